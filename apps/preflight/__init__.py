@@ -1,0 +1,1 @@
+"""Joins rendered manifests to what they talk about, and names each drift at its source line."""

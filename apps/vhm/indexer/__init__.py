@@ -1,0 +1,1 @@
+"""The worker that remembers: anchors-write → store → anchors-indexed."""

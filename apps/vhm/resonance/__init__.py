@@ -1,0 +1,1 @@
+"""The worker that recalls: recall-request → the strongest memories → recall-response."""

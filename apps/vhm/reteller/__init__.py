@@ -1,0 +1,1 @@
+"""The worker that retells: recall-response → a short story → retell-response."""
