@@ -153,6 +153,28 @@ class EmbeddingSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
                 yield f"{needed}: not set, wanted with EMBEDDING_MODEL={model}"
 
 
+class LanguageSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
+    """What a worker that asks language models reads. One is used when its key (Ollama: its URL) is set."""
+
+    openai_api_key: Secret | None = None
+    openai_model: str = "gpt-4o-mini"
+    openai_base_url: HttpUrl | None = None
+    portkey_api_key: Secret | None = None
+    portkey_base_url: HttpUrl | None = None
+    portkey_config_id: str | None = None
+    portkey_model: str | None = None
+    ollama_base_url: Annotated[HttpUrl | None, Meta(description="never localhost inside a pod")] = None
+    ollama_model: str = "llama3"
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
+        """See `Settings.conflicts`; besides, a Portkey key wants to know what to ask for."""
+        yield from super().conflicts(given)
+        chosen = given.get("PORTKEY_MODEL") or given.get("PORTKEY_CONFIG_ID")
+        if given.get("PORTKEY_API_KEY") and not chosen:
+            yield "PORTKEY_MODEL: not set, it or PORTKEY_CONFIG_ID is wanted with PORTKEY_API_KEY"
+
+
 def values(settings: msgspec.Struct) -> dict[str, Any]:
     """The settings by variable name; secrets stay `Secret`."""
     return {f.encode_name: getattr(settings, f.name) for f in msgspec.structs.fields(settings)}
