@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from vhm.contract.settings import Secret, Settings, SettingsError, load, shown
+from vhm.contract.environment import Secret, SettingsError, load, shown
+from vhm.contract.settings import Settings
 from vhm.indexer.settings import Settings as Indexer
 from vhm.resonance.settings import Settings as Resonance
 from vhm.reteller.settings import Settings as Reteller
