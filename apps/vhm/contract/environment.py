@@ -8,25 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 EX_CONFIG = 78
 """Exit code of a worker whose environment is wrong (sysexits.h, EX_CONFIG)."""
-
-
-class Checked(Protocol):
-    """A settings type that also knows what is wrong between its variables."""
-
-    @classmethod
-    def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
-        """What is wrong between variables; `given` holds those that decoded, by variable name."""
-        ...
-
-
-S = TypeVar("S", bound=Checked)
 
 
 class SettingsError(ValueError):
@@ -59,6 +47,23 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """Base of every settings type: a field is the variable of its name in upper case."""
+
+    def __post_init__(self) -> None:
+        problems = list(type(self).conflicts(values(self)))
+        if problems:
+            raise ValueError("\n".join(problems))
+
+    @classmethod
+    def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
+        """What is wrong between variables; `given` holds those that decoded, by variable name."""
+        yield from ()
+
+
+S = TypeVar("S", bound=Environment)
 
 
 def values(settings: msgspec.Struct) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 
-from vhm.contract.environment import Secret, values
+from vhm.contract.environment import Environment, Secret
 
 Port = Annotated[int, Meta(ge=1, le=65535, description="a TCP port")]
 Seconds = Annotated[float, Meta(gt=0, le=86_400, description="seconds")]
@@ -49,7 +48,7 @@ EmbeddingModel = Annotated[
 ]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+class Settings(Environment, frozen=True, kw_only=True, rename=str.upper):
     """What every worker reads. A worker's own Struct adds the rest and names its prefixed fields."""
 
     kafka_bootstrap_servers: BootstrapServers
@@ -67,14 +66,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     kafka_topic_replication_factor: Annotated[int, Meta(ge=1, le=32)] = 1
     health_port: Port = 8080
 
-    def __post_init__(self) -> None:
-        problems = list(type(self).conflicts(values(self)))
-        if problems:
-            raise ValueError("\n".join(problems))
-
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
-        """What is wrong between variables; `given` holds those that decoded, by variable name."""
+        """See `Environment.conflicts`: SASL wants its mechanism, user and password."""
         protocol = given.get("KAFKA_SECURITY_PROTOCOL")
         if isinstance(protocol, str) and protocol.startswith("SASL"):
             for name in ("KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"):
