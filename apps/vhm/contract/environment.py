@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -132,32 +132,42 @@ def is_secret(hint: Any) -> bool:
     return hint is Secret or any(is_secret(inner) for inner in get_args(hint))
 
 
-def _metas(hint: Any) -> Iterator[Meta]:
+def metas(hint: Any) -> Iterator[Meta]:
+    """The annotations of a type, outermost first."""
     for inner in get_args(hint):
         if isinstance(inner, Meta):
             yield inner
         else:
-            yield from _metas(inner)
+            yield from metas(inner)
 
 
 def aliases(hint: Any) -> list[str]:
     """Other variables this one may come from."""
-    return [name for meta in _metas(hint) for name in (meta.extra or {}).get("aliases", ())]
+    return [name for meta in metas(hint) for name in (meta.extra or {}).get("aliases", ())]
 
 
 def wants(hint: Any) -> str:
     """The type in a person's words: what a value must look like."""
-    for meta in _metas(hint):
+    for meta in metas(hint):
         if meta.extra and "wants" in meta.extra:
             return str(meta.extra["wants"])
+    literals = list(_literals(hint))
+    if literals:
+        return "one of " + ", ".join(literals)
     schema = msgspec.json.schema(str if is_secret(hint) else hint)
     options = [s for s in schema.get("anyOf", [schema]) if s.get("type") != "null"]
     return " or ".join(_describe(option) for option in options)
 
 
+def _literals(hint: Any) -> Iterator[str]:
+    for inner in get_args(hint):
+        if get_origin(hint) is Literal:
+            yield str(inner)
+        elif not isinstance(inner, Meta):
+            yield from _literals(inner)
+
+
 def _describe(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return "one of " + ", ".join(str(v) for v in schema["enum"])
     if schema.get("type") == "boolean":
         return "true or false"
     kind = {"integer": "a whole number", "number": "a number", "string": "text"}[schema["type"]]

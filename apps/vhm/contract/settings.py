@@ -13,14 +13,27 @@ from msgspec import Meta
 
 from vhm.contract.environment import Environment, Secret
 
-Port = Annotated[int, Meta(ge=1, le=65535, description="a TCP port")]
-Seconds = Annotated[float, Meta(gt=0, le=86_400, description="seconds")]
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Meta(description="the least that is logged")
+]
+LogJson = Annotated[
+    bool | None,
+    Meta(
+        description="JSON lines or a console rendering",
+        extra={"default": "true, but false on a terminal"},
+    ),
+]
+ShutdownTimeout = Annotated[
+    Seconds,
+    Meta(description="seconds to finish in; less than terminationGracePeriodSeconds"),
+]
 BootstrapServers = Annotated[
     str,
     Meta(
         pattern=r"^\s*[^\s,:/]+:\d{1,5}\s*(,\s*[^\s,:/]+:\d{1,5}\s*)*$",
-        description="host:port[,host:port]",
+        description="where Kafka is",
         extra={"aliases": ["KAFKA_BOOTSTRAP"], "wants": "host:port[,host:port]"},
     ),
 ]
@@ -28,13 +41,19 @@ QdrantUrl = Annotated[
     str,
     Meta(
         pattern=r"^(https?://[^\s/]+\S*|local:.+)$",
-        description="http(s)://host:port, or local:PATH for the embedded store",
+        description="where the memories are; local:PATH is the embedded store",
         extra={"wants": "http(s)://host:port or local:PATH"},
     ),
 ]
 HttpUrl = Annotated[
     str, Meta(pattern=r"^https?://[^\s/]+\S*$", extra={"wants": "http(s)://host[:port][/path]"})
 ]
+OllamaUrl = Annotated[HttpUrl | None, Meta(description="where Ollama is; never localhost inside a pod")]
+OpenaiKey = Annotated[Secret | None, Meta(description="set: OpenAI is used")]
+OpenaiUrl = Annotated[HttpUrl | None, Meta(description="another address that speaks OpenAI's protocol")]
+PortkeyKey = Annotated[Secret | None, Meta(description="set: Portkey is used")]
+PortkeyUrl = Annotated[HttpUrl | None, Meta(description="a Portkey gateway of one's own")]
+PortkeyConfig = Annotated[str | None, Meta(description="a saved Portkey config")]
 EmbeddingModel = Annotated[
     str,
     Meta(
@@ -52,19 +71,32 @@ class Settings(Environment, frozen=True, kw_only=True, rename=str.upper):
     """What every worker reads. A worker's own Struct adds the rest and names its prefixed fields."""
 
     kafka_bootstrap_servers: BootstrapServers
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    kafka_sasl_username: Secret | None = None
-    kafka_sasl_password: Secret | None = None
-    kafka_ssl_ca_location: str | None = None
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Meta(description="how to talk to the brokers"),
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None,
+        Meta(description="needed with SASL_…"),
+    ] = None
+    kafka_sasl_username: Annotated[Secret | None, Meta(description="needed with SASL_…")] = None
+    kafka_sasl_password: Annotated[Secret | None, Meta(description="needed with SASL_…")] = None
+    kafka_ssl_ca_location: Annotated[
+        str | None,
+        Meta(description="file with the brokers' authority; the system's own, if not set"),
+    ] = None
     kafka_group_protocol: Annotated[
         Literal["classic", "consumer"],
-        Meta(description="consumer (KIP-848) only where the broker's group.consumer.* are tuned"),
+        Meta(description="consumer (KIP-848) only where the brokers' group.consumer.* are tuned for it"),
     ] = "classic"
-    kafka_create_topics: Annotated[bool, Meta(description="false: only check that they exist")] = True
-    kafka_topic_partitions: Annotated[int, Meta(ge=1, le=10_000)] = 3
-    kafka_topic_replication_factor: Annotated[int, Meta(ge=1, le=32)] = 1
-    health_port: Port = 8080
+    kafka_create_topics: Annotated[
+        bool, Meta(description="false: only check that the topics exist, and say which are missing")
+    ] = True
+    kafka_topic_partitions: Annotated[int, Meta(ge=1, le=10_000, description="of a topic created here")] = 3
+    kafka_topic_replication_factor: Annotated[
+        int, Meta(ge=1, le=32, description="of a topic created here")
+    ] = 1
+    health_port: Annotated[Port, Meta(description="where /livez, /readyz and /metrics are")] = 8080
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
@@ -88,15 +120,18 @@ class EmbeddingSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
     """What the two workers that embed and store read besides."""
 
     qdrant_url: QdrantUrl
-    qdrant_api_key: Secret | None = None
-    qdrant_collection: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^/\s]+$")] = "anchors"
+    qdrant_api_key: Annotated[Secret | None, Meta(description="the store's key, if it wants one")] = None
+    qdrant_collection: Annotated[
+        str,
+        Meta(min_length=1, max_length=255, pattern=r"^[^/\s]+$", description="the collection of memories"),
+    ] = "anchors"
     embedding_model: EmbeddingModel = "minilm"
-    ollama_base_url: HttpUrl | None = None
-    openai_api_key: Secret | None = None
-    openai_base_url: HttpUrl | None = None
-    portkey_api_key: Secret | None = None
-    portkey_base_url: HttpUrl | None = None
-    portkey_config_id: str | None = None
+    ollama_base_url: OllamaUrl = None
+    openai_api_key: OpenaiKey = None
+    openai_base_url: OpenaiUrl = None
+    portkey_api_key: PortkeyKey = None
+    portkey_base_url: PortkeyUrl = None
+    portkey_config_id: PortkeyConfig = None
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
@@ -113,15 +148,17 @@ class EmbeddingSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
 class LanguageSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
     """What a worker that asks language models reads. One is used when its key (Ollama: its URL) is set."""
 
-    openai_api_key: Secret | None = None
-    openai_model: str = "gpt-4o-mini"
-    openai_base_url: HttpUrl | None = None
-    portkey_api_key: Secret | None = None
-    portkey_base_url: HttpUrl | None = None
-    portkey_config_id: str | None = None
-    portkey_model: str | None = None
-    ollama_base_url: Annotated[HttpUrl | None, Meta(description="never localhost inside a pod")] = None
-    ollama_model: str = "llama3"
+    openai_api_key: OpenaiKey = None
+    openai_model: Annotated[str, Meta(description="which OpenAI model tells")] = "gpt-4o-mini"
+    openai_base_url: OpenaiUrl = None
+    portkey_api_key: PortkeyKey = None
+    portkey_base_url: PortkeyUrl = None
+    portkey_config_id: PortkeyConfig = None
+    portkey_model: Annotated[
+        str | None, Meta(description="which model tells; needed with the key, if no config names one")
+    ] = None
+    ollama_base_url: OllamaUrl = None
+    ollama_model: Annotated[str, Meta(description="which Ollama model tells")] = "llama3"
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:

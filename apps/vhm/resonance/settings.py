@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from vhm.contract.settings import EmbeddingSettings, LogLevel, Seconds
+from vhm.contract.settings import EmbeddingSettings, LogJson, LogLevel, ShutdownTimeout
 
 
 class Settings(EmbeddingSettings, frozen=True, kw_only=True):
@@ -18,9 +18,9 @@ class Settings(EmbeddingSettings, frozen=True, kw_only=True):
     diversity_threshold: Annotated[
         float, Meta(ge=0, le=1, description="cosine from which two memories say the same")
     ] = field(name="RESONANCE_DIVERSITY_THRESHOLD", default=0.85)
-    decay_lambda_per_day: Annotated[float, Meta(ge=0, description="forgetting, a day")] = field(
-        name="RESONANCE_DECAY_LAMBDA_PER_DAY", default=0.002
-    )
+    decay_lambda_per_day: Annotated[
+        float, Meta(ge=0, description="how fast memories fade: exp(-this * days)")
+    ] = field(name="RESONANCE_DECAY_LAMBDA_PER_DAY", default=0.002)
     log_level: LogLevel = field(name="RESONANCE_LOG_LEVEL", default="INFO")
-    log_json: bool | None = field(name="RESONANCE_LOG_JSON", default=None)
-    shutdown_timeout_seconds: Seconds = field(name="RESONANCE_SHUTDOWN_TIMEOUT_SECONDS", default=10)
+    log_json: LogJson = field(name="RESONANCE_LOG_JSON", default=None)
+    shutdown_timeout_seconds: ShutdownTimeout = field(name="RESONANCE_SHUTDOWN_TIMEOUT_SECONDS", default=10)

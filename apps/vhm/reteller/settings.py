@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from vhm.contract.settings import LanguageSettings, LogLevel, Seconds
+from vhm.contract.settings import LanguageSettings, LogJson, LogLevel, Seconds, ShutdownTimeout
 
 
 class Settings(LanguageSettings, frozen=True, kw_only=True):
@@ -16,5 +16,5 @@ class Settings(LanguageSettings, frozen=True, kw_only=True):
         field(name="RETELLER_PROVIDER_TIMEOUT_SECONDS", default=30)
     )
     log_level: LogLevel = field(name="RETELLER_LOG_LEVEL", default="INFO")
-    log_json: bool | None = field(name="RETELLER_LOG_JSON", default=None)
-    shutdown_timeout_seconds: Seconds = field(name="RETELLER_SHUTDOWN_TIMEOUT_SECONDS", default=10)
+    log_json: LogJson = field(name="RETELLER_LOG_JSON", default=None)
+    shutdown_timeout_seconds: ShutdownTimeout = field(name="RETELLER_SHUTDOWN_TIMEOUT_SECONDS", default=10)
