@@ -1,0 +1,88 @@
+"""What a repository tells preflight about itself: `[tool.preflight]` of its own pyproject.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, field
+
+from preflight.findings import CannotLook
+
+NEWEST_KNOWN = "1.34"
+"""The Kubernetes version checked against where none is named."""
+
+KubernetesVersion = Annotated[
+    str, Meta(pattern=r"^v?1\.\d{1,3}(\.\d+)?$", description="a Kubernetes version, such as 1.34")
+]
+ObjectName = Annotated[str, Meta(pattern=r"^[A-Za-z]+/\S+$", description="Kind/name")]
+ImportName = Annotated[str, Meta(pattern=r"^[\w.]+:[\w.]+$", description="module.path:name")]
+
+
+class ContainerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What runs in the containers of one name: names to import, and the Dockerfile of its image."""
+
+    settings: ImportName | None = None
+    app: ImportName | None = None
+    topics: ImportName | None = None
+    dockerfile: str | None = None
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[tool.preflight]`; every key is optional."""
+
+    kubernetes_version: KubernetesVersion = NEWEST_KNOWN
+    provided: tuple[ObjectName, ...] = ()
+    containers: dict[str, ContainerConfig] = field(default_factory=dict)
+
+    @property
+    def minor(self) -> int:
+        """The minor version: 34 for 1.34."""
+        return int(self.kubernetes_version.split(".")[1])
+
+    def provides(self, kind: str, name: str) -> bool:
+        """Whether the cluster is said to have this object already."""
+        return f"{kind}/{name}" in self.provided
+
+
+def find_root(target: Path) -> Path:
+    """The repository a target belongs to: the nearest folder upwards with `.git` or `[tool.preflight]`.
+
+    Without either, the folder of the target itself.
+    """
+    start = target.resolve()
+    start = start if start.is_dir() else start.parent
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists() or _table(folder / "pyproject.toml") is not None:
+            return folder
+    return start
+
+
+def load_config(root: Path) -> Config:
+    """The repository's own configuration; raises `CannotLook` naming the file and the key that is wrong."""
+    file = root / "pyproject.toml"
+    table = _table(file)
+    if table is None:
+        return Config()
+    try:
+        return msgspec.convert(table, Config)
+    except msgspec.ValidationError as error:
+        raise CannotLook(f"{file}: [tool.preflight] {error}") from None
+
+
+def _table(file: Path) -> object | None:
+    try:
+        text = file.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotLook(f"{file}: cannot be read: {error}") from None
+    if "tool.preflight" not in text:
+        return None
+    try:
+        tool = tomllib.loads(text).get("tool", {})
+    except tomllib.TOMLDecodeError as error:
+        raise CannotLook(f"{file}: not TOML: {error}") from None
+    return tool.get("preflight") if isinstance(tool, dict) else None

@@ -1,0 +1,9 @@
+"""The kustomization tree read by its own rules, so that each value's last writer is known.
+
+`Tree.edits` tells what each `images`, `patches`, `replacements`, generator entry matched, so that entries
+without effect are found without rendering again.
+"""
+
+from preflight.kustomization.records import Edit, Tree
+
+__all__ = ["Edit", "Tree"]

@@ -1,0 +1,234 @@
+"""One Kubernetes object of the render, and where each of its values is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from preflight.findings import Place
+from preflight.registry import Step
+from preflight.yamls import Node, Plain
+
+CLUSTER_SCOPED = frozenset(
+    {
+        "APIService",
+        "CertificateSigningRequest",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ClusterTrustBundle",
+        "ComponentStatus",
+        "CSIDriver",
+        "CSINode",
+        "CustomResourceDefinition",
+        "DeviceClass",
+        "FlowSchema",
+        "IngressClass",
+        "IPAddress",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PodSecurityPolicy",
+        "PriorityClass",
+        "PriorityLevelConfiguration",
+        "ResourceSlice",
+        "RuntimeClass",
+        "SelfSubjectReview",
+        "ServiceCIDR",
+        "StorageClass",
+        "StorageVersionMigration",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+        "VolumeAttachment",
+        "VolumeAttributesClass",
+    }
+)
+"""Built-in kinds without a namespace."""
+
+
+class Obj:
+    """An object as the API server gets it: `doc` is plain data, `source` the same values with their lines.
+
+    `namespace` is empty for cluster-scoped kinds and `default` where the manifest names none.
+    """
+
+    def __init__(self, doc: dict[str, Any], source: Node | None, origin: Place) -> None:
+        self.doc = doc
+        self.source = source
+        self.origin = origin
+        self.api_version = _text(doc.get("apiVersion"))
+        self.kind = _text(doc.get("kind"))
+        metadata = doc.get("metadata")
+        metadata = metadata if isinstance(metadata, dict) else {}
+        self.name = _text(metadata.get("name")) or _text(metadata.get("generateName"))
+        namespace = _text(metadata.get("namespace"))
+        self.namespace = "" if self.kind in CLUSTER_SCOPED else namespace or "default"
+
+    @property
+    def ref(self) -> str:
+        """`Kind/name`, as findings name it."""
+        return f"{self.kind}/{self.name}"
+
+    @property
+    def obj(self) -> Obj:
+        """Itself; see `registry.Located`."""
+        return self
+
+    @property
+    def path(self) -> tuple[Step, ...]:
+        """Empty; see `registry.Located`."""
+        return ()
+
+    @property
+    def container_name(self) -> str:
+        """Empty; see `registry.Located`."""
+        return ""
+
+    @property
+    def group(self) -> str:
+        """The API group, empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels; what is no string is left out."""
+        return strings(self.get("metadata", "labels"))
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Its annotations; what is no string is left out."""
+        return strings(self.get("metadata", "annotations"))
+
+    def get(self, *path: Step, default: Any = None) -> Any:
+        """The value at `path`, or `default` where a step is absent, null, or of another shape."""
+        return dig(self.doc, *path, default=default)
+
+    def items(self, *path: Step) -> list[Any]:
+        """The list at `path`, empty where there is none."""
+        value = self.get(*path)
+        return value if isinstance(value, list) else []
+
+    def mapping(self, *path: Step) -> dict[str, Any]:
+        """The mapping at `path`, empty where there is none."""
+        value = self.get(*path)
+        return value if isinstance(value, dict) else {}
+
+    def where(self, *path: Step) -> Place:
+        """The source line of the value at `path`.
+
+        The last writer of a scalar, if its value is the rendered one. For what is absent, the line of the
+        container's `name:` if the path leads into a container, else of the nearest enclosing value whose
+        source is known; in the end the object's first line in its origin file.
+        """
+        node, doc = self.source, self.doc
+        best = self.origin
+        value: Any = doc
+        for step in path:
+            node = _step(node, value, step) if node is not None else None
+            value = dig(value, step)
+            if node is None or value is None or not _same_shape(node, value):
+                break
+            best = node.place
+            if isinstance(value, dict) and "name" in value and isinstance(step, int):
+                name = _step(node, value, "name")
+                if name is not None and name.value == value["name"]:
+                    best = name.place
+        return best
+
+    def __repr__(self) -> str:
+        return f"Obj({self.ref} in {self.namespace or 'the cluster'}, {self.origin})"
+
+
+def dig(value: Any, *path: Step, default: Any = None) -> Any:
+    """The value at `path` in plain data, or `default`."""
+    for step in path:
+        if isinstance(step, int):
+            if not isinstance(value, list) or not -len(value) <= step < len(value):
+                return default
+            value = value[step]
+        else:
+            if not isinstance(value, dict) or step not in value:
+                return default
+            value = value[step]
+    return default if value is None else value
+
+
+def strings(value: object) -> dict[str, str]:
+    """The entries of a mapping that are strings."""
+    if not isinstance(value, dict):
+        return {}
+    return {key: each for key, each in value.items() if isinstance(each, str)}
+
+
+def selects(selector: object, labels: Mapping[str, str]) -> bool:
+    """Whether a LabelSelector (matchLabels, matchExpressions) selects these labels; {} selects all."""
+    if not isinstance(selector, dict):
+        return False
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(
+        _holds(each, labels) for each in selector.get("matchExpressions") or [] if isinstance(each, dict)
+    )
+
+
+def walk(value: Plain, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Plain]]:
+    """Every value in plain data with its path, outermost first."""
+    yield path, value
+    items: Iterable[tuple[Step, Plain]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for step, each in items:
+        yield from walk(each, (*path, step))
+
+
+def _holds(expression: dict[str, Any], labels: Mapping[str, str]) -> bool:
+    key, values = str(expression.get("key")), expression.get("values") or []
+    match expression.get("operator"):
+        case "In":
+            return key in labels and labels[key] in values
+        case "NotIn":
+            return key not in labels or labels[key] not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+    return False
+
+
+def _step(node: Node, value: Any, step: Step) -> Node | None:
+    """The node one step on; a list's item is found by its index, else by its `name`."""
+    inner = node.value
+    if isinstance(step, str):
+        return inner.get(step) if isinstance(inner, dict) else None
+    if not isinstance(inner, list) or not isinstance(value, list) or not -len(value) <= step < len(value):
+        return None
+    wanted = value[step]
+    if len(inner) == len(value) and _same_item(inner[step], wanted):
+        return inner[step]
+    return next((each for each in inner if _same_item(each, wanted)), None)
+
+
+def _same_item(node: Node, value: Any) -> bool:
+    if isinstance(value, dict) and isinstance(node.value, dict):
+        for key in ("name", "mountPath", "containerPort", "port"):
+            if key in value:
+                inner = node.value.get(key)
+                return inner is not None and inner.value == value[key]
+        return True
+    return _same_shape(node, value)
+
+
+def _same_shape(node: Node, value: Any) -> bool:
+    inner = node.value
+    if isinstance(value, dict | list) or isinstance(inner, dict | list):
+        return type(inner) is type(value)
+    return bool(inner == value and type(inner) is type(value))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
