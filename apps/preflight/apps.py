@@ -10,12 +10,12 @@ imported. Nothing is remembered between runs.
         app.settings, app.topics                    # None when not declared
         app.check(values, unknown, open_ended)      # what the settings type says to an environment
         app.routes(["/livez", "/readyz"])           # how it answers GET
-        apps.providers(["yaml"])                    # module -> distributions
+        app.providers(["yaml"])                     # module -> distributions
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -144,6 +144,16 @@ class AppKnowledge:
         told = self._process.ask(routes={self.container: list(paths)})["routes"][self.container]
         return msgspec.convert(told, dict[str, Route])
 
+    def providers(self, modules: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Top-level module → canonical names of the installed distributions that provide it."""
+        return msgspec.convert(
+            self._process.ask(modules=list(modules))["modules"], dict[str, tuple[str, ...]]
+        )
+
+    def closure(self, distributions: Iterable[str]) -> frozenset[str]:
+        """These distributions with all they require, as far as they are installed."""
+        return frozenset(self._process.ask(modules=[], installed=sorted(distributions))["closure"])
+
 
 class Apps:
     """The declared apps of one repository, by container name; a context manager, see the module.
@@ -155,12 +165,10 @@ class Apps:
         self, root: Path, containers: Mapping[str, ContainerConfig], seconds: float = SECONDS
     ) -> None:
         self._process = Process(root, containers, seconds)
-        self._apps = {
-            name: AppKnowledge(name, config, self._process) for name, config in containers.items()
-        }
+        self.known = {name: AppKnowledge(name, config, self._process) for name, config in containers.items()}
 
     def __enter__(self) -> Apps:
-        if self._apps:
+        if self.known:
             self._process.start()
         return self
 
@@ -169,22 +177,11 @@ class Apps:
     ) -> None:
         self._process.close()
 
-    def __iter__(self) -> Iterator[AppKnowledge]:
-        return iter(self._apps.values())
-
     def get(self, container: str) -> AppKnowledge | None:
         """What is known of the container of this name; None when it is not declared."""
-        return self._apps.get(container)
+        return self.known.get(container)
 
     def load(self) -> None:
         """Wait until every declared name is imported, so that a failure is known at once."""
-        if self._apps:
+        if self.known:
             self._process.declared()
-
-    def providers(self, modules: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Top-level module → canonical names of the installed distributions that provide it."""
-        return msgspec.convert(self._process.ask(modules=list(modules))["modules"], dict[str, tuple[str, ...]])
-
-    def closure(self, distributions: Iterable[str]) -> frozenset[str]:
-        """These distributions with all they require, as far as they are installed."""
-        return frozenset(self._process.ask(modules=[], installed=sorted(distributions))["closure"])
