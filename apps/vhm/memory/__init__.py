@@ -1,0 +1,1 @@
+"""How remembering works: activation, ages, diversity, forgetting, narrative. Pure; no I/O."""

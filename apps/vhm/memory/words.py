@@ -1,0 +1,84 @@
+"""Words of a text: which there are, which carry meaning, and what they have in common (their stems)."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import snowballstemmer  # type: ignore[import-untyped]  # it ships no types
+
+
+def listed(words: str) -> frozenset[str]:
+    """A set of words, written as one text."""
+    return frozenset(words.split())
+
+
+_WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+
+STOP_WORDS = listed("""
+    a about above after again against all also am an and any anyone anything are aren't as at be because
+    been before being below between both but by can can't cannot could couldn't did didn't do does
+    doesn't doing don't down during each either else ever every few for from further had hadn't has
+    hasn't have haven't having he he'd he'll he's her here here's hers herself him himself his how how's
+    i i'd i'll i'm i've if in into is isn't it it'd it'll it's its itself just let let's may me might
+    more most much must mustn't my myself neither no nor not now of off on once one only or other our
+    ours ourselves out over own same shall shan't she she'd she'll she's should shouldn't since so some
+    somebody someone something such than that that'd that'll that's the their theirs them themselves
+    then there there's these they they'd they'll they're they've this those though through till to too
+    under until up upon us very was wasn't we we'd we'll we're we've were weren't what what's when
+    when's where where's whether which while who who's whom whose why why's will with within without
+    won't would wouldn't yet you you'd you'll you're you've your yours yourself yourselves
+""")
+"""Function words of English, which say little of what a text is about."""
+
+_CHATTER = listed("""
+    able absolutely actually ago almost already always amazing anyway appreciate around away awesome
+    back bad best better bit btw cause certainly clearly come comes coming congrats congratulations cool
+    couple cute day days def definitely done earlier either end enjoy even especially everyone
+    everything exactly excited exciting fact far feel feeling feels felt finally find first found fun
+    gave get gets getting give gives giving glad go goes going gonna good got gotta great guess guys
+    hard happen happened happy haha hear heard hello help helped helps hey hi hope huge idea incredible
+    inspiring keep keeps kind kinda know known last late lately later least left less like liked likes
+    little long look looked looking looks lot lots love loved loves lovely made make makes making many
+    maybe mean means minute minutes moment month months morning nearly need needed never new next nice
+    night nothing oh ok okay omg part past people perfect photo photos pic pics picture place please
+    plus possible pretty probably proud put quite rather ready real really reason recently reminds right
+    said saw say saying says see seeing seem seems seen share shares sharing show shows side small
+    sometime sometimes soon sort sounds special start started still stuff super sure take taken takes
+    taking talk talking tell thank thanks thing things think thinking thought time times today together
+    told tomorrow tonight took totally try trying two three turn use used usually wait wanna want wanted
+    wants way week weekend weeks well went whole wish wonderful work works worth wow yay yeah year years
+    yep yes yesterday
+""")
+"""Words of small talk and of time: fine to search for, no subject of a story."""
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in order, lower-cased, possessive 's taken off."""
+    return [
+        word.removesuffix("'s") for word in (match.lower().replace("’", "'") for match in _WORD.findall(text))
+    ]
+
+
+def content_words(text: str) -> list[str]:
+    """The words in order that a story can be about: no function word, no small talk, no bare number."""
+    return [
+        word
+        for word in words(text)
+        if len(word) > 2
+        and word not in STOP_WORDS
+        and word not in _CHATTER
+        and "'" not in word
+        and not word[0].isdigit()
+    ]
+
+
+@functools.lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """The Snowball (English) stem of a lower-case word."""
+    return str(_stemmer().stemWord(word))
+
+
+@functools.cache
+def _stemmer() -> snowballstemmer.stemmer:
+    return snowballstemmer.stemmer("english")
