@@ -190,7 +190,7 @@ class ClassKind(Kind):
         said = {**hints.said(metas), **{str(k): v for k, v in field.metadata.items()}}
         return Field(
             name=field.name,
-            variable=str(said.get("env") or field.name.upper()),
+            variable=str(said.get("env") or (getattr(field, "alias", None) or field.name).upper()),
             hint=hint,
             required=required,
             default=default,
