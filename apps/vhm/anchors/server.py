@@ -1,0 +1,151 @@
+"""Anchors in a Qdrant collection, through the client library."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from qdrant_client import models
+
+from vhm.anchors import search
+from vhm.anchors.collection import Collection
+from vhm.anchors.connection import Connection, Missing, Refused, Request
+from vhm.anchors.payload import from_payload, point_id, same, to_payload
+from vhm.anchors.ranking import explained
+from vhm.anchors.recall import Recall, Widening, candidates
+from vhm.anchors.types import (
+    AnchorUnstorable,
+    Explained,
+    Model,
+    Query,
+    Recalled,
+    Stored,
+    StoreUnavailable,
+    Summary,
+    Vectors,
+)
+from vhm.contract.messages import Anchor
+
+T = TypeVar("T")
+
+
+class Server:
+    """One collection of a Qdrant server (or of the client's local mode)."""
+
+    def __init__(self, connection: Connection, collection: str, model: Model, *, exact: bool = True) -> None:
+        self._connection = connection
+        self._collection = Collection(connection, collection, model)
+        self._model = model
+        self._exact = None if connection.local else exact
+
+    async def open(self) -> None:
+        """See `AnchorStore.open`."""
+        await self._collection.open()
+
+    async def close(self) -> None:
+        """See `AnchorStore.close`."""
+        await self._collection.close()
+        await self._connection.close()
+
+    def not_ready(self) -> list[str]:
+        """See `AnchorStore.not_ready`."""
+        return [str(self._collection.problem)] if self._collection.problem else []
+
+    async def add(self, anchors: Sequence[Anchor], vectors: Vectors) -> list[Stored]:
+        """See `AnchorStore.add`."""
+        if not anchors:
+            return []
+        first = {anchor.anchor_id: index for index, anchor in reversed(list(enumerate(anchors)))}
+        held = await self._held(list(first))
+        points = [
+            models.PointStruct(
+                id=str(anchor_id),
+                vector=vectors[index].tolist(),
+                payload=to_payload(anchors[index], self._model.name),
+            )
+            for anchor_id, index in first.items()
+            if anchor_id not in held
+        ]
+        written = held
+        if points:
+            await self._insert(points)
+            written = await self._held(list(first))
+        return [
+            _outcome(anchor, written, fresh=anchor.anchor_id not in held and first[anchor.anchor_id] == index)
+            for index, anchor in enumerate(anchors)
+        ]
+
+    async def recall(self, queries: Sequence[Query]) -> list[list[Recalled]]:
+        """See `AnchorStore.recall`. Rounds of one request for all queries that are not settled yet."""
+        settings = Widening(calibration=self._model.calibration, exact=self._exact)
+        recalls = [Recall(query, settings) for query in queries]
+        while open_ := [recall for recall in recalls if not recall.settled]:
+            answers = iter(await self._query([request for one in open_ for request in one.requests()]))
+            for one in open_:
+                one.take([next(answers) for _ in range(Recall.REQUESTS)])
+        return [recall.ranking.beats for recall in recalls]
+
+    async def explain(self, query: Query, count: int) -> list[Explained]:
+        """See `AnchorStore.explain`."""
+        settings = Widening(calibration=self._model.calibration, exact=self._exact)
+        recall = Recall(query, settings, page=count)
+        while not recall.settled:
+            recall.take(await self._query(recall.requests()))
+        (excluded,) = await self._query([recall.excluded(count)])
+        return explained(recall.ranking, candidates(excluded), query, self._model.calibration)[:count]
+
+    async def summary(self, now: datetime, session_id: str | None) -> Summary:
+        """See `AnchorStore.summary`."""
+        session = models.Filter(must=[search.of_session(session_id)]) if session_id else None
+        return Summary(
+            total=await self._count(None),
+            younger_than_5s=await self._count(models.Filter(must=[search.younger(now)])),
+            of_session=await self._count(session) if session else 0,
+        )
+
+    async def _held(self, anchor_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, Any]]:
+        name = self._collection.usable()
+        records = await self._do(
+            lambda client: client.retrieve(name, search.ids(anchor_ids), with_payload=True)
+        )
+        return {
+            anchor_id: record.payload or {}
+            for record in records
+            if (anchor_id := point_id(record.id)) is not None
+        }
+
+    async def _insert(self, points: list[models.PointStruct]) -> None:
+        name = self._collection.usable()
+        await self._do(
+            lambda client: client.upsert(name, points, wait=True, update_mode=models.UpdateMode.INSERT_ONLY),
+            refused=AnchorUnstorable,
+        )
+
+    async def _query(self, requests: list[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
+        name = self._collection.usable()
+        responses = await self._do(lambda client: client.query_batch_points(name, requests))
+        return [response.points for response in responses]
+
+    async def _count(self, which: models.Filter | None) -> int:
+        name = self._collection.usable()
+        counted = await self._do(lambda client: client.count(name, count_filter=which, exact=True))
+        return counted.count
+
+    async def _do(
+        self, request: Request[T], refused: type[AnchorUnstorable | StoreUnavailable] = StoreUnavailable
+    ) -> T:
+        """A refusal may come of a collection that others deleted or made anew: then that is the reason."""
+        try:
+            return await self._connection.call(request)
+        except (Missing, Refused) as error:
+            await self._collection.settle()
+            self._collection.usable()
+            raise refused(str(error)) from error
+
+
+def _outcome(anchor: Anchor, held: Mapping[uuid.UUID, dict[str, Any]], *, fresh: bool) -> Stored:
+    if not same(anchor, from_payload(held.get(anchor.anchor_id))):
+        return Stored.DIFFERENT
+    return Stored.NEW if fresh else Stored.SAME

@@ -1,0 +1,85 @@
+"""The one face of the store, whatever is behind QDRANT_URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from vhm.anchors.types import (
+    Explained,
+    Model,
+    Query,
+    Recalled,
+    Stored,
+    StoreUnavailable,
+    Summary,
+    Vectors,
+)
+from vhm.contract.messages import Anchor
+from vhm.contract.settings import EmbeddingSettings
+
+if TYPE_CHECKING:
+    from vhm.anchors.server import Server
+
+
+class AnchorStore:
+    """Anchors and their embeddings in the collection that the settings name, filled by `model`.
+
+    Calls may overlap. Every one raises StoreUnavailable while the store cannot be used, `open` first.
+    """
+
+    def __init__(self, settings: EmbeddingSettings, model: Model) -> None:
+        self._settings = settings
+        self._model = model
+        self._opened: Server | None = None
+
+    async def open(self) -> None:
+        """Connect, and find or make the collection. `model` must know its size by now. Raises
+        StoreUnavailable, StoreMismatch; may be called again then."""
+        # 0.5 s to import, and only workers that store need it
+        from vhm.anchors.connection import Connection
+        from vhm.anchors.server import Server
+
+        connection = Connection(self._settings.qdrant_url, self._settings.qdrant_api_key)
+        backend = Server(connection, self._settings.qdrant_collection, self._model)
+        try:
+            await backend.open()
+        except BaseException:
+            await backend.close()
+            raise
+        self._opened = backend
+
+    async def add(self, anchors: Sequence[Anchor], vectors: Vectors) -> list[Stored]:
+        """Store each anchor that is not there yet; what became of each, in order. `vectors` is (n, size).
+        What is there never changes. Raises StoreUnavailable (some may be stored already: call again), or
+        AnchorUnstorable where the store refuses one of them for good."""
+        return await self._backend.add(anchors, vectors)
+
+    async def recall(self, queries: Sequence[Query]) -> list[list[Recalled]]:
+        """For each query at most `limit` anchors, strongest first, out of the whole store."""
+        return await self._backend.recall(queries)
+
+    async def explain(self, query: Query, count: int) -> list[Explained]:
+        """The `count` strongest candidates, beats or not, and why the others were left out."""
+        return await self._backend.explain(query, count)
+
+    async def summary(self, now: datetime, session_id: str | None) -> Summary:
+        """How many anchors there are, and how many of them this recall could not see."""
+        return await self._backend.summary(now, session_id)
+
+    async def not_ready(self) -> list[str]:
+        """Why the store cannot be used now, one line each. Answers at once: a watcher looks every 0.4 s."""
+        return self._opened.not_ready() if self._opened else ["the store is not open yet"]
+
+    async def close(self) -> None:
+        """Let go of it; may be called at any time."""
+        backend, self._opened = self._opened, None
+        if backend is not None:
+            await backend.close()
+
+    @property
+    def _backend(self) -> Server:
+        if self._opened is None:
+            raise StoreUnavailable("the store is not open yet")
+        return self._opened
