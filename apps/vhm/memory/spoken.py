@@ -19,8 +19,9 @@ _SENTENCE_END = re.compile(
 )
 _FILLER = re.compile(
     r"(?:(?:oh|ah|aw+|wow|hey|hi|hello|yeah|yea|yep|yup|yes|well|so|anyway|haha|ha|okay|ok|sure|thanks"
-    r"|thank you|btw|by the way|also|and|plus|man|gosh|totally|absolutely|definitely|exactly|for sure|of course|no way"
-    r"|woah|whoa|cool|nice|great|awesome|congrats|long time no (?:see|talk|chat)|no problem|no worries)"
+    r"|thank you|btw|by the way|also|and|plus|man|gosh|totally|absolutely|definitely|exactly|for sure"
+    r"|of course|no way|woah|whoa|cool|nice|great|awesome|congrats|long time no (?:see|talk|chat)"
+    r"|no problem|no worries)"
     r"(?:\s+(?:so|a lot|again|a ton))?\b(?:,?\s+[A-Z]\w+)?(?:\s*[,!.…;—–-]+\s*|\s+(?=[A-Z])))",
     re.IGNORECASE,
 )

@@ -1,0 +1,38 @@
+"""What OpenAI's chat completions and everything that looks like them have in common."""
+
+from __future__ import annotations
+
+from openai.types.chat import ChatCompletionMessageParam
+
+from vhm.language.provider import Refused, broken, refused
+from vhm.language.reply import cleaned
+from vhm.memory.narrative import Prompt
+
+
+def messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
+    """The prompt as chat messages."""
+    return [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]
+
+
+def story(completion: object) -> str:
+    """The story in a completion; a server may answer 200 and no completion at all. Raises Refused."""
+    choices = getattr(completion, "choices", None)
+    if not isinstance(choices, list) or not choices:
+        raise Refused("an answer without choices")
+    choice = choices[0]
+    message, finish = getattr(choice, "message", None), getattr(choice, "finish_reason", None)
+    if getattr(message, "refusal", None) or finish == "content_filter":
+        raise Refused("it declined to tell this", its_fault=False)
+    return cleaned(getattr(message, "content", None), cut_short=finish == "length")
+
+
+def failure(error: Exception, model: str) -> Refused:
+    """The one line for what a client library raised: OpenAI's errors, or others of the same shape."""
+    status, response = getattr(error, "status_code", None), getattr(error, "response", None)
+    if isinstance(status, int) and response is not None:
+        body = getattr(error, "body", None)
+        said = body.get("message") if isinstance(body, dict) else None
+        return refused(status, said if isinstance(said, str) else "", response.headers, model)
+    if isinstance(error, ValueError):
+        return Refused("an answer that is not JSON")
+    return broken(error)
