@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from preflight.apps import AppKnowledge
 from preflight.config import Config
@@ -14,9 +14,17 @@ from preflight.findings import Place
 from preflight.objects import Obj, strings
 from preflight.registry import Step
 from preflight.workloads import POD_TEMPLATE, Container, Workload
+from preflight.yamls import Duplicate
 
 if TYPE_CHECKING:
     from preflight.kustomization import Tree
+
+
+class Apps(Protocol):
+    """Where knowledge of applications comes from: `preflight.apps.Apps`, or a dict."""
+
+    def get(self, container: str, /) -> AppKnowledge | None:
+        """What is known of the container of this name."""
 
 
 class Service:
@@ -72,9 +80,10 @@ class Model:
     """All a rule may ask.
 
     `root` is the repository's folder, `target` what was asked to be checked, `kustomization` the tree of
-    sources with a record of what each edit matched (None where the target is no kustomization), `apps` what
-    is known of the containers' applications by container name, `before` the model of the tree as it is in
-    `--against REF` (None without).
+    sources with a record of what each edit matched (None where the target is no kustomization), `duplicates`
+    the keys written twice in its sources, `renderer` what rendered it with its version, `apps` what is known
+    of the containers' applications by container name, `before` the model of the tree as it is in
+    `--against REF` (None without; its sources are gone, its objects are not).
     """
 
     def __init__(
@@ -85,7 +94,9 @@ class Model:
         target: str,
         objects: list[Obj],
         kustomization: Tree | None = None,
-        apps: Mapping[str, AppKnowledge] | None = None,
+        duplicates: Sequence[Duplicate] = (),
+        renderer: str = "",
+        apps: Apps | None = None,
         before: Model | None = None,
     ) -> None:
         self.root = root
@@ -93,7 +104,9 @@ class Model:
         self.target = target
         self.objects = objects
         self.kustomization = kustomization
-        self.apps = apps or {}
+        self.duplicates = duplicates
+        self.renderer = renderer
+        self.apps: Apps = apps if apps is not None else {}
         self.before = before
 
     @cached_property

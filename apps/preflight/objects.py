@@ -232,3 +232,10 @@ def _same_shape(node: Node, value: Any) -> bool:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def split_list(document: Node) -> list[Node]:
+    """The objects of one document: the items of a `List` kind, else the document itself."""
+    if document.text("kind").endswith("List") and isinstance(document.entries().get("items"), Node):
+        return [each for each in document.items("items") if isinstance(each.value, dict)]
+    return [document] if isinstance(document.value, dict) else []

@@ -1,32 +1,57 @@
 """YAML as kustomize and kubectl read it, with the line of every value, safe on hostile input.
 
 Scalars resolve as in sigs.k8s.io/yaml (go-yaml v2): `yes`, `on` and `y` are booleans, `22:22`, `=` and
-dates are strings. Documents are bounded: size, nesting, and what aliases expand to.
+dates are strings. Size, nesting, and what aliases expand to are bounded.
 """
 
 from __future__ import annotations
 
+import gc
+import re
 from collections.abc import Iterator
+from typing import Any
 
-from preflight.findings import Place
+import msgspec
+import yaml
+
+from preflight.findings import CannotLook, Place
 
 Scalar = str | int | float | bool | None
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Of one stream. A rendered cluster of 2 000 objects has about 4 MB."""
+MOST_DEPTH = 200
+MOST_ALIASED = 200_000
+"""Values that aliases may add to a stream: an alias bomb has millions."""
+
+
+class YamlError(CannotLook):
+    """A stream that is not YAML or is beyond the bounds; the text is `file:line: what`."""
+
+    def __init__(self, file: str, line: int, problem: str) -> None:
+        super().__init__(f"{file}:{line}: {problem}")
+        self.place = Place(file, line)
+        self.problem = problem
 
 
 class Node:
     """A value and where it is written.
 
     `value` is a scalar, a list of nodes, or a dict of nodes by key. `line` (from 1) is a scalar's own; of a
-    mapping or list that is a key's value it is the key's.
+    mapping or list that is a key's value it is the key's. `block` is True for a `|` scalar, whose text
+    starts on the next line.
     """
 
-    __slots__ = ("file", "line", "value")
+    __slots__ = ("block", "file", "line", "value")
 
-    def __init__(self, value: Scalar | list[Node] | dict[str, Node], file: str, line: int) -> None:
+    def __init__(
+        self, value: Scalar | list[Node] | dict[str, Node], file: str, line: int, block: bool = False
+    ) -> None:
         self.value = value
         self.file = file
         self.line = line
+        self.block = block
 
     @property
     def place(self) -> Place:
@@ -40,7 +65,37 @@ class Node:
             return Node({key: each.copy() for key, each in value.items()}, self.file, self.line)
         if isinstance(value, list):
             return Node([each.copy() for each in value], self.file, self.line)
-        return Node(value, self.file, self.line)
+        return Node(value, self.file, self.line, self.block)
+
+    def get(self, *path: str | int) -> Node | None:
+        """The node at `path`, None where a step is absent."""
+        node = self
+        for step in path:
+            inner = node.value
+            if isinstance(step, str) and isinstance(inner, dict) and step in inner:
+                node = inner[step]
+            elif isinstance(step, int) and isinstance(inner, list) and -len(inner) <= step < len(inner):
+                node = inner[step]
+            else:
+                return None
+        return node
+
+    def items(self, *path: str | int) -> list[Node]:
+        """The items of the list at `path`, none where there is no list."""
+        node = self.get(*path)
+        return node.value if node is not None and isinstance(node.value, list) else []
+
+    def entries(self, *path: str | int) -> dict[str, Node]:
+        """The entries of the mapping at `path`, none where there is no mapping."""
+        node = self.get(*path)
+        return node.value if node is not None and isinstance(node.value, dict) else {}
+
+    def text(self, *path: str | int) -> str:
+        """The scalar at `path` as text, empty where there is none."""
+        node = self.get(*path)
+        if node is None or node.value is None or isinstance(node.value, dict | list):
+            return ""
+        return node.value if isinstance(node.value, str) else _plain_key(node.value)
 
     def plain(self) -> Plain:
         """The value without its places."""
@@ -65,3 +120,232 @@ class Node:
 
     def __repr__(self) -> str:
         return f"Node({self.plain()!r}, {self.file}:{self.line})"
+
+
+class Duplicate(msgspec.Struct, frozen=True):
+    """A key written twice in one mapping; YAML readers differ in which one counts."""
+
+    key: str
+    first: Place
+    second: Place
+
+
+class Stream(msgspec.Struct):
+    """The documents of one stream; empty and null ones are left out."""
+
+    documents: list[Node]
+    duplicates: list[Duplicate]
+
+
+def parse(data: bytes, file: str, first_line: int = 1) -> Stream:
+    """Read a stream; raises `YamlError`. `file` and `first_line` are what the places will say.
+
+    A byte order mark and CRLF line ends are accepted as kustomize accepts them.
+    """
+    if len(data) > MOST_BYTES:
+        raise YamlError(file, 1, f"{len(data) // 1_000_000} MB of YAML; more than 33 MB are not read")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise YamlError(file, line, f"not UTF-8 (byte 0x{data[error.start]:02x})") from None
+    return _Composer(file, first_line).compose(text)
+
+
+class _Frame:
+    """An open mapping or list."""
+
+    __slots__ = ("anchor", "key", "key_line", "keys", "merges", "node", "waits")
+
+    def __init__(self, node: Node, anchor: str | None) -> None:
+        self.node = node
+        self.anchor = anchor
+        self.waits = True
+        self.key = ""
+        self.key_line = 0
+        self.keys: dict[str, int] = {}
+        self.merges: list[Node] = []
+
+
+class _Composer:
+    """Builds nodes from the C parser's events, without recursion."""
+
+    def __init__(self, file: str, first_line: int) -> None:
+        self.file = file
+        self.first = first_line
+        self.stream = Stream([], [])
+        self.anchors: dict[str, tuple[Node, int]] = {}
+        self.stack: list[_Frame] = []
+        self.aliased = 0
+
+    def compose(self, text: str) -> Stream:
+        collecting = gc.isenabled()
+        gc.disable()  # nothing here is garbage: each collection would walk all nodes made so far for nothing
+        try:
+            for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+                self._event(event)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + self.first if mark else self.first
+            raise YamlError(self.file, line, _problem(error, text, mark)) from None
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position) + self.first
+            raise YamlError(self.file, line, f"a control character ({error.character!r})") from None
+        except yaml.YAMLError as error:
+            raise YamlError(self.file, self.first, str(error).partition("\n")[0]) from None
+        finally:
+            if collecting:
+                gc.enable()
+        return self.stream
+
+    def _event(self, event: Any) -> None:
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            line = event.start_mark.line + self.first
+            frame = self.stack[-1] if self.stack else None
+            if frame is not None and frame.waits and frame.node.value.__class__ is dict:
+                self._key(frame, _key_text(event), line, event.style == "" and event.value == "<<")
+                return
+            node = Node(_scalar(event), self.file, line, event.style == "|")
+            if event.anchor:
+                self.anchors[event.anchor] = (node, 1)
+            self._add(node)
+        elif kind is yaml.MappingStartEvent:
+            self._open(Node({}, self.file, event.start_mark.line + self.first), event)
+        elif kind is yaml.SequenceStartEvent:
+            self._open(Node([], self.file, event.start_mark.line + self.first), event)
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            self._close()
+        elif kind is yaml.AliasEvent:
+            self._alias(event)
+        elif kind is yaml.DocumentStartEvent:
+            self.anchors = {}
+
+    def _key(self, frame: _Frame, key: str, line: int, merge: bool) -> None:
+        if key in frame.keys and not merge:
+            first = Place(self.file, frame.keys[key])
+            self.stream.duplicates.append(Duplicate(key, first, Place(self.file, line)))
+        frame.keys[key] = line
+        frame.key, frame.key_line, frame.waits = key, line, False
+
+    def _open(self, node: Node, event: Any) -> None:
+        if len(self.stack) >= MOST_DEPTH:
+            raise YamlError(self.file, node.line, f"nested deeper than {MOST_DEPTH} levels")
+        if self.stack:
+            frame = self.stack[-1]
+            if frame.waits and isinstance(frame.node.value, dict):
+                raise YamlError(self.file, node.line, "a mapping or list as a key")
+            if isinstance(frame.node.value, dict):
+                node.line = frame.key_line
+        if event.anchor:
+            self.anchors.pop(event.anchor, None)
+        self.stack.append(_Frame(node, event.anchor))
+
+    def _close(self) -> None:
+        frame = self.stack.pop()
+        node = frame.node
+        for merged in frame.merges:
+            if isinstance(merged.value, dict) and isinstance(node.value, dict):
+                for key, each in merged.value.items():
+                    node.value.setdefault(key, each)
+        if frame.anchor:
+            self.anchors[frame.anchor] = (node, sum(1 for _ in node.scalars()) + 1)
+        self._add(node)
+
+    def _alias(self, event: Any) -> None:
+        line = event.start_mark.line + self.first
+        known = self.anchors.get(event.anchor)
+        if known is None:
+            within = any(frame.anchor == event.anchor for frame in self.stack)
+            why = "stands inside its own anchor" if within else "has no anchor before it"
+            raise YamlError(self.file, line, f"alias *{event.anchor} {why}")
+        node, size = known
+        self.aliased += size
+        if self.aliased > MOST_ALIASED:
+            raise YamlError(self.file, line, f"aliases expand to more than {MOST_ALIASED} values")
+        frame = self.stack[-1] if self.stack else None
+        if frame is not None and frame.waits and isinstance(frame.node.value, dict):
+            if isinstance(node.value, dict | list):
+                raise YamlError(self.file, line, "a mapping or list as a key")
+            self._key(frame, _plain_key(node.value), line, False)
+            return
+        self._add(node.copy())
+
+    def _add(self, node: Node) -> None:
+        if not self.stack:
+            if node.value is not None:
+                self.stream.documents.append(node)
+            return
+        frame = self.stack[-1]
+        inner = frame.node.value
+        if isinstance(inner, list):
+            inner.append(node)
+        elif isinstance(inner, dict):
+            frame.waits = True
+            if frame.key == "<<" and isinstance(node.value, dict | list):
+                frame.merges += node.value if isinstance(node.value, list) else [node]
+            else:
+                inner[frame.key] = node
+
+
+_WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+}
+_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+def resolve(text: str) -> Scalar:
+    """What a plain (unquoted) scalar means."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "0123456789+-.":
+        return text
+    digits = text.replace("_", "") if text[0] != "." else text
+    if len(digits) > 400:
+        return text
+    if _INTEGER.fullmatch(digits):
+        number = _integer(digits)
+        return number if -(2**63) <= number < 2**64 else float(number)
+    return float(digits) if _FLOAT.fullmatch(digits) else text
+
+
+def _integer(digits: str) -> int:
+    sign = -1 if digits[0] == "-" else 1
+    digits = digits.lstrip("+-")
+    if len(digits) > 1 and digits[0] == "0" and digits[1].isdigit():
+        return sign * int(digits, 8)
+    return sign * int(digits, 0)
+
+
+def _scalar(event: Any) -> Scalar:
+    text: str = event.value
+    tag: str | None = event.tag
+    if tag is None:
+        return resolve(text) if event.style == "" else text
+    if tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"):
+        return resolve(text)
+    return None if tag == "tag:yaml.org,2002:null" else text
+
+
+def _key_text(event: Any) -> str:
+    """A key as JSON will have it: numbers and booleans become strings."""
+    return event.value if event.style or event.value == "<<" else _plain_key(_scalar(event))
+
+
+def _plain_key(value: object) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _problem(error: yaml.MarkedYAMLError, text: str, mark: Any) -> str:
+    if mark and mark.index < len(text) and text[mark.index] == "\t":
+        return "a tab where YAML wants spaces"
+    context = f" {error.context}" if error.context and error.problem else ""
+    return f"not YAML: {error.problem or ''}{context}"

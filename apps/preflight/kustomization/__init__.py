@@ -4,6 +4,7 @@
 without effect are found without rendering again.
 """
 
-from preflight.kustomization.records import Edit, Tree
+from preflight.kustomization.build import Built, build
+from preflight.kustomization.records import Edit, Missed, Tree
 
-__all__ = ["Edit", "Tree"]
+__all__ = ["Built", "Edit", "Missed", "Tree", "build"]

@@ -7,8 +7,19 @@ from typing import Literal
 import msgspec
 
 from preflight.findings import Place
+from preflight.yamls import Duplicate
 
 EditKind = Literal["image", "patch", "replica", "replacement", "generator", "label", "annotation"]
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """A part of an edit that met nothing."""
+
+    what: str
+    """In words: `target Deployment/indexer`, `key KAFKA_BOOTSTRAP_SERVER`."""
+    place: Place
+    object: str = ""
+    """`Kind/name` of the object in which it met nothing, where it is about one object."""
 
 
 class Edit(msgspec.Struct, kw_only=True):
@@ -17,19 +28,28 @@ class Edit(msgspec.Struct, kw_only=True):
     kind: EditKind
     place: Place
     """The entry's own line."""
+    file: str
+    """The kustomization file that holds it."""
     field: str
-    """Its path in the kustomization file: `images[0]`, `patches[2]`."""
+    """Its path in that file: `images[0]`, `patches[2]`."""
     wants: str
     """What it looks for, in words: `image vhm/worker`, `Deployment/indexer`."""
     matched: list[str] = msgspec.field(default_factory=list)
     """`Kind/name` of each object it matched."""
-    unmatched: list[tuple[str, Place]] = msgspec.field(default_factory=list)
-    """Parts of it that met nothing, each with its line: a field path, a key that the base lacks."""
+    missed: list[Missed] = msgspec.field(default_factory=list)
+    """Parts of it that met nothing."""
+    keys: dict[str, Place] = msgspec.field(default_factory=dict)
+    """Of a generator: the keys it writes."""
+    followed: bool = True
+    """False where its effect was not worked out; then nothing is said about it."""
 
 
 class Tree(msgspec.Struct, kw_only=True):
     """A kustomization and everything below it."""
 
-    files: list[str] = msgspec.field(default_factory=list)
+    files: list[str]
     """Every file read, relative to the repository root."""
-    edits: list[Edit] = msgspec.field(default_factory=list)
+    edits: list[Edit]
+    """Every entry that edits objects, in the order of application."""
+    duplicates: list[Duplicate]
+    """Keys written twice in one mapping of a file read."""

@@ -1,0 +1,312 @@
+"""A kustomization tree carried out in kustomize's order, each value keeping the line that wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from preflight.findings import CannotLook, Place
+from preflight.kustomization import generate, merge, replace, transform
+from preflight.kustomization.reader import Reader, is_remote, kustomization_file
+from preflight.kustomization.records import Edit, EditKind, Missed, Tree
+from preflight.kustomization.resource import NotFollowed, Resource, Selector
+from preflight.objects import split_list
+from preflight.yamls import Node, YamlError, parse
+
+MOST_FOLDERS = 500
+"""Kustomizations in one tree."""
+
+
+class Built(msgspec.Struct):
+    """A tree and the objects it makes, their names without hashes."""
+
+    tree: Tree
+    resources: list[Resource]
+    remote: list[Node]
+    """Entries that bring in what was not read."""
+
+
+def build(folder: Path, root: Path, *, allow_remote: bool = False) -> Built:
+    """Read and carry out the kustomization of a folder.
+
+    Raises `CannotLook` for what may not be read (outside the repository, remote) or is no YAML. What
+    kustomize itself will refuse is left to kustomize.
+    """
+    builder = _Builder(Reader(root, allow_remote))
+    resources = builder.folder(folder.resolve(), [], ())
+    reader = builder.reader
+    duplicates = [each for stream in reader.streams for each in stream.duplicates]
+    tree = Tree(files=list(dict.fromkeys(reader.files)), edits=builder.edits, duplicates=duplicates)
+    return Built(tree, resources, builder.remote)
+
+
+class _Builder:
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.edits: list[Edit] = []
+        self.remote: list[Node] = []
+        self.folders = 0
+
+    def folder(self, folder: Path, given: list[Resource], above: tuple[Path, ...]) -> list[Resource]:
+        """The objects of one kustomization; `given` are those a component starts from."""
+        file = kustomization_file(folder)
+        if file is None:
+            return given
+        self.folders += 1
+        if folder in above or self.folders > MOST_FOLDERS:
+            chain = " → ".join(self.reader.name(each) for each in (*above, folder)[-4:])
+            raise CannotLook(f"{self.reader.name(file)}: kustomizations in a cycle: {chain}")
+        file = file.resolve()
+        documents = self.reader.documents(file, Place(self.reader.name(file), 1))
+        if not documents or not isinstance(documents[0].value, dict):
+            return given
+        level = _Level(self, folder, self.reader.name(file), documents[0], (*above, folder))
+        return level.run(list(given))
+
+
+class _Level:
+    """One kustomization file at work."""
+
+    def __init__(
+        self, builder: _Builder, folder: Path, file: str, entries: Node, above: tuple[Path, ...]
+    ) -> None:
+        self.builder = builder
+        self.reader = builder.reader
+        self.dir = folder
+        self.file = file
+        self.entries = entries
+        self.above = above
+
+    def run(self, resources: list[Resource]) -> list[Resource]:
+        self._refuse_what_fetches()
+        for field in ("resources", "bases"):
+            for each in self.entries.items(field):
+                resources += self._resource(each)
+        self._generators(resources)
+        for each in self.entries.items("components"):
+            path = self._path(each)
+            if path is not None and path.is_dir():
+                resources = self.builder.folder(path, resources, self.above)
+        self._transformers(resources)
+        return [each for each in resources if not each.deleted]
+
+    def _refuse_what_fetches(self) -> None:
+        for field in ("helmCharts", "helmChartInflationGenerator"):
+            for each in self.entries.items(field):
+                raise CannotLook(
+                    f"{each.file}:{each.line}: {field} is not rendered here; "
+                    "render the chart and check the result: helm template ... | preflight check -"
+                )
+        for field in ("generators", "transformers", "validators", "crds", "configurations"):
+            for each in self.entries.items(field):
+                text = each.text()
+                if "\n" not in text:
+                    self.reader.resolve(self.dir, each)
+                if "http://" in text or "https://" in text:
+                    self._refuse_inline(each)
+
+    def _refuse_inline(self, entry: Node) -> None:
+        if not self.reader.allow_remote:
+            raise CannotLook(
+                f"{entry.file}:{entry.line}: fetches from a network; give --allow-remote for that"
+            )
+
+    def _path(self, entry: Node) -> Path | None:
+        if is_remote(entry.text()):
+            self.builder.remote.append(entry)
+        return self.reader.resolve(self.dir, entry)
+
+    def _resource(self, entry: Node) -> list[Resource]:
+        path = self._path(entry)
+        if path is None:
+            return []
+        if path.is_dir():
+            return self.builder.folder(path, [], self.above)
+        documents = self.reader.documents(path, entry.place)
+        return [Resource(each, each.place) for document in documents for each in split_list(document)]
+
+    def _edit(self, kind: EditKind, field: str, entry: Node, wants: str) -> Edit:
+        edit = Edit(kind=kind, place=entry.place, file=self.file, field=field, wants=wants)
+        self.builder.edits.append(edit)
+        return edit
+
+    def _generators(self, resources: list[Resource]) -> None:
+        options = self.entries.get("generatorOptions")
+        for field, kind in (("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")):
+            for index, each in enumerate(self.entries.items(field)):
+                edit = self._edit("generator", f"{field}[{index}]", each, f"{kind}/{each.text('name')}")
+                made = generate.generate(kind, each, options, self.dir, self.reader, edit)
+                behavior = each.text("behavior")
+                old = next(
+                    (
+                        one
+                        for one in resources
+                        if one.kind == kind and one.known_as(made.namespace, made.name)
+                    ),
+                    None,
+                )
+                if old is not None and behavior in ("merge", "replace"):
+                    edit.matched.append(old.ref)
+                    generate.merge_generated(old, made, behavior, edit)
+                else:
+                    edit.matched.append(made.ref)
+                    resources.append(made)
+
+    def _transformers(self, resources: list[Resource]) -> None:
+        for index, each in enumerate(self.entries.items("patchesStrategicMerge")):
+            self._patch(resources, f"patchesStrategicMerge[{index}]", each, each, None)
+        for index, each in enumerate(self.entries.items("patches")):
+            self._patch_entry(resources, "patches", index, each)
+        namespace = self.entries.get("namespace")
+        if namespace is not None and namespace.text():
+            transform.set_namespace(resources, namespace)
+        transform.add_affix(resources, self.entries.get("namePrefix"), self.entries.get("nameSuffix"))
+        for each in self.entries.items("labels"):
+            transform.add_labels(resources, each, each.entries("pairs"), common=False)
+        common = self.entries.get("commonLabels")
+        if common is not None:
+            transform.add_labels(resources, common, common.entries(), common=True)
+        transform.add_annotations(resources, self.entries.entries("commonAnnotations"))
+        for index, each in enumerate(self.entries.items("patchesJson6902")):
+            self._patch_entry(resources, "patchesJson6902", index, each)
+        for index, each in enumerate(self.entries.items("replicas")):
+            edit = self._edit("replica", f"replicas[{index}]", each, f"a workload named {each.text('name')}")
+            transform.set_replicas(resources, each, edit)
+        for field in ("images", "imageTags"):
+            for index, each in enumerate(self.entries.items(field)):
+                edit = self._edit("image", f"{field}[{index}]", each, f"image {each.text('name')}")
+                self._follow(edit, lambda each=each, edit=edit: transform.set_image(resources, each, edit))  # type: ignore[misc]
+        self._replacements(resources)
+
+    def _follow(self, edit: Edit, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except NotFollowed:
+            edit.followed = False
+
+    def _replacements(self, resources: list[Resource]) -> None:
+        for index, each in enumerate(self.entries.items("replacements")):
+            items = [each]
+            named = each.get("path")
+            if named is not None:
+                path = self.reader.resolve(self.dir, named)
+                documents = self.reader.documents(path, named.place) if path is not None else []
+                items = [one for doc in documents for one in (doc.items() or [doc])]
+            for item in items:
+                edit = self._edit("replacement", f"replacements[{index}]", item, "its targets")
+                self._follow(edit, lambda item=item, edit=edit: replace.replace(resources, item, edit))  # type: ignore[misc]
+
+    def _patch_entry(self, resources: list[Resource], field: str, index: int, entry: Node) -> None:
+        name = f"{field}[{index}]"
+        source = entry.get("patch") or entry.get("path")
+        if source is not None:
+            self._patch(
+                resources, name, entry, source, entry.get("target"), inline=source is entry.get("patch")
+            )
+
+    def _patch(
+        self,
+        resources: list[Resource],
+        name: str,
+        entry: Node,
+        source: Node,
+        target: Node | None,
+        inline: bool | None = None,
+    ) -> None:
+        edit = self._edit("patch", name, entry, "its target")
+        documents = self._patch_documents(source, inline)
+        operations = documents[0].items() if documents else []
+        patches = [] if operations else [one for each in documents for one in split_list(each)]
+        if target is None:
+            for patch in patches:
+                self._merge_by_name(resources, patch, edit, entry)
+            return
+        try:
+            selector = Selector(target)
+        except NotFollowed:
+            edit.followed = False
+            return
+        edit.wants = selector.words
+        selected = [each for each in resources if selector.matches(each)]
+        edit.matched = [each.ref for each in selected]
+        if not selected:
+            edit.missed.append(Missed(f"target {selector.words}", target.place))
+        for each in selected:
+            if operations:
+                each.remember()
+                try:
+                    merge.json_patch(each.node, operations)
+                except merge.DoesNotApply as error:
+                    edit.missed.append(Missed(f"path {error.path}", error.place, each.ref))
+            for patch in patches[:1]:
+                self._merge(each, patch, entry)
+
+    def _patch_documents(self, source: Node, inline: bool | None) -> list[Node]:
+        """The documents of a patch given as text or by path; `inline` None means either."""
+        text = source.text()
+        if inline is None:
+            inline = "\n" in text or ":" in text
+        if not inline:
+            path = self.reader.resolve(self.dir, source)
+            return self.reader.documents(path, source.place) if path is not None else []
+        first = source.line + 1 if source.block else source.line
+        stream = parse(text.encode("utf-8", "replace"), source.file, first)
+        if not source.block:
+            for each in stream.documents:
+                _move(each, source.line)
+        self.reader.streams.append(stream)
+        return stream.documents
+
+    def _merge_by_name(self, resources: list[Resource], patch: Node, edit: Edit, entry: Node) -> None:
+        wanted = Resource(patch, patch.place)
+        edit.wants = wanted.ref
+        found = next(
+            (
+                each
+                for each in resources
+                if (each.kind, each.api_version) == (wanted.kind, wanted.api_version)
+                and each.known_as(wanted.namespace, wanted.name)
+            ),
+            None,
+        )
+        if found is None:
+            edit.missed.append(Missed(f"target {wanted.ref}", patch.place))
+            return
+        edit.matched.append(found.ref)
+        self._merge(found, patch, entry)
+
+    def _merge(self, resource: Resource, patch: Node, entry: Node) -> None:
+        """A strategic merge that keeps kind, name and namespace unless the entry's options say otherwise."""
+        kept = {path: resource.node.get(*path) for path in _IDENTITY}
+        resource.remember()
+        built_in = merge.is_built_in(resource.api_version)
+        merged = merge.strategic(resource.node, patch, built_in=built_in)
+        if merged is None:
+            resource.deleted = True
+            return
+        for path, node in kept.items():
+            option = "allowKindChange" if path == ("kind",) else "allowNameChange"
+            if path != ("metadata", "namespace") and entry.text("options", option) == "true":
+                continue
+            holder = merged.get(*path[:-1])
+            if holder is None or not isinstance(holder.value, dict):
+                continue
+            if node is None:
+                holder.value.pop(path[-1], None)
+            else:
+                holder.value[path[-1]] = node
+
+
+_IDENTITY: tuple[tuple[str, ...], ...] = (("kind",), ("metadata", "name"), ("metadata", "namespace"))
+
+
+def _move(node: Node, line: int) -> None:
+    """Put a whole document on one line: that of the quoted or folded text that holds it."""
+    node.line = line
+    for each in [*node.items(), *node.entries().values()]:
+        _move(each, line)
+
+
+__all__ = ["Built", "YamlError", "build"]

@@ -1,0 +1,82 @@
+"""Reading the files of a kustomization: nothing outside the repository, nothing remote, nothing endless."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from preflight.findings import CannotLook, Place
+from preflight.yamls import MOST_BYTES, Node, Stream, parse
+
+KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+_REMOTE = re.compile(
+    r"""^(git::|gh:|(https?|ssh|file)://|github\.com[/:]|[a-z][a-z0-9-]*@[^/:]+[:/])|\?(ref|version)=|\.git(/|$|\?)""",
+    re.IGNORECASE,
+)
+
+
+def is_remote(path: str) -> bool:
+    """Whether kustomize would fetch this from a network (or clone it) rather than read it."""
+    return bool(_REMOTE.search(path))
+
+
+def kustomization_file(folder: Path) -> Path | None:
+    """The kustomization file of a folder, None where it has none."""
+    for name in KUSTOMIZATION_NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    return None
+
+
+class Reader:
+    """Reads files for one tree. `files` collects what was read, relative to the repository root."""
+
+    def __init__(self, root: Path, allow_remote: bool) -> None:
+        self.root = root.resolve()
+        self.allow_remote = allow_remote
+        self.files: list[str] = []
+        self.streams: list[Stream] = []
+
+    def name(self, path: Path) -> str:
+        """A path as places say it: relative to the repository root, with `/`."""
+        return Path(os.path.relpath(path, self.root)).as_posix()
+
+    def resolve(self, folder: Path, entry: Node) -> Path | None:
+        """The file or folder an entry names; None where it is remote (and allowed) or does not exist.
+
+        Raises `CannotLook` for a remote entry that is not allowed and for one outside the repository.
+        """
+        text = entry.text()
+        if is_remote(text):
+            if self.allow_remote:
+                return None
+            raise CannotLook(
+                f"{entry.file}:{entry.line}: {text} is remote; give --allow-remote to have it fetched"
+            )
+        path = (folder / text).resolve()
+        if not path.is_relative_to(self.root):
+            raise CannotLook(f"{entry.file}:{entry.line}: {text} lies outside the repository {self.root}")
+        return path if path.exists() else None
+
+    def read(self, path: Path, asked: Place) -> bytes:
+        """A file's bytes. Raises `CannotLook` where it is no regular file or too large."""
+        try:
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise CannotLook(f"{asked}: {self.name(path)} is no regular file")
+            if found.st_size > MOST_BYTES:
+                raise CannotLook(f"{asked}: {self.name(path)} has {found.st_size // 1_000_000} MB")
+            data = path.read_bytes()
+        except OSError as error:
+            raise CannotLook(f"{asked}: {self.name(path)} cannot be read: {error.strerror}") from None
+        self.files.append(self.name(path))
+        return data
+
+    def documents(self, path: Path, asked: Place) -> list[Node]:
+        """The documents of a YAML file; raises `YamlError`."""
+        stream = parse(self.read(path, asked), self.name(path))
+        self.streams.append(stream)
+        return stream.documents

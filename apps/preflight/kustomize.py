@@ -1,0 +1,119 @@
+"""Running kustomize (or kubectl's) on a folder: bounded in time, memory and output, nothing written there."""
+
+from __future__ import annotations
+
+import functools
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from preflight.findings import CannotLook
+
+TIMEOUT_SECONDS = 60.0
+MOST_MEMORY = 2 * 1024**3
+"""Bytes of data kustomize may hold; a render of 2 000 objects takes about 0.1 GiB."""
+MOST_OUTPUT = 64 * 1024**2
+ORIGIN = "config.kubernetes.io/origin"
+"""The annotation that names an object's first file, relative to the wrapper's folder."""
+
+
+class Program(msgspec.Struct, frozen=True):
+    """What renders."""
+
+    command: tuple[str, ...]
+    version: str
+    """As it says it itself: `kustomize v5.8.1`, `kubectl v1.34.1 with kustomize v5.7.1`."""
+
+
+@functools.cache
+def find_program() -> Program:
+    """kustomize on PATH, else kubectl. Raises `CannotLook` where neither is there."""
+    path = shutil.which("kustomize")
+    if path is not None:
+        return Program((path, "build"), f"kustomize {_said(path, 'version').strip() or 'of unknown version'}")
+    path = shutil.which("kubectl")
+    if path is not None:
+        said = dict(
+            line.split(": ", 1) for line in _said(path, "version", "--client").splitlines() if ": " in line
+        )
+        client, inner = said.get("Client Version", "?"), said.get("Kustomize Version", "?")
+        return Program((path, "kustomize"), f"kubectl {client} with kustomize {inner}")
+    raise CannotLook("neither kustomize nor kubectl is on PATH: install one of them to render kustomizations")
+
+
+def render(folder: Path, *, component: bool, allow_remote: bool) -> tuple[bytes, Path]:
+    """What kustomize makes of a folder, with origin annotations, and the folder those are relative to.
+
+    The folder is wrapped by a kustomization in a temporary folder. Without `allow_remote` kustomize runs
+    with a proxy that refuses and without git, so that nothing is fetched even where the reading of the tree
+    missed it. Plugins and helm stay disabled. Raises `CannotLook` with kustomize's own last line.
+    """
+    program = find_program()
+    with tempfile.TemporaryDirectory(prefix="preflight-") as made:
+        wrapper = Path(made).resolve()
+        relative = Path(os.path.relpath(folder.resolve(), wrapper)).as_posix()
+        field = "components" if component else "resources"
+        (wrapper / "kustomization.yaml").write_text(
+            f"{field}: [{_quoted(relative)}]\nbuildMetadata: [originAnnotations]\n"
+        )
+        out, err = wrapper / "out", wrapper / "err"
+        environment = dict(os.environ) if allow_remote else _cut_off(wrapper)
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            try:
+                done = subprocess.run(  # noqa: S603 - kustomize found on PATH, told one folder of our own
+                    [*program.command, str(wrapper)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=environment,
+                    timeout=TIMEOUT_SECONDS,
+                    check=False,
+                    preexec_fn=_limit,
+                )
+            except subprocess.TimeoutExpired:
+                raise CannotLook(
+                    f"{folder}: kustomize did not end within {TIMEOUT_SECONDS:.0f} seconds"
+                ) from None
+        if done.returncode != 0:
+            raise CannotLook(f"{folder}: {_reason(err, done.returncode, relative)}")
+        return out.read_bytes(), wrapper
+
+
+def _cut_off(wrapper: Path) -> dict[str, str]:
+    refused = "http://127.0.0.1:9"
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), refused)
+    return {"PATH": str(wrapper), "HOME": str(wrapper), "NO_PROXY": "", **proxies}
+
+
+def _limit() -> None:
+    """Runs in the child. Data and not address space: Go reserves far more addresses than it uses."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_OUTPUT, MOST_OUTPUT))
+
+
+def _quoted(path: str) -> str:
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _reason(err: Path, code: int, relative: str) -> str:
+    text = err.read_text("utf-8", "replace")[:20_000]
+    if "out of memory" in text or "cannot allocate memory" in text:
+        return f"kustomize wanted more than {MOST_MEMORY // 1024**3} GiB of memory"
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    line = next((line for line in lines if line.startswith(("Error:", "error:"))), lines[0] if lines else "")
+    line = line.removeprefix("Error: ").removeprefix("error: ").replace(relative, ".")
+    return f"kustomize refuses it: {line[:500]}" if line else f"kustomize ended with code {code}"
+
+
+def _said(*command: str) -> str:
+    try:
+        # asks a program found on PATH for its version
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout

@@ -1,0 +1,213 @@
+"""From a target to objects with sources: a kustomization, a rendered file, a folder of manifests, stdin."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from preflight import kustomize
+from preflight.findings import CannotLook, Place
+from preflight.kustomization import Built, Tree, build
+from preflight.kustomization.reader import Reader, kustomization_file
+from preflight.kustomization.resource import Resource
+from preflight.objects import Obj, split_list
+from preflight.yamls import MOST_BYTES, Duplicate, Node, YamlError, parse
+
+MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
+HASHED = re.compile(r"(?P<name>.+)-[2456789bcdfghkmt]{10}")
+"""A generated object's name with the hash of its content."""
+
+
+class Loaded(msgspec.Struct):
+    """What a target holds."""
+
+    objects: list[Obj]
+    duplicates: list[Duplicate]
+    tree: Tree | None = None
+    renderer: str = ""
+    """What rendered it, with its version; empty where nothing was rendered."""
+
+
+def load(target: str, root: Path, *, stdin: bytes | None = None, allow_remote: bool = False) -> Loaded:
+    """The objects of a target; raises `CannotLook` with one line where it cannot be read.
+
+    `stdin` is what `-` means; without it standard input itself is not touched.
+    """
+    if target == "-":
+        return _streams([(stdin or b"", "-")])
+    path = Path(target)
+    if not path.exists():
+        raise CannotLook(f"{target}: no such file or folder")
+    if path.is_file() and path.name in ("kustomization.yaml", "kustomization.yml", "Kustomization"):
+        path = path.parent
+    reader = Reader(root, allow_remote)
+    if path.is_dir():
+        if kustomization_file(path) is not None:
+            return _kustomization(path, root, allow_remote)
+        files = sorted(each for each in path.iterdir() if each.suffix in MANIFEST_SUFFIXES and each.is_file())
+        if not files:
+            raise CannotLook(f"{target}: neither a kustomization nor manifests (*.yaml, *.yml, *.json) in it")
+    else:
+        files = [path]
+    loaded = _streams([(reader.read(each, Place(target, 1)), reader.name(each.resolve())) for each in files])
+    if not loaded.objects and path.is_file():
+        raise CannotLook(f"{target}: holds no Kubernetes object (nothing with apiVersion and kind)")
+    return loaded
+
+
+def _streams(streams: list[tuple[bytes, str]]) -> Loaded:
+    loaded = Loaded([], [])
+    for data, name in streams:
+        stream = parse(data, name)
+        loaded.duplicates += stream.duplicates
+        for document in stream.documents:
+            loaded.objects += [
+                _obj(each, each, each.place) for each in split_list(document) if _is_object(each)
+            ]
+    return loaded
+
+
+def _is_object(node: Node) -> bool:
+    return bool(node.text("apiVersion") and node.text("kind"))
+
+
+def _obj(node: Node, source: Node | None, origin: Place) -> Obj:
+    # a mapping's plain value is a dict by construction
+    return Obj(cast("dict[str, Any]", node.plain()), source, origin)
+
+
+def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
+    built = build(folder, root, allow_remote=allow_remote)
+    file = kustomization_file(folder)
+    component = file is not None and _kind_of(file) == "Component"
+    output, wrapper = kustomize.render(folder, component=component, allow_remote=allow_remote)
+    rendered = parse(output, "(render)")
+    matcher = _Matcher(built, root, wrapper)
+    objects = [
+        matcher.match(each)
+        for document in rendered.documents
+        for each in split_list(document)
+        if _is_object(each)
+    ]
+    matcher.settle()
+    return Loaded(
+        objects=objects,
+        duplicates=built.tree.duplicates,
+        tree=built.tree,
+        renderer=kustomize.find_program().version,
+    )
+
+
+def _kind_of(file: Path) -> str:
+    documents = parse(file.read_bytes(), file.name).documents
+    return documents[0].text("kind") if documents else ""
+
+
+class _Matcher:
+    """Finds each rendered object's sources by its name."""
+
+    def __init__(self, built: Built, root: Path, wrapper: Path) -> None:
+        self.root = root
+        self.wrapper = wrapper
+        self.remote = built.remote
+        self.by_name: dict[tuple[str, str, str], list[Resource]] = defaultdict(list)
+        for each in built.resources:
+            self.by_name[(each.kind, each.namespace, each.name)].append(each)
+        self.matched: list[tuple[Obj, Resource]] = []
+        self.lines: dict[Path, list[Node]] = {}
+
+    def match(self, node: Node) -> Obj:
+        origin = _take_origin(node)
+        doc = cast("dict[str, Any]", node.plain())
+        obj = Obj(doc, None, Place("", 1))
+        resource = self._resource(obj)
+        if resource is not None:
+            obj.source, obj.origin = resource.node, resource.origin
+            self.matched.append((obj, resource))
+        else:
+            obj.origin = self._place(origin, obj)
+        return obj
+
+    def _resource(self, obj: Obj) -> Resource | None:
+        found = self.by_name.get((obj.kind, obj.namespace, obj.name), [])
+        if not found and (hashed := HASHED.fullmatch(obj.name)):
+            candidates = self.by_name.get((obj.kind, obj.namespace, hashed["name"]), [])
+            found = [each for each in candidates if each.hashed]
+        same = [each for each in found if each.api_version == obj.api_version] or found
+        return same[0] if same else None
+
+    def settle(self) -> None:
+        """Let references to objects that were renamed (prefix, suffix, hash) count as what they became."""
+        former: dict[str, set[str]] = defaultdict(set)
+        for obj, resource in self.matched:
+            names = {name for _, name in resource.names} | {resource.name}
+            if names != {obj.name}:
+                former[obj.name] |= names
+        if not former:
+            return
+        for obj, _ in self.matched:
+            if obj.source is not None:
+                _rename(obj.source, obj.doc, former)
+
+    def _place(self, origin: dict[str, str], obj: Obj) -> Place:
+        """The first line of an object that the reading of the tree did not make."""
+        name = origin.get("path") or origin.get("configuredIn")
+        if name and not origin.get("repo"):
+            path = (self.wrapper / name).resolve()
+            if path.is_relative_to(self.root.resolve()) and path.is_file():
+                reader = Reader(self.root, allow_remote=False)
+                return Place(reader.name(path), self._line(path, obj))
+        if self.remote:
+            return self._bringer(origin).place
+        return Place(name or "-", 1)
+
+    def _bringer(self, origin: dict[str, str]) -> Node:
+        """The entry that brings in a remote object: the one that names its repository, else the first."""
+        repo = origin.get("repo", "").removesuffix(".git")
+        return next((each for each in self.remote if repo and repo in each.text()), self.remote[0])
+
+    def _line(self, path: Path, obj: Obj) -> int:
+        if path not in self.lines:
+            self.lines[path] = []
+            if path.stat().st_size <= MOST_BYTES:
+                with contextlib.suppress(YamlError):
+                    documents = parse(path.read_bytes(), path.name).documents
+                    self.lines[path] = [each for doc in documents for each in split_list(doc)]
+        for each in self.lines[path]:
+            if each.text("kind") == obj.kind and each.text("metadata", "name") in obj.name:
+                return each.line
+        return 1
+
+
+def _take_origin(node: Node) -> dict[str, str]:
+    """Remove the wrapper's origin annotation from a rendered object and return what it says."""
+    annotations = node.entries("metadata", "annotations")
+    found = annotations.pop(kustomize.ORIGIN, None)
+    if found is None:
+        return {}
+    if not annotations:
+        node.entries("metadata").pop("annotations", None)
+    with contextlib.suppress(YamlError):
+        documents = parse(found.text().encode(), "(origin)").documents
+        if documents:
+            return {key: documents[0].text(key) for key in documents[0].entries()}
+    return {}
+
+
+def _rename(source: Node, doc: Any, former: dict[str, set[str]]) -> None:
+    """Give scalars that were a renamed object's name the name it has in the render."""
+    inner = source.value
+    if isinstance(inner, dict) and isinstance(doc, dict):
+        for key, each in inner.items():
+            if key in doc:
+                _rename(each, doc[key], former)
+    elif isinstance(inner, list) and isinstance(doc, list) and len(inner) == len(doc):
+        for each, value in zip(inner, doc, strict=True):
+            _rename(each, value, former)
+    elif isinstance(doc, str) and inner != doc and inner in former.get(doc, ()):
+        source.value = doc
