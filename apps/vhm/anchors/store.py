@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings
 
 if TYPE_CHECKING:
+    from vhm.anchors.embedded import Embedded
     from vhm.anchors.server import Server
 
 
@@ -32,17 +34,12 @@ class AnchorStore:
     def __init__(self, settings: EmbeddingSettings, model: Model) -> None:
         self._settings = settings
         self._model = model
-        self._opened: Server | None = None
+        self._opened: Server | Embedded | None = None
 
     async def open(self) -> None:
         """Connect, and find or make the collection. `model` must know its size by now. Raises
         StoreUnavailable, StoreMismatch; may be called again then."""
-        # 0.5 s to import, and only workers that store need it
-        from vhm.anchors.connection import Connection
-        from vhm.anchors.server import Server
-
-        connection = Connection(self._settings.qdrant_url, self._settings.qdrant_api_key)
-        backend = Server(connection, self._settings.qdrant_collection, self._model)
+        backend = await asyncio.to_thread(_behind, self._settings, self._model)
         try:
             await backend.open()
         except BaseException:
@@ -79,7 +76,20 @@ class AnchorStore:
             await backend.close()
 
     @property
-    def _backend(self) -> Server:
+    def _backend(self) -> Server | Embedded:
         if self._opened is None:
             raise StoreUnavailable("the store is not open yet")
         return self._opened
+
+
+def _behind(settings: EmbeddingSettings, model: Model) -> Server | Embedded:
+    # the client takes 0.5 s to import, and only workers that store anchors need it
+    if settings.qdrant_url.startswith("local:"):
+        from vhm.anchors.embedded import Embedded
+
+        return Embedded(settings.qdrant_url, settings.qdrant_collection, model)
+    from vhm.anchors.connection import Connection
+    from vhm.anchors.server import Server
+
+    connection = Connection(settings.qdrant_url, settings.qdrant_api_key)
+    return Server(connection, settings.qdrant_collection, model)

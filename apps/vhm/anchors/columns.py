@@ -1,0 +1,150 @@
+"""One collection in memory as columns: a recall is a few numpy operations over all of it, and exact."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vhm.anchors.payload import Content
+from vhm.anchors.ranking import Candidate, Ranking, rank
+from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query, Summary
+
+FIRST_LOOK = 8
+WIDER = 4
+"""Candidates ranked exactly beyond the beats asked for; where repeats use them up, so many times more."""
+
+TIE = 1e-12
+"""Of two equal activations, such as all those below a model's floor, the nearer anchor comes first."""
+
+NOBODY = -1
+"""The session of an anchor that names none."""
+
+
+class Columns:
+    """Anchors in the order they came; row i of every column is the same anchor."""
+
+    def __init__(self, size: int) -> None:
+        self.rows: dict[uuid.UUID, int] = {}
+        self.taken: set[uuid.UUID] = set()
+        """Ids of points that are no anchors: another program's."""
+        self._ids: list[uuid.UUID] = []
+        self._contents: list[Content] = []
+        self._sessions: dict[str, int] = {}
+        self._vectors = np.empty((0, size), dtype=np.float32)
+        self._moments = np.empty(0, dtype=np.float64)
+        self._saliences = np.empty(0, dtype=np.float64)
+        self._session = np.empty(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def content(self, anchor_id: uuid.UUID) -> Content | None:
+        """What that anchor holds."""
+        row = self.rows.get(anchor_id)
+        return None if row is None else self._contents[row]
+
+    def candidates(self) -> list[Candidate]:
+        """All of them."""
+        return [self._candidate(row) for row in range(len(self))]
+
+    def extend(self, anchors: Sequence[Candidate]) -> None:
+        """Add anchors whose ids are new."""
+        start, end = len(self), len(self) + len(anchors)
+        self._reserve(end)
+        for row, anchor in enumerate(anchors, start):
+            session = anchor.content.meta.get("session")
+            self._vectors[row] = anchor.vector
+            self._moments[row] = anchor.content.stored_at.timestamp()
+            self._saliences[row] = anchor.content.salience
+            self._session[row] = (
+                self._sessions.setdefault(session, len(self._sessions))
+                if isinstance(session, str)
+                else NOBODY
+            )
+            self._ids.append(anchor.anchor_id)
+            self._contents.append(anchor.content)
+            self.rows[anchor.anchor_id] = row
+
+    def recall(self, query: Query, calibration: Calibration, at_least: int = 0) -> Ranking:
+        """The exact answer; its candidates are those looked at, `at_least` so many where there are."""
+        activations = self._activations(query, calibration)
+        activations[~self._eligible(query)] = -np.inf
+        return self._ranked(query, calibration, activations, max(query.limit + FIRST_LOOK, at_least))
+
+    def excluded(self, query: Query, calibration: Calibration, count: int) -> list[Candidate]:
+        """The strongest of those that a recall is not to look at."""
+        activations = self._activations(query, calibration)
+        activations[self._eligible(query)] = -np.inf
+        return [self._candidate(row) for row in _strongest(activations, count)]
+
+    def summary(self, now: datetime, session_id: str | None) -> Summary:
+        """See `AnchorStore.summary`."""
+        n, session = len(self), self._sessions.get(session_id or "", None)
+        return Summary(
+            total=n,
+            younger_than_5s=int(np.count_nonzero(self._moments[:n] > _youngest(now))),
+            of_session=0 if session is None else int(np.count_nonzero(self._session[:n] == session)),
+        )
+
+    def _ranked(
+        self, query: Query, calibration: Calibration, activations: NDArray[np.float64], look: int
+    ) -> Ranking:
+        while True:
+            rows = _strongest(activations, look)
+            ranking = rank([self._candidate(row) for row in rows], query, calibration)
+            if ranking.settled > -np.inf or len(rows) < look:
+                return ranking
+            look *= WIDER
+
+    def _activations(self, query: Query, calibration: Calibration) -> NDArray[np.float64]:
+        n = len(self)
+        cosines = self._vectors[:n] @ query.vector
+        similarities = calibration.similarity(cosines)
+        ages = np.maximum(query.now.timestamp() - self._moments[:n], 0.0)
+        decays = np.exp(-query.decay_lambda / timedelta(days=1).total_seconds() * ages)
+        activations: NDArray[np.float64] = similarities * decays * self._saliences[:n]
+        return activations + TIE * cosines
+
+    def _eligible(self, query: Query) -> NDArray[np.bool_]:
+        n = len(self)
+        may: NDArray[np.bool_] = self._moments[:n] <= _youngest(query.now)
+        session = self._sessions.get(query.session_id) if query.session_id is not None else None
+        if session is not None:
+            may &= self._session[:n] != session
+        may[[row for anchor_id in query.ignore if (row := self.rows.get(anchor_id)) is not None]] = False
+        return may
+
+    def _candidate(self, row: int) -> Candidate:
+        return Candidate(anchor_id=self._ids[row], content=self._contents[row], vector=self._vectors[row])
+
+    def _reserve(self, rows: int) -> None:
+        if rows <= len(self._moments):
+            return
+        room = max(1024, 2 * rows)
+        self._vectors = _grown(self._vectors, room)
+        self._moments = _grown(self._moments, room)
+        self._saliences = _grown(self._saliences, room)
+        self._session = _grown(self._session, room)
+
+
+def _youngest(now: datetime) -> float:
+    return (now - timedelta(seconds=YOUNGEST_SECONDS)).timestamp()
+
+
+def _strongest(activations: NDArray[np.float64], count: int) -> list[int]:
+    """Rows of the `count` highest, those that are -inf left out."""
+    if len(activations) > count:
+        rows = np.argpartition(activations, -count)[-count:]
+    else:
+        rows = np.arange(len(activations))
+    return [int(row) for row in rows if activations[row] > -np.inf]
+
+
+def _grown(column: np.ndarray, rows: int) -> np.ndarray:
+    grown = np.empty((rows, *column.shape[1:]), dtype=column.dtype)
+    grown[: len(column)] = column
+    return grown
