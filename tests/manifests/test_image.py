@@ -1,0 +1,119 @@
+"""The overlays name the image of this very tree, and the image holds what pyproject.toml asks for."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from manifests.overlays import ROOT, deployment
+
+
+def run(*command: str, cwd: Path = ROOT) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_tag_is_that_of_the_tree(overlay: str, worker: str, kustomize: Path) -> None:
+    image = deployment(kustomize, overlay, worker).container.image
+    expected = run("images/build", "--tag").strip()
+    assert image.partition("@")[0].rpartition(":")[2] == expected, (
+        f"overlays/{overlay} would run old code: images/build --write {overlay}"
+        f" (images/build {overlay} builds the image as well)"
+    )
+
+
+def test_the_requirements_are_those_of_pyproject(tmp_path: Path) -> None:
+    if not (uv := shutil.which("uv")):
+        pytest.skip("no uv on PATH: install it to export the requirements")
+    script = (ROOT / "images/build").read_text()
+    options = re.search(r"^EXPORT = \(\"uv\", (.*)\)$", script, re.MULTILINE)
+    assert options
+    exported = run(uv, *re.findall(r'"([^"]+)"', options[1]))
+    assert exported == (ROOT / "images/requirements.txt").read_text(), "run: images/build --requirements"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A small repository laid out like this one."""
+    for name in ("apps/vhm/a.py", "pyproject.toml", "images/requirements.txt", ".dockerignore"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    for name in ("images/build", "images/worker.Dockerfile", "overlays/minikube/kustomization.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    run("git", "init", "-q", ".", cwd=tmp_path)
+    run("git", "add", "-A", cwd=tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("apps/vhm/a.py", True),
+        ("pyproject.toml", True),
+        ("images/requirements.txt", True),
+        ("images/worker.Dockerfile", True),
+        (".dockerignore", True),
+        ("overlays/minikube/kustomization.yaml", False),
+        ("apps/vhm/untracked.py", False),
+    ],
+)
+def test_the_tag_tells_of_what_is_in_the_image(checkout: Path, name: str, counts: bool) -> None:
+    before = run("images/build", "--tag", cwd=checkout)
+    assert re.fullmatch(r"t[0-9a-f]{12}\n", before)
+    path = checkout / name
+    path.write_text((path.read_text() if path.exists() else "") + "\n# changed")
+    assert (run("images/build", "--tag", cwd=checkout) != before) is counts
+
+
+def test_the_tag_is_written_quoted_and_nothing_else_changes(checkout: Path) -> None:
+    path = checkout / "overlays/minikube/kustomization.yaml"
+    before = path.read_text()
+    (checkout / "pyproject.toml").write_text("changed")
+    run("images/build", "--write", "minikube", cwd=checkout)
+    tag = run("images/build", "--tag", cwd=checkout).strip()
+    assert path.read_text() == re.sub(r'newTag: "t\w+"', f'newTag: "{tag}"', before)
+    run("images/build", "--write", "minikube", "--digest", "sha256:" + "0" * 64, cwd=checkout)
+    assert "digest:" in path.read_text()
+    run("images/build", "--write", "minikube", cwd=checkout)
+    assert "digest:" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--write", "nowhere"], "no overlay 'nowhere'; there are: minikube"),
+        ([], "apps/vhm/stray.py is not in git"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(checkout: Path, arguments: list[str], says: str) -> None:
+    (checkout / "apps/vhm/stray.py").write_text("")
+    done = subprocess.run(
+        ["images/build", *arguments], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert says in done.stderr
+
+
+def test_without_a_builder_it_says_what_to_install(checkout: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("git", "python3", "env"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    done = subprocess.run(
+        ["images/build", "minikube"],
+        cwd=checkout,
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("images/build: nothing to build with: ")
+    assert len(done.stderr.splitlines()) == 1
