@@ -133,6 +133,7 @@ def render(kustomize: Path, overlay: str) -> str:
     return done.stdout
 
 
+@functools.cache
 def objects(kustomize: Path, overlay: str, kind: str | None = None) -> list[Object]:
     """The overlay's objects, of one kind or of all."""
     return [found for found in parse(render(kustomize, overlay)) if kind in (None, found.kind)]
