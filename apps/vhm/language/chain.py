@@ -6,7 +6,8 @@ A retelling is never lost because a provider was down, and a slow one delays no 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -36,8 +37,13 @@ class _Hurried(Exception):
 class Chain:
     """Providers in order of preference. One chain serves any number of retellings at once."""
 
-    def __init__(self, tellers: Sequence[Teller], timeout_seconds: float) -> None:
-        self._links = [(each, Breaker()) for each in tellers]
+    def __init__(
+        self,
+        tellers: Sequence[Teller],
+        timeout_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._links = [(each, Breaker(clock)) for each in tellers]
         self._timeout = timeout_seconds
         self._hurry: asyncio.Future[None] | None = None
 
@@ -113,10 +119,12 @@ class Chain:
 
 
 def chain(settings: LanguageSettings, timeout_seconds: float) -> Chain:
-    """The chain of those providers that the settings name; `timeout_seconds` bounds one call to one.
+    """The chain of those providers that the settings name; `timeout_seconds` bounds one call to one."""
+    return Chain(_tellers(settings, timeout_seconds), timeout_seconds)
 
-    Their client libraries are imported here (openai 0.4 s, portkey 1 s), and only where they are used.
-    """
+
+def _tellers(settings: LanguageSettings, timeout_seconds: float) -> list[Teller]:
+    """Client libraries are imported here (openai 0.4 s, portkey 1 s), and only where they are used."""
     tellers: list[Teller] = []
     if settings.openai_api_key:
         from vhm.language.openai import OpenAI
@@ -140,4 +148,4 @@ def chain(settings: LanguageSettings, timeout_seconds: float) -> Chain:
         from vhm.language.ollama import Ollama
 
         tellers.append(Ollama(settings.ollama_base_url, settings.ollama_model, timeout_seconds))
-    return Chain(tellers, timeout_seconds)
+    return tellers

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from openai.types.chat import ChatCompletionMessageParam
 
+from vhm.contract.environment import Secret
 from vhm.language.provider import Refused, broken, refused
 from vhm.language.reply import cleaned
 from vhm.memory.narrative import Prompt
@@ -26,13 +29,15 @@ def story(completion: object) -> str:
     return cleaned(getattr(message, "content", None), cut_short=finish == "length")
 
 
-def failure(error: Exception, model: str) -> Refused:
+def failure(error: Exception, model: str, key: Secret) -> Refused:
     """The one line for what a client library raised: OpenAI's errors, or others of the same shape."""
     status, response = getattr(error, "status_code", None), getattr(error, "response", None)
     if isinstance(status, int) and response is not None:
         body = getattr(error, "body", None)
         said = body.get("message") if isinstance(body, dict) else None
-        return refused(status, said if isinstance(said, str) else "", response.headers, model)
-    if isinstance(error, ValueError):
+        return refused(status, said if isinstance(said, str) else "", response.headers, model, key)
+    if isinstance(error, json.JSONDecodeError):
         return Refused("an answer that is not JSON")
+    if isinstance(error, ValueError | TypeError):
+        return Refused("an answer of another shape than a completion's")
     return broken(error)

@@ -15,6 +15,7 @@ class OpenAI:
     def __init__(self, key: Secret, model: str, base_url: str | None, timeout_seconds: float) -> None:
         self.name = f"openai {model}"
         self._model = model
+        self._key = key
         self._client = AsyncOpenAI(
             api_key=key.reveal(), base_url=base_url, max_retries=0, timeout=timeout_seconds
         )
@@ -30,7 +31,7 @@ class OpenAI:
                 stream=False,
             )
         except (OpenAIError, ValueError) as error:
-            raise failure(error, self._model) from error
+            raise failure(error, self._model, self._key) from error
         return story(completion)
 
     async def close(self) -> None:

@@ -22,6 +22,7 @@ class Portkey:
         self.name = f"portkey {model or f'config {config}'}"
         self._model = model or _DEFERRED
         self._timeout = timeout_seconds
+        self._key = key
         self._client = AsyncPortkey(api_key=key.reveal(), base_url=base_url, config=config)
         self._client.openai_client.max_retries = 0
 
@@ -37,7 +38,7 @@ class Portkey:
                 timeout=self._timeout,
             )
         except (OpenAIError, ValueError, TypeError) as error:
-            raise failure(error, self._model) from error
+            raise failure(error, self._model, self._key) from error
         return story(completion)
 
     async def close(self) -> None:

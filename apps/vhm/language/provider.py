@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import email.utils
+import re
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Protocol
 
+from vhm.contract.environment import Secret
 from vhm.memory.narrative import Prompt
 
 _MOST_OF_AN_ERROR = 160
+_KEYS = re.compile(r"(?i)bearer\s+\S+|\b[a-z]{2,3}-[\w*-]{8,}")
 
 
 class Refused(Exception):
@@ -45,17 +48,20 @@ LASTING = 30.0
 """Seconds to leave a provider alone that refuses the key or lacks the model: asking again changes nothing."""
 
 
-def refused(status: int, said: str, headers: Mapping[str, str], model: str) -> Refused:
-    """What an HTTP error status means; `said` is the server's own message (never shown beside a key)."""
+def refused(
+    status: int, said: str, headers: Mapping[str, str], model: str, key: Secret | None = None
+) -> Refused:
+    """What an HTTP error status means. `said` is the server's own message; it is shown without the key,
+    and not at all where it is about the key."""
     if status in (401, 403):
         return Refused(f"{status}: it does not accept the key", LASTING)
-    said = _one_line(said)
+    said = _one_line(_KEYS.sub("***", said.replace(key.reveal(), "***") if key else said))
     if status == 404:
         return Refused(f"404: no model {model!r} there" + (f" ({said})" if said else ""), LASTING)
     if status == 429:
         pause = retry_after(headers)
         told = f", to be asked again in {pause:.0f} s" if pause else ""
-        return Refused(f"429: over its quota{told}", pause)
+        return Refused(f"429: over its quota{told}" + (f" ({said})" if said else ""), pause)
     phrase = HTTPStatus(status).phrase.lower() if status in HTTPStatus._value2member_map_ else "failed"
     return Refused(f"{status}: {said or phrase}", retry_after(headers))
 
