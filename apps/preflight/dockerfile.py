@@ -12,6 +12,9 @@ import msgspec
 
 from preflight.dockersyntax import Instruction, array, assignments, read, substitute, unquoted, words
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What a builder sets where no image says otherwise."""
+
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """An ENTRYPOINT or CMD. Shell form runs as `/bin/sh -c text`."""
@@ -112,7 +115,7 @@ def parse(text: str) -> Dockerfile:
     for instruction in instructions:
         if instruction.keyword == "FROM":
             stages.append(_from(instruction, outer, stages))
-            scope = {name: value.value for name, value in stages[-1].env.items()}
+            scope = {"PATH": PATH, **{name: value.value for name, value in stages[-1].env.items()}}
         elif instruction.keyword == "ARG":
             for name, default in assignments(instruction.text, bare=True):
                 value = None if default is None else substitute(default, scope if stages else outer)

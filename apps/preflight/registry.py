@@ -38,6 +38,7 @@ FAMILIES = (
     "upgrades",
     "schema",
     "policy",
+    "suppressions",
 )
 """One module of `preflight.rules` each."""
 

@@ -1,0 +1,163 @@
+"""The command line: `preflight check`, `preflight rules`, `preflight graph`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from preflight.findings import CannotLook
+
+if TYPE_CHECKING:
+    from preflight.report import Report
+
+Format = Literal["text", "json", "sarif", "github"]
+CLEAN, ERRORS, COULD_NOT_LOOK = 0, 1, 2
+
+EPILOGUE = """\
+Exit code: 0 no errors, 1 errors (with --strict warnings too), 2 it could not look.
+Of the checked repository's code it imports only the names in that repository's own pyproject.toml
+([tool.preflight.containers.NAME]), in a subprocess with a timeout. Nothing is applied, fetched or written.
+"""
+
+
+app = App(
+    name="preflight",
+    help="What would go wrong, before it is applied: manifests against the app they run.",
+    help_epilogue=EPILOGUE,
+    result_action="return_int_as_exit_code_else_zero",
+)
+app.register_install_completion_command()
+
+
+@app.command
+def check(
+    *paths: str,
+    format: Annotated[Format, Parameter(alias="-f")] = "text",
+    kubernetes_version: str | None = None,
+    rule: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False, show_default=False)] = (),
+    skip: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False, show_default=False)] = (),
+    strict: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    against: str | None = None,
+    baseline: Path | None = None,
+    write_baseline: Path | None = None,
+    allow_remote: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> int:
+    """Check kustomizations, rendered files, folders of manifests, or - for standard input.
+
+    Parameters
+    ----------
+    paths
+        What to check; `.` when nothing is named.
+    format
+        How to print what is found.
+    kubernetes_version
+        The cluster's version, such as 1.34; otherwise pyproject.toml's.
+    rule
+        Apply only this rule or family; may be repeated.
+    skip
+        Leave out this rule or family; may be repeated.
+    strict
+        Warnings count as errors.
+    against
+        A git revision that is installed now: also report fields the API server would not change.
+    baseline
+        Findings to pass over, as --write-baseline wrote them.
+    write_baseline
+        Write what is found to this file, to be passed over from now on.
+    allow_remote
+        Let kustomize fetch remote resources.
+    """
+    from preflight.engine import Options, run
+
+    options = Options(
+        kubernetes_version=kubernetes_version,
+        only=rule,
+        skip=skip,
+        against=against,
+        baseline=baseline,
+        allow_remote=allow_remote,
+    )
+    stdin = sys.stdin.buffer.read() if "-" in paths else None
+    report = run(paths or (".",), options, stdin)
+    if write_baseline is not None:
+        return _accept(report, write_baseline)
+    return _print(report, format, strict)
+
+
+@app.command
+def rules(id: str | None = None, /) -> int:
+    """Every rule, or what one finds, why it matters and an example.
+
+    Parameters
+    ----------
+    id
+        A rule's name.
+    """
+    from preflight.manual import listed, page
+
+    print(listed() if id is None else page(id), end="")
+    return CLEAN
+
+
+@app.command
+def graph(
+    path: str = ".",
+    /,
+    *,
+    format: Annotated[Literal["mermaid", "svg"], Parameter(alias="-f")] = "mermaid",
+    allow_remote: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> int:
+    """Who talks to whom: workloads, Services, topics, stores and Secrets; broken edges marked.
+
+    Parameters
+    ----------
+    path
+        A kustomization, a rendered file, a folder of manifests, or - for standard input.
+    format
+        Mermaid for a README, or SVG.
+    allow_remote
+        Let kustomize fetch remote resources.
+    """
+    from preflight.graph import draw
+
+    stdin = sys.stdin.buffer.read() if path == "-" else None
+    print(draw(path, format, allow_remote=allow_remote, stdin=stdin), end="")
+    return CLEAN
+
+
+def main() -> None:
+    """Entry point of `preflight`."""
+    try:
+        sys.exit(app(exit_on_error=False))
+    except CycloptsError:
+        # printed by the library already; a call that is not understood has found nothing out
+        sys.exit(COULD_NOT_LOOK)
+    except CannotLook as error:
+        print(f"preflight: {error}", file=sys.stderr)
+        sys.exit(COULD_NOT_LOOK)
+    except BrokenPipeError:
+        # whoever read our output has seen enough
+        sys.stderr.close()
+        sys.exit(ERRORS)
+
+
+def _print(report: Report, format: Format, strict: bool) -> int:
+    from preflight.formats import WRITERS
+
+    sys.stdout.write(WRITERS[format](report))
+    sys.stdout.flush()
+    return ERRORS if report.errors or (strict and report.warnings) else CLEAN
+
+
+def _accept(report: Report, file: Path) -> int:
+    from preflight import baseline
+
+    try:
+        file.write_bytes(baseline.write(report.findings))
+    except OSError as error:
+        raise CannotLook(f"{file}: {error.strerror}") from None
+    print(f"{file}: {len(report.findings)} findings accepted")
+    return CLEAN

@@ -1,0 +1,32 @@
+"""`preflight graph`: who talks to whom, as mermaid for a README or as SVG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from preflight.apps import Apps
+from preflight.config import load_config
+from preflight.engine import model_of, root_of
+from preflight.graph.gather import Edge, Graph, Node, gather
+from preflight.graph.mermaid import mermaid
+from preflight.graph.svg import svg
+
+__all__ = ["Edge", "Graph", "Node", "draw", "gather", "mermaid", "svg"]
+
+
+def draw(
+    path: str | Path,
+    format: Literal["mermaid", "svg"] = "mermaid",
+    *,
+    allow_remote: bool = False,
+    stdin: bytes | None = None,
+) -> str:
+    """The graph of one target. Raises `CannotLook` with one line when it could not look."""
+    target = str(path)
+    root = root_of([target])
+    config = load_config(root)
+    with Apps(root, config.containers) as apps:
+        model = model_of(target, root=root, config=config, apps=apps, allow_remote=allow_remote, stdin=stdin)
+        graph = gather(model)
+    return svg(graph) if format == "svg" else mermaid(graph)

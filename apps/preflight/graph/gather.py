@@ -1,0 +1,249 @@
+"""From a model to nodes and edges: workloads, Services, topics, stores, Secrets, what lies outside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from preflight.model import Model, Service
+from preflight.objects import dig
+from preflight.workloads import Workload
+
+Kind = Literal["workload", "service", "topic", "store", "secret", "outside"]
+
+ADDRESS = re.compile(
+    r"^(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^@/\s]*@)?"
+    r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>\d{1,5}))?(?:[/?#].*)?$"
+)
+SCHEME_PORTS = {"http": 80, "https": 443}
+HERE = ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - compared with, not listened on
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing in the picture."""
+
+    id: str
+    label: str
+    kind: Kind
+    note: str = ""
+    """A second, smaller line: the kind of workload, a size."""
+    missing: bool = False
+    """Named by something here, and not here."""
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """From who asks, sends or mounts, to whom."""
+
+    source: str
+    target: str
+    label: str = ""
+    optional: bool = False
+    broken: str = ""
+    """Why nothing gets through; empty when it does."""
+
+
+class Graph(msgspec.Struct, frozen=True, kw_only=True):
+    """The picture, in the render's order."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+
+class _Gathering:
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.nodes: dict[str, Node] = {}
+        self.edges: dict[tuple[str, str], Edge] = {}
+
+    def node(self, kind: Kind, name: str, label: str = "", note: str = "", missing: bool = False) -> str:
+        id = f"{kind}/{name}"
+        self.nodes.setdefault(id, Node(id=id, label=label or name, kind=kind, note=note, missing=missing))
+        return id
+
+    def edge(
+        self, source: str, target: str, label: str = "", optional: bool = False, broken: str = ""
+    ) -> None:
+        if source == target:
+            return
+        key = (source, target)
+        if (known := self.edges.get(key)) is not None:
+            labels = dict.fromkeys(part for part in (*known.label.split(", "), label) if part)
+            label = ", ".join(labels)
+            optional, broken = optional and known.optional, known.broken or broken
+        self.edges[key] = Edge(source=source, target=target, label=label, optional=optional, broken=broken)
+
+
+def gather(model: Model) -> Graph:
+    """The graph of a model."""
+    g = _Gathering(model)
+    for workload in model.workloads:
+        g.node("workload", _name(workload.namespace, workload.name), workload.name, workload.kind)
+    for workload in model.workloads:
+        _topics(g, workload)
+        _addresses(g, workload)
+    for ingress in model.objects_of("Ingress"):
+        _ingress(g, ingress.namespace, ingress.name, [str(b) for b in _backends(ingress.doc)])
+    for service in model.services:
+        _service(g, service)
+    for workload in model.workloads:
+        _secrets(g, workload)
+        _stores(g, workload)
+    return Graph(nodes=tuple(g.nodes.values()), edges=tuple(g.edges.values()))
+
+
+def _name(namespace: str, name: str) -> str:
+    return f"{namespace}/{name}"
+
+
+def _id(workload: Workload) -> str:
+    return f"workload/{_name(workload.namespace, workload.name)}"
+
+
+def _topics(g: _Gathering, workload: Workload) -> None:
+    for container in workload.containers:
+        app = g.model.app(container)
+        for topic in (app.topics if app is not None else None) or ():
+            names = {container.name, workload.name}
+            reads, writes = names & set(topic.readers), names & set(topic.writers)
+            unsaid = not topic.readers and not topic.writers
+            if not (reads or writes or unsaid):
+                continue
+            node = g.node("topic", topic.name)
+            if reads:
+                g.edge(node, _id(workload))
+            if writes or unsaid:
+                g.edge(_id(workload), node)
+            known = {w.name for w in g.model.workloads} | {c.name for c in g.model.containers}
+            for writer in topic.writers:
+                if writer not in known:
+                    g.edge(g.node("outside", f"{writer} writes", writer), node)
+            for reader in topic.readers:
+                if reader not in known:
+                    g.edge(node, g.node("outside", f"{reader} reads", reader))
+
+
+def _addresses(g: _Gathering, workload: Workload) -> None:
+    for container in workload.containers:
+        app = g.model.app(container)
+        for name, variable in container.env.items():
+            if variable.value is None or variable.is_secret:
+                continue
+            declared = app.variable(name) if app is not None else None
+            if app is not None and app.settings is not None and (declared is None or not declared.is_address):
+                continue
+            for host, port in _hosts(variable.value):
+                _address(g, workload, host, port, said=declared is not None)
+
+
+def _hosts(value: str) -> Iterator[tuple[str, int | None]]:
+    for part in value.split(","):
+        found = ADDRESS.match(part.strip())
+        if found is None or found["host"] in HERE or found["host"].replace(".", "").isdigit():
+            continue
+        if found["scheme"] or found["port"]:
+            port = int(found["port"]) if found["port"] else SCHEME_PORTS.get((found["scheme"] or "").lower())
+            yield found["host"], port
+
+
+def _address(g: _Gathering, workload: Workload, host: str, port: int | None, said: bool) -> None:
+    """An edge to the Service a host means, else to what lies outside; one that the app does not declare
+    an address is believed only when it meets a Service."""
+    service = g.model.service_at(host, workload.namespace)
+    if service is not None:
+        if workload in service.workloads:
+            return
+        served = {dig(item, "port") for item in service.ports}
+        wrong = port is not None and bool(served) and port not in served and not service.headless
+        why = f"no port {port}" if wrong else ""
+        g.edge(_id(workload), _service_node(g, service), str(port or ""), broken=why)
+    elif said and ("." not in host or ".svc" in host):
+        node = g.node("service", host, host, "Service", missing=True)
+        g.edge(_id(workload), node, str(port or ""), broken="no such Service")
+    elif said:
+        g.edge(_id(workload), g.node("outside", host), str(port or ""))
+
+
+def _service_node(g: _Gathering, service: Service) -> str:
+    return g.node("service", _name(service.namespace, service.name), service.name, "Service")
+
+
+def _service(g: _Gathering, service: Service) -> None:
+    node = _service_node(g, service)
+    if service.selector and not service.workloads:
+        wanted = ", ".join(f"{key}={value}" for key, value in service.selector.items())
+        g.edge(node, g.node("workload", f"of {node}", wanted, "no such pods", True), broken="selects nothing")
+    for workload in service.workloads:
+        for item in service.ports:
+            target = item.get("targetPort", item.get("port"))
+            numbers = [n for container in workload.containers if (n := container.port(target)) is not None]
+            broken = "" if numbers else f"no port {target}"
+            g.edge(node, _id(workload), str(numbers[0]) if numbers else str(target), broken=broken)
+
+
+def _backends(ingress: object) -> Iterator[str]:
+    default = dig(ingress, "spec", "defaultBackend", "service", "name")
+    if isinstance(default, str):
+        yield default
+    for rule in dig(ingress, "spec", "rules", default=[]):
+        for path in dig(rule, "http", "paths", default=[]):
+            name = dig(path, "backend", "service", "name")
+            if isinstance(name, str):
+                yield name
+
+
+def _ingress(g: _Gathering, namespace: str, name: str, backends: list[str]) -> None:
+    node = g.node("outside", f"Ingress {name}", name, "Ingress")
+    for backend in backends:
+        service = g.model.find("Service", namespace, backend)
+        target = g.node("service", _name(namespace, backend), backend, "Service", missing=service is None)
+        g.edge(node, target, broken="" if service is not None else "no such Service")
+
+
+def _secrets(g: _Gathering, workload: Workload) -> None:
+    for name, optional in _secret_names(workload):
+        known = g.model.find("Secret", workload.namespace, name) is not None
+        known = known or g.model.config.provides("Secret", name)
+        node = g.node(
+            "secret", _name(workload.namespace, name), name, "Secret", missing=not known and not optional
+        )
+        g.edge(_id(workload), node, optional=optional, broken="" if known or optional else "not here")
+
+
+def _secret_names(workload: Workload) -> Iterator[tuple[str, bool]]:
+    for container in workload.containers:
+        for each in container.env_from:
+            if each.kind == "Secret":
+                yield each.name, each.optional
+        for item in container.items("env"):
+            ref = dig(item, "valueFrom", "secretKeyRef")
+            if isinstance(ref, dict) and ref.get("name"):
+                yield str(ref["name"]), ref.get("optional") is True
+    for volume in workload.volumes:
+        for ref in (
+            volume.get("secret"),
+            *(dig(s, "secret") for s in dig(volume, "projected", "sources", default=[])),
+        ):
+            if isinstance(ref, dict) and (ref.get("secretName") or ref.get("name")):
+                yield str(ref.get("secretName") or ref["name"]), ref.get("optional") is True
+
+
+def _stores(g: _Gathering, workload: Workload) -> None:
+    for volume in workload.volumes:
+        claim = dig(volume, "persistentVolumeClaim", "claimName")
+        if isinstance(claim, str):
+            found = g.model.find("PersistentVolumeClaim", workload.namespace, claim)
+            known = found is not None or g.model.config.provides("PersistentVolumeClaim", claim)
+            size = str(found.get("spec", "resources", "requests", "storage") or "") if found else ""
+            node = g.node("store", _name(workload.namespace, claim), claim, size, missing=not known)
+            g.edge(_id(workload), node, broken="" if known else "not here")
+        path = dig(volume, "hostPath", "path")
+        if isinstance(path, str):
+            g.edge(_id(workload), g.node("store", f"host {path}", path, "on the node"))
+    for template in workload.obj.items("spec", "volumeClaimTemplates"):
+        name = str(dig(template, "metadata", "name", default=""))
+        size = str(dig(template, "spec", "resources", "requests", "storage", default=""))
+        node = g.node("store", f"{_name(workload.namespace, workload.name)}/{name}", name, size)
+        g.edge(_id(workload), node)
