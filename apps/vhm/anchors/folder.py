@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import portalocker
 from qdrant_client import models
 from qdrant_client.local.persistence import CollectionPersistence
@@ -63,7 +64,8 @@ class Folder:
             ) from error
         self._lock = lock
         if (path / META).exists():
-            self._meta = {**self._meta, **json.loads((path / META).read_text())}
+            self._meta = msgspec.json.decode((path / META).read_bytes(), type=dict[str, Any])
+            msgspec.convert(self._meta.get("collections"), dict[str, dict[str, Any]])
         else:
             self._save(self._meta)
 

@@ -1,0 +1,82 @@
+"""Stores to test, filled by a model whose vectors a test chooses."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from vhm.anchors import AnchorStore, Query
+from vhm.contract.messages import Anchor
+from vhm.contract.settings import EmbeddingSettings
+from vhm.embedding import Calibration
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+class FixedModel(msgspec.Struct, kw_only=True):
+    """An embedding model as far as a store asks."""
+
+    name: str = "deterministic"
+    size: int = 8
+    calibration: Calibration = Calibration()
+
+
+class Place(msgspec.Struct):
+    """Where a store is."""
+
+    url: str
+    collection: str = "anchors"
+
+    def store(self, model: FixedModel | None = None) -> AnchorStore:
+        """One more store on the same collection, not opened yet."""
+        settings = EmbeddingSettings(
+            kafka_bootstrap_servers="127.0.0.1:9",
+            qdrant_url=self.url,
+            qdrant_collection=self.collection,
+            embedding_model="deterministic",
+        )
+        return AnchorStore(settings, model or FixedModel())
+
+    @asynccontextmanager
+    async def opened(self, model: FixedModel | None = None) -> AsyncIterator[AnchorStore]:
+        """One more store, open."""
+        store = self.store(model)
+        await store.open()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def another(self) -> Place:
+        """An empty store beside this one."""
+        if self.url.startswith("local::memory:"):
+            return Place(f"local::memory:{uuid.uuid4()}")
+        return Place(self.url, f"vhm-test-{uuid.uuid4()}")
+
+
+def unit(rows: Any) -> np.ndarray:
+    """Rows of length 1."""
+    vectors = np.atleast_2d(np.asarray(rows, dtype=np.float32))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def anchor(text: str = "we met", days: float = 1.0, salience: float = 1.0, **meta: Any) -> Anchor:
+    """An anchor that many days old at NOW."""
+    return Anchor(
+        anchor_id=uuid.uuid4(),
+        text=text,
+        stored_at=NOW - timedelta(days=days),
+        salience=salience,
+        meta=meta,
+    )
+
+
+def query(vector: Sequence[float] | np.ndarray, **changes: Any) -> Query:
+    """A query at NOW."""
+    return Query(**{"vector": unit(vector)[0], "text": "", "now": NOW, **changes})
