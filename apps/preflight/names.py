@@ -1,0 +1,66 @@
+"""Which name was probably meant: names one slip of the keyboard apart, and the hash kustomize appends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+SEPARATORS = re.compile(r"[-_./:\s]+")
+HASHED = re.compile(r"^(.+)-[2456789bcdfghkmt]{10}$")
+"""kustomize's name suffix: ten letters and digits that cannot spell a word."""
+
+
+def near(name: str, others: Iterable[str]) -> str | None:
+    """The one among `others` that `name` was probably meant to be, or None.
+
+    Names that differ only in digits (`web-1`, `web-2`) are siblings, not slips, and so are names in which a
+    whole word differs (`app-dev`, `app-test`).
+    """
+    found = [other for other in others if other != name and _alike(name, other)]
+    return min(found, key=lambda other: (distance(name, other), other), default=None)
+
+
+def hint(meant: str | None) -> str:
+    """A clause for a message that asks for the name that was probably meant; empty where there is none."""
+    return f"; did you mean {meant}?" if meant else ""
+
+
+def base_of(name: str) -> str:
+    """The name without the suffix kustomize appends to generated ConfigMaps and Secrets."""
+    match = HASHED.match(name)
+    return match[1] if match else name
+
+
+def distance(one: str, other: str) -> int:
+    """How many letters to insert, remove, replace or swap with a neighbour to make one the other."""
+    before: list[int] = []
+    above: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        before, above, row = above, row, [i]
+        for j, wanted in enumerate(other, 1):
+            best = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+    return row[-1]
+
+
+def _alike(one: str, other: str) -> bool:
+    if abs(len(one) - len(other)) > 2 or not one or not other:
+        return False
+    one, other = one.lower(), other.lower()
+    words, wanted = SEPARATORS.split(one), SEPARATORS.split(other)
+    if re.sub(r"\d+", "", one) == re.sub(r"\d+", "", other) and re.search(r"\d", one + other):
+        return False
+    if len(words) != len(wanted):
+        joined, meant = "".join(words), "".join(wanted)
+        return joined == meant or (len(joined) > 4 and distance(joined, meant) == 1)
+    return all(a == b or _slipped(a, b) for a, b in zip(words, wanted, strict=True))
+
+
+def _slipped(word: str, meant: str) -> bool:
+    length = max(len(word), len(meant))
+    if length < 4:
+        return distance(word, meant) == 1 and sorted(word) == sorted(meant)
+    return distance(word, meant) <= (1 if length < 8 else 2)

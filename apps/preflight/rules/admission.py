@@ -1,0 +1,1 @@
+"""Admission: what the API server refuses and no schema says."""

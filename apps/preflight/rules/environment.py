@@ -1,0 +1,1 @@
+"""Environment: the contract between what a container is offered and what its settings type reads."""

@@ -1,0 +1,1 @@
+"""Kustomize: edits without effect."""

@@ -1,0 +1,1 @@
+"""Lifecycle: starting, stopping, moving and replacing pods."""

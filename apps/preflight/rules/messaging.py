@@ -1,0 +1,1 @@
+"""Messaging: brokers, topics and stores against the workers that use them."""

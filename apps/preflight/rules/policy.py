@@ -1,0 +1,1 @@
+"""Policy: Pod Security restricted, by the standard's own list."""

@@ -1,0 +1,244 @@
+"""ConfigMaps and Secrets that pods take as environment or as files, and the keys they take of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from preflight.findings import Outcome
+from preflight.model import Model
+from preflight.names import near
+from preflight.objects import Obj, dig
+from preflight.registry import Hit, Located, Step, at, rule
+from preflight.workloads import Workload, data_of
+from preflight.world import missing
+
+SELF_FILLING = ("kubernetes.io/service-account-token",)
+"""Types of Secrets whose data a controller writes."""
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True):
+    """One place where a pod asks for a ConfigMap or Secret; paths are below `part`."""
+
+    kind: str
+    name: str
+    part: Located
+    path: tuple[Step, ...]
+    """To the name."""
+    keys: tuple[tuple[str, tuple[Step, ...]], ...] = ()
+    """The keys asked for, each with the path to its name."""
+    optional: bool
+    outcome: Outcome
+
+
+def uses(workload: Workload) -> Iterator[Use]:
+    """Every use a workload's pods make of ConfigMaps and Secrets, as the kubelet resolves them."""
+    for container in workload.containers:
+        for index in range(len(container.items("envFrom"))):
+            for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+                yield from _use(container, ("envFrom", index, field), kind, "name", ())
+        for index, item in enumerate(container.items("env")):
+            for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+                path = ("env", index, "valueFrom", field)
+                key = dig(item, "valueFrom", field, "key")
+                keys = ((key, (*path, "key")),) if isinstance(key, str) else ()
+                yield from _use(container, path, kind, "name", keys)
+    for index, volume in enumerate(workload.items("volumes")):
+        at_volume: tuple[Step, ...] = ("volumes", index)
+        yield from _files(workload, volume, at_volume, "secretName")
+        for number, source in enumerate(dig(volume, "projected", "sources", default=[])):
+            yield from _files(workload, source, (*at_volume, "projected", "sources", number), "name")
+
+
+def _files(workload: Workload, source: object, path: tuple[Step, ...], secret_name: str) -> Iterator[Use]:
+    for field, kind, name in (("configMap", "ConfigMap", "name"), ("secret", "Secret", secret_name)):
+        keys = tuple(
+            (item["key"], (*path, field, "items", number, "key"))
+            for number, item in enumerate(dig(source, field, "items", default=[]))
+            if isinstance(dig(item, "key"), str)
+        )
+        yield from _use(workload, (*path, field), kind, name, keys)
+
+
+def _use(
+    part: Located,
+    path: tuple[Step, ...],
+    kind: str,
+    name: str,
+    keys: tuple[tuple[str, tuple[Step, ...]], ...],
+) -> Iterator[Use]:
+    ref = part.obj.get(*part.path, *path)
+    named = dig(ref, name)
+    if isinstance(named, str) and named:
+        yield Use(
+            kind=kind,
+            name=named,
+            part=part,
+            path=(*path, name),
+            keys=keys,
+            optional=dig(ref, "optional") is True,
+            outcome="FailedMount" if path[0] == "volumes" else "CreateContainerConfigError",
+        )
+
+
+@rule("missing-configmap", family="references", severity="error", outcome="CreateContainerConfigError")
+def missing_configmap(model: Model) -> Iterator[Hit]:
+    """A ConfigMap that a pod takes and nobody makes.
+
+    The kubelet does not start a container whose environment names an absent ConfigMap
+    (CreateContainerConfigError), nor mount a volume of one (FailedMount, shown as ContainerCreating), unless
+    the reference says `optional: true`. Where a generator appends a hash, kustomize renames the references it
+    recognises; a misspelt one keeps its name and meets nothing.
+
+        envFrom:
+        - configMapRef:
+            name: vhm-confg        # the generator's name is vhm-config
+    """
+    yield from _absent(model, "ConfigMap")
+
+
+@rule("missing-secret", family="references", severity="warning", outcome="CreateContainerConfigError")
+def missing_secret(model: Model) -> Iterator[Hit]:
+    """A Secret that a pod cannot start without and that is not in the render.
+
+    Secrets are often made elsewhere, so this is a warning, unless the render holds a Secret of nearly that
+    name or has it in another namespace. Say `provided = ["Secret/NAME"]` in `[tool.preflight]` for one that
+    is in the cluster already, or `optional: true` where the pod can do without.
+
+        - secretRef:
+            name: vhm-secret       # the Secret is vhm-secrets
+    """
+    yield from _absent(model, "Secret")
+
+
+def _absent(model: Model, kind: str) -> Iterator[Hit]:
+    for workload in model.workloads:
+        for use in uses(workload):
+            absent = None
+            if use.kind == kind and not use.optional:
+                absent = missing(model, kind, workload.namespace, use.name)
+            if absent is not None:
+                fix = (
+                    f"write {absent.meant}"
+                    if absent.meant
+                    else f"make the {kind} in namespace {workload.namespace}, or name it in `provided` of "
+                    "[tool.preflight] if the cluster has it"
+                )
+                yield at(
+                    use.part,
+                    *use.path,
+                    message=f"{kind} {use.name} is not among what is applied to namespace "
+                    f"{workload.namespace}{absent.hint}",
+                    fix=fix,
+                    severity=absent.severity,
+                    outcome=use.outcome,
+                )
+
+
+@rule("missing-configmap-key", family="references", severity="error", outcome="CreateContainerConfigError")
+def missing_configmap_key(model: Model) -> Iterator[Hit]:
+    """A key that a pod takes of a ConfigMap that lacks it.
+
+    `configMapKeyRef` to an absent key keeps the container in CreateContainerConfigError; an item of a volume
+    with an absent key keeps the pod in ContainerCreating (FailedMount). Neither the API server nor a schema
+    says so.
+
+        valueFrom:
+          configMapKeyRef:
+            name: vhm-config
+            key: KAFKA_BOOTSTRAP   # the ConfigMap has KAFKA_BOOTSTRAP_SERVERS
+    """
+    yield from _keyless(model, "ConfigMap")
+
+
+@rule("missing-secret-key", family="references", severity="error", outcome="CreateContainerConfigError")
+def missing_secret_key(model: Model) -> Iterator[Hit]:
+    """A key that a pod takes of a Secret of the render that lacks it.
+
+    The same as for ConfigMaps: CreateContainerConfigError for an environment variable, FailedMount for a
+    volume's item, unless it is `optional: true`. A Secret without any data is taken for one that is filled
+    in later and only warned about.
+
+        valueFrom:
+          secretKeyRef:
+            name: vhm-secrets
+            key: OPENAI_KEY        # the Secret has OPENAI_API_KEY
+    """
+    yield from _keyless(model, "Secret")
+
+
+def _keyless(model: Model, kind: str) -> Iterator[Hit]:
+    for workload in model.workloads:
+        for use in uses(workload):
+            source = model.find(kind, workload.namespace, use.name)
+            if use.kind != kind or use.optional or source is None or _fills_itself(source):
+                continue
+            data = data_of(source)
+            for key, path in use.keys:
+                if key not in data:
+                    meant = near(key, data)
+                    yield at(
+                        use.part,
+                        *path,
+                        message=f"{kind} {use.name} has no key {key}"
+                        + (f"; did you mean {meant}?" if meant else ""),
+                        fix=f"write {meant}" if meant else f"add {key} to the {kind}, or take a key it has",
+                        severity="error" if data else "warning",
+                        outcome=use.outcome,
+                    )
+
+
+def _fills_itself(source: Obj) -> bool:
+    injected = any("inject" in key for key in (*source.labels, *source.annotations))
+    return injected or source.get("type") in SELF_FILLING
+
+
+@rule("mounted-key-missing", family="references", severity="error", outcome="CrashLoopBackOff")
+def mounted_key_missing(model: Model) -> Iterator[Hit]:
+    """A `subPath` of a ConfigMap or Secret volume that is not one of its keys.
+
+    The kubelet then makes an empty folder of that name and mounts it: where the image has a file, the
+    container cannot be started at all; where it has none, the app finds a folder instead of its file.
+
+        volumeMounts:
+        - name: config             # of ConfigMap app-config, whose key is app.conf
+          mountPath: /etc/app/app.conf
+          subPath: app.cnf
+    """
+    for workload in model.workloads:
+        files = {volume.get("name"): _paths(workload, volume) for volume in workload.volumes}
+        for container in workload.containers:
+            for index, mount in enumerate(container.items("volumeMounts")):
+                known, wanted = files.get(dig(mount, "name")), dig(mount, "subPath")
+                if known and isinstance(wanted, str) and not _has(known, wanted):
+                    meant = near(wanted, known)
+                    yield at(
+                        container,
+                        "volumeMounts",
+                        index,
+                        "subPath",
+                        message=f"volume {mount['name']} has no file {wanted}"
+                        + (f"; did you mean {meant}?" if meant else f": it has {', '.join(sorted(known))}"),
+                        fix=f"write {meant or 'one of its keys'}",
+                    )
+
+
+def _has(files: set[str], wanted: str) -> bool:
+    wanted = wanted.strip("/")
+    return any(file == wanted or file.startswith(wanted + "/") for file in files)
+
+
+def _paths(workload: Workload, volume: dict[str, object]) -> set[str] | None:
+    """The files of a ConfigMap or Secret volume; None where they cannot be told."""
+    for field, kind, name in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
+        named = dig(volume, field, name)
+        if isinstance(named, str):
+            source = workload.model.find(kind, workload.namespace, named)
+            if source is None or _fills_itself(source) or dig(volume, field, "optional") is True:
+                return None
+            items = dig(volume, field, "items")
+            if isinstance(items, list):
+                return {str(dig(item, "path")).strip("/") for item in items}
+            return set(data_of(source))
+    return None

@@ -1,0 +1,68 @@
+"""Namespaces that are named and made, and objects that are there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from preflight.model import Model
+from preflight.objects import Obj
+from preflight.registry import Hit, at, rule
+from preflight.world import missing
+
+
+@rule("missing-namespace", family="references", severity="warning", outcome="rejected by the API server")
+def missing_namespace(model: Model) -> Iterator[Hit]:
+    """A namespace that objects are in and that the render does not make, though it makes another.
+
+    Applied to a cluster without it, the objects are refused: `namespaces "x" not found`. Where the render
+    makes no namespace at all, they are taken to be made elsewhere. An error where a slip explains it.
+
+        metadata:
+          namespace: vmh               # the Namespace is vhm
+    """
+    if not model.objects_of("Namespace"):
+        return
+    seen: set[str] = set()
+    for obj in model.objects:
+        absent = None
+        if obj.namespace and obj.namespace not in seen:
+            absent = missing(model, "Namespace", "", obj.namespace)
+        seen.add(obj.namespace)
+        if absent is not None:
+            yield at(
+                obj,
+                "metadata",
+                "namespace",
+                message=f"namespace {obj.namespace} is not made here{absent.hint}",
+                fix=f"write {absent.meant}"
+                if absent.meant
+                else f'make it, or say provided = ["Namespace/{obj.namespace}"] in [tool.preflight]',
+                severity=absent.severity,
+            )
+
+
+@rule("duplicate-object", family="references", severity="error", outcome="applies nothing")
+def duplicate_object(model: Model) -> Iterator[Hit]:
+    """The same object twice, with different content.
+
+    `kubectl apply` sends both and the later one stays, so that the earlier one has no effect; a reconciler
+    applies them in turn for ever. A warning where they are in two files of a folder, which need not be
+    applied together.
+
+        kind: Service                  # both are Service/indexer-service in namespace vhm
+    """
+    first: dict[tuple[str, str, str, str], Obj] = {}
+    for obj in model.objects:
+        if not obj.name or "generateName" in obj.mapping("metadata"):
+            continue
+        key = (obj.group, obj.kind, obj.namespace, obj.name)
+        earlier = first.setdefault(key, obj)
+        if earlier is not obj and earlier.doc != obj.doc:
+            yield at(
+                earlier,
+                "metadata",
+                "name",
+                message=f"{obj.ref} is there again, with other content, at {obj.origin}",
+                fix="keep one of them",
+                severity="error" if earlier.origin.file == obj.origin.file else "warning",
+            )

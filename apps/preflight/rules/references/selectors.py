@@ -1,0 +1,293 @@
+"""Selectors: whom Services, policies, budgets and workloads select, and whom they do not mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from preflight.model import Model, Service
+from preflight.objects import Obj, dig, selects
+from preflight.registry import Hit, Located, Step, at, rule
+from preflight.selection import equals, has_custom_pods, is_hopeless, nearly, of_manifests, pods_of
+from preflight.workloads import Workload
+from preflight.world import is_whole, missing
+
+CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController")
+
+
+@rule("service-selects-nothing", family="references", severity="error", outcome="ready but unreachable")
+def service_selects_nothing(model: Model) -> Iterator[Hit]:
+    """A Service whose selector matches no pod of its namespace.
+
+    The Service gets an address and no endpoints: pods are ready and every connection is refused. An error
+    where a slip explains it, or where the pods' labels have other values for the same keys; else a warning,
+    since labels can be put on at run time. Where a custom resource may make the pods, nothing is said.
+
+        selector:
+          app: indexr                  # the pods have app: indexer
+    """
+    for service in model.services:
+        wanted = of_manifests(service.selector)
+        if not wanted or any(wanted.items() <= each.items() for each in pods_of(model, service.namespace)):
+            continue
+        yield from _selects_nothing(
+            model, service, ("spec", "selector"), wanted, service.namespace, sure=True
+        )
+
+
+@rule("policy-selects-nothing", family="references", severity="warning", outcome="applies nothing")
+def policy_selects_nothing(model: Model) -> Iterator[Hit]:
+    """A NetworkPolicy whose `podSelector` matches no pod of its namespace.
+
+    The policy is accepted and protects or permits nothing. An error where a slip explains it.
+
+        podSelector:
+          matchLabels:
+            app: kafak                 # the pods have app: kafka
+    """
+    for policy in model.objects_of("NetworkPolicy"):
+        yield from _label_selector(model, policy, ("spec", "podSelector"), policy.namespace)
+
+
+@rule("peer-selects-nothing", family="references", severity="error", outcome="applies nothing")
+def peer_selects_nothing(model: Model) -> Iterator[Hit]:
+    """A NetworkPolicy that permits traffic with pods a slip away from those of the namespace.
+
+    A `from` or `to` whose selector matches no pod permits nobody, so the traffic it was written for is cut.
+    Peers may run in what is applied elsewhere, so only a near miss is reported.
+
+        - podSelector:
+            matchLabels:
+              kafka-cleint: "true"     # the pods have kafka-client: "true"
+    """
+    for policy in model.objects_of("NetworkPolicy"):
+        for direction, peers in (("ingress", "from"), ("egress", "to")):
+            for index, entry in enumerate(policy.items("spec", direction)):
+                for number, peer in enumerate(dig(entry, peers, default=[])):
+                    namespace = None if dig(peer, "namespaceSelector") is not None else policy.namespace
+                    path = ("spec", direction, index, peers, number, "podSelector")
+                    yield from _label_selector(model, policy, path, namespace, near_only=True)
+
+
+@rule("budget-selects-nothing", family="references", severity="warning", outcome="applies nothing")
+def budget_selects_nothing(model: Model) -> Iterator[Hit]:
+    """A PodDisruptionBudget whose selector matches no pod of its namespace.
+
+    The budget protects nothing: a drain takes all replicas at once. An error where a slip explains it.
+
+        selector:
+          matchLabels:
+            app: resonnance            # the pods have app: resonance
+    """
+    for budget in model.objects_of("PodDisruptionBudget"):
+        yield from _label_selector(model, budget, ("spec", "selector"), budget.namespace)
+
+
+@rule("spread-selects-nothing", family="references", severity="warning", outcome="applies nothing")
+def spread_selects_nothing(model: Model) -> Iterator[Hit]:
+    """A topology spread constraint whose selector does not match the pod's own labels.
+
+    The scheduler counts the pods the selector matches; with none, every node is as good as another, and the
+    replicas may all land on one.
+
+        topologySpreadConstraints:
+        - labelSelector:
+            matchLabels:
+              app: indexer             # copied: these pods have app: resonance
+    """
+    for workload in model.workloads:
+        for index, each in enumerate(workload.items("topologySpreadConstraints")):
+            selector = dig(each, "labelSelector")
+            if isinstance(selector, dict) and not selects(selector, workload.labels):
+                yield at(
+                    workload,
+                    "topologySpreadConstraints",
+                    index,
+                    "labelSelector",
+                    message=f"selects none of the pods of {workload.kind} {workload.name} and spreads none",
+                    fix="select labels of this pod template",
+                )
+
+
+@rule("affinity-selects-nothing", family="references", severity="error", outcome="Pending")
+def affinity_selects_nothing(model: Model) -> Iterator[Hit]:
+    """A required pod affinity for pods a slip away from those of the render.
+
+    `requiredDuringScheduling` affinity for labels no running pod has leaves the pod Pending. The pods may run
+    already, so only a near miss is reported.
+
+        podAffinity:
+          requiredDuringSchedulingIgnoredDuringExecution:
+          - labelSelector:
+              matchLabels:
+                app: qdrnat            # the pods have app: qdrant
+    """
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    for workload in model.workloads:
+        for index, term in enumerate(workload.items("affinity", "podAffinity", required)):
+            elsewhere = dig(term, "namespaces") or dig(term, "namespaceSelector") is not None
+            path = (*workload.path, "affinity", "podAffinity", required, index, "labelSelector")
+            namespace = None if elsewhere else workload.namespace
+            yield from _label_selector(model, workload.obj, path, namespace, near_only=True)
+
+
+def _label_selector(
+    model: Model, obj: Obj, path: tuple[Step, ...], namespace: str | None, near_only: bool = False
+) -> Iterator[Hit]:
+    selector = obj.get(*path)
+    pods = pods_of(model, namespace)
+    if not isinstance(selector, dict) or any(selects(selector, labels) for labels in pods):
+        return
+    wanted = equals(selector)
+    if wanted:
+        yield from _selects_nothing(
+            model, obj, (*path, "matchLabels"), of_manifests(wanted), namespace, near_only=near_only
+        )
+
+
+def _selects_nothing(
+    model: Model,
+    part: Located,
+    path: tuple[Step, ...],
+    wanted: dict[str, str],
+    namespace: str | None,
+    *,
+    sure: bool = False,
+    near_only: bool = False,
+) -> Iterator[Hit]:
+    pods = pods_of(model, namespace)
+    slip = nearly(wanted, pods)
+    where = f" of namespace {namespace}" if namespace else ""
+    pairs = ", ".join(f"{key}: {value}" for key, value in wanted.items())
+    if slip is not None:
+        yield at(
+            part,
+            *path,
+            slip.key,
+            message=f"no pod{where} has {slip.key}: {wanted[slip.key]}; did you mean {slip.meant}?",
+            fix=f"write {slip.meant}",
+            severity="error",
+        )
+    elif pods and not near_only and not has_custom_pods(model, namespace or ""):
+        certain = sure and is_whole(model) and is_hopeless(wanted, pods)
+        yield at(
+            part,
+            *path,
+            message=f"no pod{where} has {pairs}",
+            fix="select labels of a pod template",
+            severity="error" if certain else "warning",
+        )
+
+
+@rule("service-selects-others", family="references", severity="error", outcome="ready but unreachable")
+def service_selects_others(model: Model) -> Iterator[Hit]:
+    """A Service that also selects the pods of a workload that runs something else.
+
+    A part of the requests goes to pods that cannot answer them: to a port nobody listens on, or to another
+    program. Two versions of one program behind a Service are taken for what they are (same image, command and
+    first argument), and headless Services, which list members of a cluster, are left alone.
+
+        selector:
+          app.kubernetes.io/part-of: vhm   # selects every worker
+    """
+    for service in model.services:
+        reached = [each for each in service.workloads if _receives(service, each)]
+        programs = {_program(each): each for each in reversed(reached)}
+        if service.headless or len(programs) < 2:
+            continue
+        names = [f"{each.kind} {each.name}" for each in programs.values()]
+        yield at(
+            service,
+            "spec",
+            "selector",
+            next(iter(service.selector)),
+            message=f"sends a request to {' or '.join(sorted(names))}, which run different programs",
+            fix="select a label that only one of them has",
+        )
+
+
+def _program(workload: Workload) -> tuple[object, ...]:
+    """What its main containers run, as far as two versions of one program agree."""
+    found = []
+    for each in workload.containers:
+        if each.role == "main":
+            words = [word for word in (*each.command, *each.args) if not word.startswith("-")]
+            repository = each.image.partition("@")[0]
+            last = repository.rpartition("/")[2]
+            repository = repository.removesuffix(":" + last.partition(":")[2]) if ":" in last else repository
+            found.append((repository, tuple(each.command), tuple(words[:1])))
+    return tuple(sorted(found))
+
+
+def _receives(service: Service, workload: Workload) -> bool:
+    """Whether the pods become endpoints of any port: a named target port must be one of theirs."""
+    names = {str(port.get("name")) for each in workload.containers for port in each.ports}
+    targets = [port.get("targetPort", port.get("port")) for port in service.ports]
+    return any(isinstance(target, int) or target in names for target in targets)
+
+
+@rule("overlapping-selectors", family="references", severity="warning", outcome="applies nothing")
+def overlapping_selectors(model: Model) -> Iterator[Hit]:
+    """A workload whose selector also matches the pods of another one.
+
+    What finds pods through a workload's selector takes both workloads' pods for one: an autoscaler refuses to
+    scale (AmbiguousSelector) or scales on the wrong load, `kubectl logs deployment/x` shows the other one's
+    lines, and a StatefulSet or ReplicaSet adopts pods that have no owner.
+
+        selector:
+          matchLabels:
+            app: vhm                   # both Deployments select it
+    """
+    controllers = [each for each in model.workloads if each.kind in CONTROLLERS]
+    for workload in controllers:
+        selector = _selector(workload)
+        for other in controllers if selector else ():
+            same = other is workload or other.namespace != workload.namespace
+            if not same and selects(selector, other.labels) and selects(selector, workload.labels):
+                yield at(
+                    workload.obj,
+                    "spec",
+                    "selector",
+                    message=f"also selects the pods of {other.kind} {other.name}",
+                    fix="give each workload a label of its own, in its selector and its template",
+                )
+
+
+def _selector(workload: Workload) -> dict[str, object] | None:
+    selector = workload.obj.get("spec", "selector")
+    if workload.kind == "ReplicationController" and isinstance(selector, dict):
+        return {"matchLabels": selector}
+    return selector if isinstance(selector, dict) and selector else None
+
+
+@rule("missing-scale-target", family="references", severity="warning", outcome="applies nothing")
+def missing_scale_target(model: Model) -> Iterator[Hit]:
+    """A HorizontalPodAutoscaler for a workload that the render does not hold.
+
+    The autoscaler is accepted and scales nothing: `FailedGetScale`. An error where the render holds a
+    workload of nearly that name, or of that name and another kind.
+
+        scaleTargetRef:
+          kind: Deployment
+          name: resonnance             # the Deployment is resonance
+    """
+    for scaler in model.objects_of("HorizontalPodAutoscaler"):
+        kind, name = (
+            scaler.get("spec", "scaleTargetRef", "kind"),
+            scaler.get("spec", "scaleTargetRef", "name"),
+        )
+        if kind not in CONTROLLERS or not isinstance(name, str):
+            continue
+        absent = missing(model, kind, scaler.namespace, name)
+        if absent is None:
+            continue
+        other = next((each for each in CONTROLLERS if model.find(each, scaler.namespace, name)), None)
+        hint = f"; there is a {other} of that name" if other else absent.hint
+        yield at(
+            scaler,
+            "spec",
+            "scaleTargetRef",
+            "kind" if other else "name",
+            message=f"{kind} {name} is not among what is applied to namespace {scaler.namespace}{hint}",
+            fix=f"write {other or absent.meant or 'the name of a workload of that namespace'}",
+            severity="error" if other else absent.severity,
+        )

@@ -1,0 +1,1 @@
+"""Schema: kubeconform's findings, and API versions removed by the target version."""

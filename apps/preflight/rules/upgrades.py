@@ -1,0 +1,1 @@
+"""Upgrades: changes to installed objects that the API server refuses or that lose data."""

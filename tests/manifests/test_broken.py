@@ -1,0 +1,124 @@
+"""Every case of tests/broken holds one fault and gives exactly the findings beside it; clean overlays none.
+
+A case is a folder with a kustomization over the real base (or a small repository of its own, with its own
+pyproject.toml) and `expected.json`: a list of `{"rule", "file", "mark" or "line", "outcome"}`. `file` is one
+of the case's or of the repository's; `mark` is a text that stands on one line of it. Further keys: `severity`
+(error, if not given), `object`, `container`. `{"cannot look": TEXT}` instead of a list expects exit code 2.
+A `before` folder in a case is what is installed when the rest is applied.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifests.overlays import OVERLAYS, ROOT
+from preflight.apps import Apps
+from preflight.config import find_root, load_config
+from preflight.engine import findings_of, model_of
+from preflight.findings import CannotLook, Finding
+from preflight.kustomize import find_program
+from preflight.registry import rules
+
+BROKEN = ROOT / "tests" / "broken"
+CASES = sorted(path.parent.name for path in BROKEN.glob("*/expected.json"))
+UNPROVEN_FAMILIES = ("schema", "suppressions")
+"""Their rules are not proved by a case: one runs a program of its own, the other is about comments."""
+
+
+@pytest.fixture(scope="session")
+def apps(kustomize: Path) -> Iterator[Apps]:
+    """What is known of this repository's own containers, asked once for all cases."""
+    os.environ["PATH"] = f"{kustomize.parent}{os.pathsep}{os.environ['PATH']}"
+    find_program.cache_clear()
+    with Apps(ROOT, load_config(ROOT).containers) as own:
+        yield own
+
+
+def findings(folder: Path, own: Apps) -> list[Finding]:
+    """All findings on a folder, as `preflight check` would have them."""
+    root = find_root(folder)
+    config = load_config(root)
+    if root == ROOT:
+        return _findings(folder, root, own)
+    with Apps(root, config.containers) as apps:
+        apps.load()
+        return _findings(folder, root, apps)
+
+
+def _findings(folder: Path, root: Path, apps: Apps) -> list[Finding]:
+    config = load_config(root)
+    model = model_of(str(folder), root=root, config=config, apps=apps)
+    if (folder / "before").is_dir():
+        model.before = model_of(str(folder / "before"), root=root, config=config)
+    return findings_of(model, skip=("schema",))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_case_gives_exactly_its_findings(case: str, apps: Apps) -> None:
+    folder = BROKEN / case
+    expected = json.loads((folder / "expected.json").read_text())
+    if isinstance(expected, dict):
+        with pytest.raises(CannotLook) as raised:
+            findings(folder, apps)
+        assert expected["cannot look"] in str(raised.value)
+        assert "\n" not in str(raised.value)
+        return
+    found = [_shown(each) for each in findings(folder, apps)]
+    wanted = [_wanted(folder, each) for each in expected]
+    assert sorted(map(_line, found)) == sorted(map(_line, wanted)), "\n".join(map(str, found))
+    for each in wanted:
+        assert any(each.items() <= other.items() for other in found), each
+
+
+@pytest.mark.parametrize("folder", ["base", *(f"overlays/{name}" for name in OVERLAYS)])
+def test_a_clean_overlay_gives_nothing(folder: str, apps: Apps) -> None:
+    assert findings(ROOT / folder, apps) == []
+
+
+def test_every_rule_has_a_case() -> None:
+    proved = {
+        each["rule"]
+        for case in CASES
+        if isinstance(expected := json.loads((BROKEN / case / "expected.json").read_text()), list)
+        for each in expected
+    }
+    known = {rule.id for rule in rules() if rule.family not in UNPROVEN_FAMILIES}
+    assert sorted(known - proved) == []
+    assert sorted(proved - {rule.id for rule in rules()}) == []
+
+
+def _shown(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "file": finding.file,
+        "line": finding.line,
+        "outcome": finding.outcome,
+        "severity": finding.severity,
+        "object": finding.object,
+        "container": finding.container or None,
+        "message": finding.message,
+    }
+
+
+def _wanted(folder: Path, expected: dict[str, Any]) -> dict[str, Any]:
+    """What is expected with file and line as findings have them: relative to the root the case belongs to."""
+    wanted = {"severity": "error", **expected}
+    root = find_root(folder)
+    path = folder / wanted["file"] if (folder / wanted["file"]).exists() else root / wanted["file"]
+    wanted["file"] = path.relative_to(root).as_posix()
+    mark = wanted.pop("mark", None)
+    if mark is not None:
+        marked = [number for number, line in enumerate(path.read_text().splitlines(), 1) if str(mark) in line]
+        assert len(marked) == 1, f"{wanted['file']}: {mark!r} stands on {len(marked)} lines, wanted on one"
+        wanted["line"] = marked[0]
+    return wanted
+
+
+def _line(each: dict[str, Any]) -> str:
+    return f"{each['file']}:{each['line']}: {each['severity']} {each['rule']}: {each['outcome']}"
