@@ -1,103 +1,122 @@
-"""A remembered sentence as a clause of a story: whose it is, when, and in the past."""
+"""A remembered sentence as a clause of a story: in the past, and its speaker's."""
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from vhm.memory.words import listed
 
-_DEICTIC = (
-    (r"the day before yesterday", "two days before"),
-    (r"yesterday", "the day before"),
-    (r"the day after tomorrow", "two days later"),
-    (r"tomorrow", "the next day"),
-    (r"today", "that day"),
-    (r"tonight", "that night"),
-    (r"last night", "the night before"),
-    (r"(?:just )?last (week|weekend|month|year|summer|winter|spring|fall|autumn)", r"the \1 before"),
-    (r"last (Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day", r"the \1day before"),
-    (r"next (week|weekend|month|year|summer|winter|spring|fall|autumn)", r"the \1 after"),
-    (r"this (morning|afternoon|evening|week|weekend|month|year|summer|winter|spring|fall)", r"that \1"),
-    (r"(?<=\w )ago", "earlier"),
-)
-_DEICTICS = [(re.compile(rf"\b{then}\b", re.IGNORECASE), now) for then, now in _DEICTIC]
-
-_PAST = listed("""
+_IRREGULAR = listed("""
     was were had did could went came saw got made took gave found thought told felt left became began
     brought bought built caught chose drew drank drove ate fell fought flew forgot froze grew heard held
-    hid hit kept knew laid led lent let lost met paid put read rode rang rose ran said sang sat sold
-    sent set shook shot showed shut slept spoke spent stood stole stuck swam swore taught threw
-    understood woke wore won wrote
+    hid hit kept knew laid led lent let lost met paid put quit rode rang rose ran said sang sat sold
+    sent shook shot showed shut slept spoke spent stood stole stuck swam swore taught threw understood
+    woke wore won wrote broke bit blew bent cost cut dealt dug fed fled forgave hung hurt lit leapt
+    meant overcame shone sank slid sought spun split sprang stung struck swept swung tore wound withdrew
+    would should might
 """)
-_FINITE = _PAST | listed("am is are has have do does will would can should may might must")
 _NOT_PAST = listed("""
-    need feed seed speed bed red shed indeed hundred breed sacred naked wicked exceed proceed succeed
+    need feed seed speed bleed indeed hundred breed sacred naked wicked exceed proceed succeed embed
 """)
-_SUBJECTS = listed("""
-    i we you he she it they there this that these those the a an my our your his her their its some one
-    every
+_IN_THE_PAST = {
+    "am": "was", "is": "was", "are": "were", "has": "had", "have": "had", "do": "did", "does": "did",
+    "can": "could", "will": "would", "may": "might", "isn't": "wasn't", "aren't": "weren't",
+    "hasn't": "hadn't", "haven't": "hadn't", "don't": "didn't", "doesn't": "didn't", "can't": "couldn't",
+    "cannot": "could not", "won't": "wouldn't",
+}  # fmt: skip
+_ENDINGS = (("'m", " was"), ("'ve", " had"), ("'re", " were"), ("'ll", " would"))
+_SHORT_IS = listed("it's he's she's that's there's")
+_ADVERBS = listed("just recently finally also even actually really already always never still")
+_LOWERED = listed("""
+    we you he she it they there this that these those the a an my our your his her their its some one
+    every at in on for after before when while during as if since with from to by two three no not
 """)
-_LOWERED = _SUBJECTS - {"i"} | listed("""
-    at in on for after before when while during as if since with from to by one two three no not
-""")
-_OTHERS = listed("""
-    me my mine myself we we're we've we'd we'll us our ours you you're you've your yours i i'm i've i'd
-    i'll
-""")
-
-
-def placed(text: str) -> str:
-    """Words that mean the day of speaking (yesterday, next month) as seen from afar (the day before)."""
-    for pattern, replacement in _DEICTICS:
-        text = pattern.sub(replacement, text)
-    return text
+_SECOND = re.compile(r"(?:me|my|mine|myself|we|us|our|ours|you|your|yours|i)(?:'\w+)?")
+_WORD = re.compile(r"[\w'’]+")
 
 
 def lowered(text: str) -> str:
     """The text as it goes on inside a sentence: a common first word loses its capital."""
-    first = text.split(" ", 1)[0].rstrip(",").lower()
-    return text[:1].lower() + text[1:] if first in _LOWERED or is_past(first) else text
+    first = text.split(" ", 1)[0].rstrip(",").lower().replace("’", "'").partition("'")[0]
+    return text[:1].lower() + text[1:] if first in _LOWERED else text
 
 
-def is_past(word: str) -> bool:
-    """Whether a lower-case word looks like a verb in the past."""
-    return word in _PAST or (len(word) > 4 and word.endswith("ed") and word not in _NOT_PAST)
+def tells_a_deed(text: str) -> bool:
+    """Whether the text says what its speaker did or what became of them: "I went", "we've moved"."""
+    for subject, verb in pairwise(_tokens(text)):
+        if subject in ("i", "we") and (_is_past(verb) or verb in _ADVERBS):
+            return True
+        if subject in ("i've", "we've"):
+            return True
+    return False
 
 
-def is_clause(text: str) -> bool:
-    """Whether the text looks like a clause of its own, with a subject and a verb."""
+def clause(text: str) -> str | None:
+    """The text as a clause in the past that may follow "I remember that"; None where it is none.
+
+    A diary's "Went to the market" becomes "I went to the market", "The cat is ill" "the cat was ill".
+    """
     tokens = _tokens(text)
     if not tokens:
-        return False
-    if tokens[0].partition("'")[0] not in _SUBJECTS and not text[:1].isupper():
-        return False
-    verbs = [i for i, token in enumerate(tokens[:9]) if token in _FINITE or is_past(token) or "'" in token]
-    return bool(verbs) and (verbs[0] > 0 or "'" in tokens[0])
-
-
-def with_subject(text: str) -> str:
-    """A diary's "Went to the market" as "I went to the market"."""
-    tokens = _tokens(text)
-    if tokens and is_past(tokens[0]) and (len(tokens) == 1 or tokens[1] not in _FINITE):
+        return None
+    if _is_past(tokens[0]):
         return "I " + text[:1].lower() + text[1:]
-    return text
+    starts_well = tokens[0] == "i" or tokens[0].startswith("i'") or lowered(text) != text
+    if not starts_well and not _is_name(text, tokens):
+        return None
+    past = _in_the_past(text, tokens)
+    return lowered(past) if past else None
 
 
 def of_speaker(text: str, speaker: str) -> str | None:
-    """ "I went there" of Ann as "Ann went there"; None where that would take more than the first word."""
+    """ "I went there" of Ann as "Ann went there"; None where more than the first word would change."""
     tokens = _tokens(text)
-    if len(tokens) < 3 or tokens[0] not in ("i", "i'm", "i've") or _OTHERS & set(tokens[1:]):
+    if len(tokens) < 3 or tokens[0] not in ("i", "i'm", "i've"):
+        return None
+    if any(_SECOND.fullmatch(token) for token in tokens[1:]) or {"earlier", "before"} & set(tokens):
+        return None
+    if any(token in _IN_THE_PAST or "'" in token for token in tokens[1:]):
         return None
     rest = text.split(" ", 1)[1]
-    if any(token in _FINITE - _PAST or token.endswith(("'s", "'re", "'ll", "n't")) for token in tokens[1:]):
-        return None
-    if tokens[0] == "i'm":
-        return f"{speaker} was {rest}"
-    if tokens[0] == "i've":
-        return f"{speaker} had {rest}"
-    verb = tokens[2] if tokens[1] in ("just", "recently", "finally", "also", "even") else tokens[1]
-    return f"{speaker} {rest}" if is_past(verb) else None
+    if tokens[0] != "i":
+        verb = "was" if tokens[0] == "i'm" else "had"
+        return f"{speaker} {verb} {rest}"
+    if tokens[1] in ("just", "recently"):
+        tokens, rest = [tokens[0], *tokens[2:]], rest.split(" ", 1)[1]
+    verb = tokens[2] if tokens[1] in _ADVERBS else tokens[1]
+    return f"{speaker} {rest}" if _is_past(verb) else None
+
+
+def _is_past(word: str) -> bool:
+    return word in _IRREGULAR or (len(word) > 4 and word.endswith("ed") and word not in _NOT_PAST)
+
+
+def _is_name(text: str, tokens: list[str]) -> bool:
+    """Whether the text begins with what looks like a name and its verb, or something of theirs."""
+    if not text[:1].isupper() or len(tokens) < 3 or tokens[0].partition("'")[0] in ("yesterday", "today"):
+        return False
+    return tokens[0].endswith("'s") or _is_past(tokens[1]) or tokens[1] in _IN_THE_PAST
+
+
+def _in_the_past(text: str, tokens: list[str]) -> str | None:
+    """The text with its first verb in the past; None when no verb is recognised near its beginning."""
+    for position, token in enumerate(tokens[:8]):
+        if _is_past(token) and position:
+            return text
+        past = _IN_THE_PAST.get(token)
+        if past is None and token in _SHORT_IS:
+            past = token.removesuffix("'s") + " was"
+        for ending, verb in _ENDINGS:
+            if past is None and token.endswith(ending):
+                past = token.removesuffix(ending) + verb
+        if past is not None:
+            word = list(_WORD.finditer(text))[position]
+            past = past.replace("i ", "I ", 1) if past.startswith("i ") else past
+            past = past[:1].upper() + past[1:] if word[0][:1].isupper() else past
+            return text[: word.start()] + past + text[word.end() :]
+    return None
 
 
 def _tokens(text: str) -> list[str]:
-    return [token.lower().replace("’", "'") for token in re.findall(r"[\w'’]+", text)]
+    return [token.lower().replace("’", "'") for token in _WORD.findall(text)]

@@ -10,7 +10,7 @@ import msgspec
 
 from vhm.contract.messages import Beat
 from vhm.memory import ages, forgetting
-from vhm.memory.spoken import turn
+from vhm.memory.spoken import turn, uncalled
 from vhm.memory.words import content_words, stem
 
 TEMPERATURE, MAX_TOKENS = 0.35, 180
@@ -121,7 +121,7 @@ def _subjects(beats: Sequence[Beat]) -> list[list[str]]:
     """The content words of each beat; who speaks is no subject."""
     turns = [turn(beat.text) for beat in beats]
     names = {part.lower() for each in turns if each.speaker for part in each.speaker.split()}
-    return [[word for word in content_words(each.said) if word not in names] for each in turns]
+    return [[word for word in content_words(uncalled(each.said)) if word not in names] for each in turns]
 
 
 def _forms(subjects: Sequence[Sequence[str]]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The built-in teller's turns of phrase: how sure it sounds, and how it says when.
 
-Each set is ordered from sure to unsure bands (high, medium, low); a template's fields are `when`, `who`
-and `what`.
+Each kind has its templates by how far the memory is to be trusted (high, medium, low); their fields are
+`when`, `who` and `what`.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ Phrases = dict[str, tuple[str, ...]]
 
 SAID: Phrases = {
     "high": (
-        "{when} {who} told me, {what}",
-        "{when}, {who} said, {what}",
-        "{who} said to me {when}, {what}",
+        "{when} {who} said, {what}",
+        "{when}, in {who}'s own words: {what}",
+        "{when}, {who} put it like this: {what}",
     ),
     "medium": (
         "I remember {who} saying {when}, {what}",
         "{when}, as I recall, {who} said, {what}",
-        "{who} told me {when}, if I remember right, {what}",
+        "if I remember right, {who} said {when}, {what}",
     ),
     "low": (
         "I think it was {when} that {who} said something like {what}",
-        "I have a faint memory of {who} telling me {when}, {what}",
+        "I have a faint memory of {who} saying, {when}, {what}",
         "{when}, if I'm not mistaken, {who} said something like {what}",
         "I half remember {who} saying {when}, {what}",
     ),
@@ -34,16 +34,17 @@ ASKED: Phrases = {
     "high": ("{when} {who} asked, {what}", "{when}, {who} wanted to know, {what}"),
     "medium": ("I remember {who} asking {when}, {what}", "{when}, as I recall, {who} asked, {what}"),
     "low": (
-        "I believe {who} asked {when}, in words like these, {what}",
+        "I believe it was {when} that {who} asked something like {what}",
         "{when}, I think, {who} asked something like {what}",
+        "I dimly remember {who} asking {when}, {what}",
     ),
 }
 SHOWED: Phrases = {
-    "high": ("{when} {who} showed me {what}", "{who} showed me {what} {when}"),
-    "medium": ("I remember {who} showing me {what} {when}", "{when}, as I recall, {who} showed me {what}"),
+    "high": ("{when} {who} showed {what}", "{who} showed {what} {when}"),
+    "medium": ("I remember {who} showing {what} {when}", "{when}, as I recall, {who} showed {what}"),
     "low": (
-        "I think it was {when} that {who} showed me {what}",
-        "I have a dim picture of {who} showing me {what} {when}",
+        "I think it was {when} that {who} showed {what}",
+        "I have a dim memory of {who} showing {what} {when}",
     ),
 }
 HAPPENED: Phrases = {
@@ -61,35 +62,22 @@ NOTED: Phrases = {
     "medium": ("from {when} I remember this: {what}", "as I recall, it was like this {when}: {what}"),
     "low": (
         "from {when} I only dimly recall this: {what}",
-        "of {when} little is left to me but this: {what}",
+        "not much is left to me from {when}, only this: {what}",
     ),
 }
 BACK = ("Before that, {}", "Further back, {}", "Going back, {}")
-SAME_TIME = ("around the same time", "around then", "in those same days")
+SAME_TIME = ("around the same time", "around then", "at much the same time")
 CLOSING = (
     "What runs through it all is {}.",
     "It all seems to come back to {}.",
     "If there is a thread, it is {}.",
     "The thread I find in it is {}.",
 )
-ALONE = "At heart it was about {}."
 
 _COUNTED = re.compile(r"(\d+) (\w+?)s? ago")
 _NUMBERS = (
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
 _ABOUT = ("about ", "some ", "maybe ", "around ")
 
 
@@ -98,13 +86,14 @@ def when(age: str, unsure: int | None = None) -> str:
     age = " ".join(age.lower().split()).rstrip(".,!")
     if ages.days(age) is None or len(age) > 40:
         return "at some point"
+    if age == "just now":
+        return "a moment ago"
     counted = _COUNTED.fullmatch(age)
     if not counted:
         return age
     number, unit = int(counted[1]), counted[2]
     if number == 1:
-        spoken = f"{'an' if unit == 'hour' else 'a'} {unit} ago"
-        about = "about "
+        spoken, about = f"{'an' if unit == 'hour' else 'a'} {unit} ago", "about "
     else:
         spoken = f"{_NUMBERS[number] if number < len(_NUMBERS) else number} {unit}s ago"
         about = "" if unsure is None else _ABOUT[unsure % len(_ABOUT)]
@@ -114,11 +103,8 @@ def when(age: str, unsure: int | None = None) -> str:
 def pictured(caption: str) -> str:
     """A picture's caption as something shown."""
     caption = re.sub(r"^an? photography of\b", "a photo of", caption.strip().rstrip("."))
-    return (
-        caption
-        if re.match(r"(?:an?|the|her|his|their|my|some|two|three)\b", caption, re.I)
-        else f"a picture, {caption}"
-    )
+    named = re.match(r"(?:an?|the|her|his|their|my|some|two|three)\b", caption, re.IGNORECASE)
+    return caption if named else f"a picture, {caption}"
 
 
 def enumerated(words: list[str]) -> str:

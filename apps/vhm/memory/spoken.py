@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from vhm.memory.clauses import tells_a_deed
 from vhm.memory.words import content_words, listed
 
 _SPEAKER = re.compile(r"\s*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,2}):\s+(?=\S)")
@@ -18,13 +19,14 @@ _SENTENCE_END = re.compile(
     r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+(?=\S)"
 )
 _FILLER = re.compile(
-    r"(?:(?:oh|ah|aw+|wow|hey|hi|hello|yeah|yea|yep|yup|yes|well|so|anyway|haha|ha|okay|ok|sure|thanks"
-    r"|thank you|btw|by the way|also|and|plus|man|gosh|totally|absolutely|definitely|exactly|for sure"
-    r"|of course|no way|woah|whoa|cool|nice|great|awesome|congrats|long time no (?:see|talk|chat)"
-    r"|no problem|no worries)"
-    r"(?:\s+(?:so|a lot|again|a ton))?\b(?:,?\s+[A-Z]\w+)?(?:\s*[,!.…;—–-]+\s*|\s+(?=[A-Z])))",
-    re.IGNORECASE,
+    r"(?:(?i:oh yeah|oh wow|oh|ah|aw+|wow|hey|hi|hello|yeah|yea|yep|yup|yes|well|so|anyway|haha|ha|okay|ok"
+    r"|sure|thanks|thank you|btw|by the way|also|and|but|plus|man|gosh|totally|absolutely|definitely|exactly"
+    r"|for sure|of course|no way|woah|whoa|cool|nice|great|awesome|congrats|congratulations|guess what"
+    r"|you know|long time no (?:see|talk|chat)|no problem|no worries|(?:nice|great|good) (?:job|one|to see you))"
+    r"(?:\s+(?:so much|a lot|again|a ton))?\b(?:,?\s+[A-Z][a-z]+(?=[,!.?;]))?(?:\s*[,!.…;—–-]+\s*))"
 )
+_CALLED = re.compile(r"(?:,\s+|\b(?i:hey|hi|thanks)\s+)[A-Z][a-z]+(?=\s*[.!?]+(?:\s|$))")
+"""A name somebody is called by at the end of a sentence."""
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -59,26 +61,35 @@ def gist(text: str) -> str:
     The whole text when it is nothing but those.
     """
     parts = [_plain(part) for part in sentences(text)]
-    weights = [_weight(part) for part in parts]
     if not parts:
         return text.strip()
-    wanted = min(3, max(weights))
+    weights = [_weight(part) for part in parts]
+    wanted = min(4, max(weights))
     start = next(i for i, weight in enumerate(weights) if weight >= wanted)
     return " ".join(part for part in parts[start:] if part) or text.strip()
 
 
-def says_something(text: str) -> bool:
-    """Whether a text has a subject at all, beyond thanks and greetings."""
-    return max(map(_weight, sentences(text)), default=0) >= 2
+def substance(text: str) -> int:
+    """How much the richest sentence of a text has to tell: 0 for thanks and greetings alone."""
+    return max(map(_weight, sentences(text)), default=0)
+
+
+def uncalled(text: str) -> str:
+    """The text without the names it calls somebody by ("Thanks, Ann!")."""
+    return " ".join(_CALLED.sub("", sentence) for sentence in sentences(text))
 
 
 def _weight(sentence: str) -> int:
-    return len(content_words(sentence))
+    """Content words, and more for something that somebody did."""
+    subjects = len(content_words(_CALLED.sub("", sentence)))
+    did = subjects and not sentence.endswith("?") and tells_a_deed(sentence)
+    return subjects + (2 if did else 0)
 
 
 def _plain(sentence: str) -> str:
-    """A sentence without its opening interjections ("Yeah, Ann, ...")."""
+    """A sentence without its opening interjections ("Yeah, Ann, ..."); all of it if it is nothing else."""
     rest = sentence
     while (opening := _FILLER.match(rest)) and opening.end() < len(rest):
         rest = rest[opening.end() :]
+    rest = _CALLED.sub("", rest)
     return rest[:1].upper() + rest[1:]

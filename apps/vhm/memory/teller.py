@@ -9,55 +9,90 @@ import re
 import zlib
 from collections.abc import Sequence
 
+import msgspec
+
 from vhm.contract.messages import Beat
 from vhm.memory import ages, narrative, phrases
-from vhm.memory.clauses import is_clause, lowered, of_speaker, placed, with_subject
+from vhm.memory.clauses import clause, of_speaker
+from vhm.memory.deixis import placed
 from vhm.memory.forgetting import fade
-from vhm.memory.spoken import gist, says_something, sentences, turn
+from vhm.memory.spoken import Turn, gist, sentences, substance, turn
+from vhm.memory.words import STOP_WORDS
 
 MOST_CHARACTERS = 400
 MOST_BEATS = 3
 NOTHING = "I couldn't piece together a clear thread."
 
-_NO_SUBJECT = re.compile(r".*(?:ed|ly|ful|ous|ive|able|ible|est|ical)$")
-_BREAKS = re.compile(r"[,;:–—]\s|\s-\s|\s(?=(?:and|but|so|because|which|while|when)\s)")
+_BREAKS = re.compile(
+    r"[,;:–—]\s|\s-{1,2}\s|\s(?=(?:because|which|while|when|after|before|although|until)\s)"
+    r"|\s(?=(?:and|but|so)\s(?:I|we|he|she|it|they|you|the|my|there)\b)"
+)
+_INNER_QUOTES = re.compile(r"[\"“]([^\"“”]*)[\"”]")
+_DETERMINERS = r"an?|the|my|your|our|his|her|their|this|that"
+_AS_NOUN = rf"\b(?:({_DETERMINERS})|some|of|for|with|about)\s+{{}}(?!['’-])(?:\W*$|\W+(\w+))"
+
+
+class _Part(msgspec.Struct):
+    """One sentence of the story: a frame with a place for `what` is told."""
+
+    frame: str
+    what: str
+
+    def text(self, room: int) -> str:
+        """The sentence in at most `room` characters, where that leaves anything of it."""
+        what = _shortened(self.what, room - len(self.frame) + len("{what}"))
+        text = self.frame.replace("{what}", what)
+        text = text[:1].upper() + text[1:]
+        return text if text.endswith((".", "!", "?", "…", "”")) else text + "."
 
 
 def tell(beats: Sequence[Beat]) -> str:
     """A recap of the beats, recent to old, in whole sentences of at most 400 characters together."""
-    strongest = sorted(beats, key=lambda beat: -beat.activation)
-    told = narrative.order([beat for beat in strongest if beat.text.strip()][:MOST_BEATS])
+    told = _worth_telling(beats)
     if not told:
         return NOTHING
-    seed = zlib.crc32("\n".join(beat.text for beat in told).encode())
-    story = _closing(told, seed)
-    left = MOST_CHARACTERS - len(story)
-    parts: list[str] = []
-    for number, beat in enumerate(told):
-        room = left // (len(told) - number) - 1
-        before = told[number - 1] if number else None
-        parts.append(_sentence(beat, before, seed + number, room))
-        left -= len(parts[-1]) + 1
-    return " ".join([*parts, story]).strip()
+    seed = zlib.crc32("\n".join(beat.text for beat in told).encode("utf-8", "surrogatepass"))
+    closing = _closing(told, seed)
+    pairs = zip(told, [None, *told], strict=False)
+    parts = [_part(beat, before, seed + number) for number, (beat, before) in enumerate(pairs)]
+    rooms = _rooms([len(part.text(10_000)) for part in parts], MOST_CHARACTERS - len(closing) - len(parts))
+    return " ".join([*(part.text(room) for part, room in zip(parts, rooms, strict=True)), closing]).strip()
 
 
-def _sentence(beat: Beat, before: Beat | None, seed: int, room: int) -> str:
-    """One beat in at most `room` characters."""
+def _worth_telling(beats: Sequence[Beat]) -> list[Beat]:
+    """The strongest few, recent to old; bare thanks and greetings only when there is nothing else."""
+    strongest = sorted((beat for beat in beats if beat.text.strip()), key=lambda beat: -beat.activation)
+    rich = [beat for beat in strongest if not _small_talk(turn(beat.text))]
+    return narrative.order((rich or strongest)[:MOST_BEATS])
+
+
+def _small_talk(said: Turn) -> bool:
+    return said.speaker is not None and said.picture is None and substance(said.said) == 0
+
+
+def _rooms(wanted: list[int], room: int) -> list[int]:
+    """What each part gets of `room` characters: the short ones what they want, the long ones share."""
+    given = [0] * len(wanted)
+    by_size = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    for position, i in enumerate(by_size):
+        given[i] = min(wanted[i], room // (len(wanted) - position))
+        room -= given[i]
+    return given
+
+
+def _part(beat: Beat, before: Beat | None, seed: int) -> _Part:
     band = narrative.confidence(beat.activation)
-    age = phrases.when(beat.perceived_age, seed if band == "low" else None)
     same = before is not None and ages.days(before.perceived_age) == ages.days(beat.perceived_age)
     if same:
         age = phrases.SAME_TIME[seed % len(phrases.SAME_TIME)]
-    back = phrases.BACK[seed % len(phrases.BACK)] if before is not None and not same else "{}"
+    else:
+        age = phrases.when(beat.perceived_age, seed if band == "low" else None)
     kind, who, what = _content(beat)
     template = kind[band][seed % len(kind[band])]
-    if not template.startswith(("I ", "from ", "of ", "my ")):
-        back = "{}"
-    frame = back.format(template.replace("{when}", age).replace("{who}", who or "someone"))
-    what = _shortened(what, room - len(frame) + len("{what}"))
-    text = frame.replace("{what}", what)
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "!", "?", "…", "”")) else text + "."
+    frame = template.replace("{when}", age).replace("{who}", who or "someone")
+    if before is not None and not same and frame.startswith(("I ", "from ", "of ", "my ")):
+        frame = phrases.BACK[seed % len(phrases.BACK)].format(frame)
+    return _Part(frame, what)
 
 
 def _content(beat: Beat) -> tuple[phrases.Phrases, str | None, str]:
@@ -65,49 +100,72 @@ def _content(beat: Beat) -> tuple[phrases.Phrases, str | None, str]:
     said = turn(beat.text)
     heard = fade(gist(said.said), beat.activation)
     first, *more = sentences(heard) or [heard]
-    if said.picture and (not said.said or not says_something(said.said)):
+    age = ages.days(beat.perceived_age) or 0.0
+    if said.picture and substance(said.said) < 3:
         return phrases.SHOWED, said.speaker, phrases.pictured(said.picture)
     if said.speaker:
         if first.endswith("?"):
             return phrases.ASKED, said.speaker, f"“{first}”"
-        narrated = of_speaker(first.rstrip(".!"), said.speaker)
+        narrated = of_speaker(placed(first, age).rstrip(".!"), said.speaker)
         if narrated:
-            return phrases.HAPPENED, said.speaker, placed(narrated)
+            return phrases.HAPPENED, said.speaker, narrated
         return phrases.SAID, said.speaker, f"“{heard}”"
-    first = with_subject(first)
-    if is_clause(first) and not first.endswith("?"):
-        clause = lowered(placed(first.rstrip(".!")))
-        return phrases.HAPPENED, None, ". ".join([clause, *map(placed, more)])
+    told = clause(placed(first, age).rstrip(".!"))
+    if told and not first.endswith("?"):
+        return phrases.HAPPENED, None, ". ".join([told, *(placed(each, age) for each in more)])
     return phrases.NOTED, None, heard
 
 
 def _shortened(what: str, room: int) -> str:
     """`what` in at most `room` characters: whole sentences, else up to a pause, else up to a word."""
     quoted = what.startswith("“")
-    text = what[1:-1] if quoted else what
-    room -= 3 if quoted else 1
-    if len(text) > room:
-        kept = ""
-        for sentence in sentences(text):
-            if len(kept) + len(sentence) + 1 > room:
-                break
-            kept = f"{kept} {sentence}".strip()
-        text = kept or _to_a_pause(text, max(room, 1))
     if not quoted:
-        return text
+        fits = len(what) + (not what.endswith((".", "!", "?", "…"))) <= room
+        return what if fits else _fitting(what, max(1, room - 1))
+    text = _INNER_QUOTES.sub(r"‘\1’", what[1:-1])
+    if len(_quote(text)) > room:
+        text = _fitting(text, max(1, room - 3))
+    return _quote(text)
+
+
+def _quote(text: str) -> str:
     return f"“{text}”" if text.endswith((".", "!", "?", "…")) else f"“{text}.”"
 
 
+def _fitting(text: str, room: int) -> str:
+    kept = ""
+    for sentence in sentences(text):
+        if len(kept) + len(sentence) + 1 > room:
+            break
+        kept = f"{kept} {sentence}".strip()
+    return kept or _to_a_pause(text, room)
+
+
 def _to_a_pause(text: str, room: int) -> str:
-    pauses = [match.start() for match in _BREAKS.finditer(text) if room // 3 <= match.start() < room]
-    if pauses:
+    asked = text.endswith("?") and room > 1
+    pauses = [match.start() for match in _BREAKS.finditer(text) if min(16, room // 3) <= match.start() < room]
+    if pauses and not asked:
         return text[: pauses[-1]].rstrip(" ,;:–—-")
-    cut = text[: room - 1]
-    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:–—-") + "…"
+    cut = text[: room - 1 - asked]
+    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:–—-") + ("…?" if asked else "…")
 
 
 def _closing(beats: Sequence[Beat], seed: int) -> str:
-    recurring = [word for word in narrative.motifs(beats) if not _NO_SUBJECT.match(word)][:2]
-    if not recurring:
+    """What two beats or more have in common, where it can be named: the motifs used as nouns."""
+    heard = " ".join(turn(beat.text).said for beat in beats).lower()
+    shared = [noun for word in narrative.motifs(beats) if (noun := _noun(word, heard))][:2]
+    if not shared:
         return ""
-    return phrases.CLOSING[seed % len(phrases.CLOSING)].format(phrases.enumerated(recurring))
+    return phrases.CLOSING[seed % len(phrases.CLOSING)].format(phrases.enumerated(shared))
+
+
+def _noun(word: str, heard: str) -> str | None:
+    """The word as a noun ("the train"); None when nothing heard uses it as one."""
+    uses = [
+        use[1]
+        for use in re.finditer(_AS_NOUN.format(re.escape(word)), heard)
+        if use[2] is None or use[2] in STOP_WORDS
+    ]
+    if not uses:
+        return None
+    return f"the {word}" if any(uses) else word

@@ -32,23 +32,24 @@ STOP_WORDS = listed("""
 """Function words of English, which say little of what a text is about."""
 
 _CHATTER = listed("""
-    able absolutely actually ago almost already always amazing anyway appreciate around away awesome
-    back bad best better bit btw cause certainly clearly come comes coming congrats congratulations cool
-    couple cute day days def definitely done earlier either end enjoy even especially everyone
-    everything exactly excited exciting fact far feel feeling feels felt finally find first found fun
-    gave get gets getting give gives giving glad go goes going gonna good got gotta great guess guys
-    hard happen happened happy haha hear heard hello help helped helps hey hi hope huge idea incredible
-    inspiring keep keeps kind kinda know known last late lately later least left less like liked likes
-    little long look looked looking looks lot lots love loved loves lovely made make makes making many
-    maybe mean means minute minutes moment month months morning nearly need needed never new next nice
-    night nothing oh ok okay omg part past people perfect photo photos pic pics picture place please
-    plus possible pretty probably proud put quite rather ready real really reason recently reminds right
-    said saw say saying says see seeing seem seems seen share shares sharing show shows side small
-    sometime sometimes soon sort sounds special start started still stuff super sure take taken takes
-    taking talk talking tell thank thanks thing things think thinking thought time times today together
-    told tomorrow tonight took totally try trying two three turn use used usually wait wanna want wanted
-    wants way week weekend weeks well went whole wish wonderful work works worth wow yay yeah year years
-    yep yes yesterday
+    able absolutely actually ago almost already always amazing anyway appreciate around asap away
+    awesome back bad beat best better bit btw bunch bye care catch caught cause certainly chance chat
+    check clearly come comes coming congrats congratulations cool couple cute cuz day days deal def
+    definitely difference done earlier either end enjoy especially etc even everyone everything exactly
+    excited exciting fact far feel feeling feels felt finally find first found fun gave get gets getting
+    give gives giving glad go goes going gonna good got gotta great guess guys haha happen happened
+    happy hard hear heard hello help helped helps hey hi hope huge idea incredible inspiring keep keeps
+    kind kinda know known last late lately later least left less like liked likes little long look
+    looked looking looks lot lots love loved lovely loves luck made make makes making many maybe mean
+    means minute minutes moment month months morning nearly need needed never new next nice night
+    nothing oh ok okay omg part past people perfect photo photos pic pics picture place please plus
+    possible pretty probably proud put quite rather ready real really reason recently reminds right said
+    saw say saying says see seeing seem seems seen share shares sharing show shows side small sometime
+    sometimes soon sort sounds special start started still stuff super sure take taken takes taking talk
+    talking tell thank thanks thing things think thinking thought three time times today together told
+    tomorrow tonight tons took totally truth try trying turn two use used usually wait wanna want wanted
+    wants way week weekend weeks well went whole wish wonderful work works worth wow ya yay yeah year
+    years yep yes yesterday yup
 """)
 """Words of small talk and of time: fine to search for, no subject of a story."""
 

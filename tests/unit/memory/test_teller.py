@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,58 @@ def test_who_said_it_is_told():
 def test_what_faded_is_not_told():
     story = teller.tell([beat("I had an exam at 14:30 in R12. I failed it.", "3 years ago", 0.2)])
     assert not any(lost in story for lost in ("14:30", "R12", "failed"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Ann: Hey Ben! Good to see you! I painted a lake at sunrise.", "Ann painted a lake at sunrise"),
+        ("Ann: Wow, Ben! I just joined a choir yesterday.", "Ann joined a choir"),
+        ("Ann: Thanks, Ben! My kids love the beach.", "“My kids love the beach.”"),
+        ('Ann: I read "Emma" to my mother.', "“I read ‘Emma’ to my mother.”"),
+        ("Ann: Yeah, Ben. What made you choose dancing?", "asked, “What made you choose dancing?”"),
+        ("Ann: So pretty! [shares a photography of a bowl of soup]", "Ann showed a photo of a bowl of soup"),
+        ("I met Sofia at the gym today.", "I met Sofia at the gym"),
+        ("Went to the market with Anna.", "I went to the market with Anna"),
+        ("The bakery is going well.", "the bakery was going well"),
+        ("Alice told me she moved last year.", "Alice told me she moved the year before"),
+        ("Meeting with Anna about budget", ": Meeting with Anna about budget"),
+    ],
+)
+def test_a_memory_is_told_as_what_it_is(text, told):
+    assert any(told in teller.tell([beat(text, age, 0.9)]) for age in ("2 weeks ago", "3 weeks ago"))
+
+
+def test_thanks_and_greetings_are_not_worth_telling_beside_something():
+    story = teller.tell(
+        [beat("Ann: Thanks, Ben! Bye!"), beat("Ann: I planted roses in the garden.", "1 month ago")]
+    )
+    assert story == "A month ago Ann planted roses in the garden." or "Bye" not in story
+    assert "Bye" in teller.tell([beat("Ann: Thanks, Ben! Bye!")])
+
+
+def test_what_the_memories_share_is_named_at_the_end():
+    story = teller.tell(
+        [beat("I sold the bakery.", "yesterday"), beat("I opened a bakery with Tom.", "3 years ago")]
+    )
+    assert story.endswith("the bakery.")
+
+
+def test_long_memories_are_cut_at_a_pause_and_short_ones_are_whole():
+    long = "Ann: I walked along the river for hours, " + "thinking about nothing at all, " * 20
+    story = teller.tell([beat(long), beat("I slept.", "1 month ago"), beat("I cooked soup.", "2 months ago")])
+    assert len(story) <= 400
+    assert "slept" in story
+    assert "cooked soup" in story
+    assert "…" not in story
+
+
+@pytest.mark.parametrize(("activation", "sure"), [(0.95, True), (0.7, False), (0.3, False)])
+def test_hedges_follow_the_thresholds_of_forgetting(activation, sure):
+    hedges = ("remember", "recall", "think", "mistaken", "memory")
+    for age in ("1 week ago", "2 weeks ago", "1 month ago", "1 year ago"):
+        story = teller.tell([beat(f"I planted roses {age}, in the garden.", age, activation)])
+        assert any(hedge in story for hedge in hedges) is not sure
 
 
 texts = st.text(min_size=1, max_size=1_500) | st.lists(

@@ -1,0 +1,56 @@
+"""Words that mean the day of speaking (yesterday, next month), told from another day."""
+
+from __future__ import annotations
+
+import re
+
+_SEASON = r"(?:winter|spring|summer|fall|autumn)"
+_WEEK = r"(?:week(?:end)?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)"
+_RELATIVE = tuple(  # what is said, how it is told from afar, and how many days it spans
+    (re.compile(rf"(?P<before>[ ,]*)\b(?:just )?{said}\b(?!['’])(?P<after>,? ?)", re.IGNORECASE), meant, span)
+    for said, meant, span in (
+        (r"the day before yesterday", "two days before", 2),
+        (r"yesterday", "the day before", 1),
+        (r"tomorrow", "the next day", 1),
+        (r"today|this (?:morning|afternoon|evening)", "that day", 0),
+        (r"tonight", "that night", 0),
+        (r"last night", "the night before", 1),
+        (rf"last (?P<unit>{_WEEK})", r"the \g<unit> before", 7),
+        (rf"next (?P<unit>{_WEEK})", r"the \g<unit> after", 7),
+        (r"this (?P<unit>week(?:end)?)", r"that \g<unit>", 7),
+        (r"last month", "the month before", 30),
+        (r"next month", "the month after", 30),
+        (r"this month", "that month", 30),
+        (rf"last (?P<unit>year|{_SEASON})", r"the \g<unit> before", 365),
+        (rf"next (?P<unit>year|{_SEASON})", r"the \g<unit> after", 365),
+        (rf"this (?P<unit>year|{_SEASON})", r"that \g<unit>", 180),
+    )
+)
+_AGO = re.compile(r"(?<=\w )ago\b(?! *earlier)", re.IGNORECASE)
+_LEANS_ON_IT = re.compile(
+    r"\b(?:of|from|since|than|like|until|till|by|for|about|in|on|at|the|a|my|our|that|and|or|as)$",
+    re.IGNORECASE,
+)
+_IS_SUBJECT = re.compile(r"(?:was|is|were|had|has|will|would|and|or)\b", re.IGNORECASE)
+
+
+def placed(text: str, age_days: float) -> str:
+    """A text said `age_days` ago as it is told now.
+
+    "yesterday" becomes "the day before", and is left out where the age is too vague for it to matter.
+    """
+    for pattern, meant, span in _RELATIVE:
+        text = _resaid(text, pattern, meant, span, age_days)
+    text = _AGO.sub("earlier", text).strip()
+    return text[:1].upper() + text[1:]
+
+
+def _resaid(text: str, pattern: re.Pattern[str], meant: str, span: int, age_days: float) -> str:
+    def seen(match: re.Match[str]) -> str:
+        rest = match.string[match.end() :]
+        leans = _LEANS_ON_IT.search(match.string[: match.start()]) or _IS_SUBJECT.match(rest)
+        if leans or age_days < max(7, 8 * span):
+            return match["before"] + match.expand(meant) + match["after"]
+        return " " if match["before"] and rest[:1].isalnum() else ""
+
+    return pattern.sub(seen, text)
