@@ -1,0 +1,54 @@
+"""Ollama, through its own HTTP API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+import msgspec
+
+from vhm.embedding.faults import address, broken, odd, refused
+
+
+class _Answer(msgspec.Struct):
+    embeddings: list[list[float]]
+
+
+class _Error(msgspec.Struct):
+    error: str
+
+
+class Ollama:
+    """Provider of `ollama:NAME`, a model that the server has pulled."""
+
+    def __init__(self, model: str, base_url: str) -> None:
+        self.name = f"ollama:{model}"
+        self._model = model
+        self._client = httpx.AsyncClient(base_url=base_url, timeout=None)  # noqa: S113 the caller bounds it
+        self.where = address(base_url)
+
+    async def vectors(self, texts: Sequence[str]) -> list[list[float]]:
+        """See Provider.vectors. A text beyond the model's window is refused rather than silently cut."""
+        request = {"model": self._model, "input": list(texts), "truncate": False}
+        try:
+            response = await self._client.post("/api/embed", json=request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise broken(error) from error
+        if response.is_error:
+            said = _said(response.content)
+            raise refused(response.status_code, said, response.headers, self._model, "OLLAMA_BASE_URL")
+        try:
+            return msgspec.json.decode(response.content, type=_Answer).embeddings
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise odd("not Ollama's JSON") from error
+
+    async def close(self) -> None:
+        """See Provider.close."""
+        await self._client.aclose()
+
+
+def _said(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Error).error
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,33 @@
+"""What OpenAI's embeddings and everything that looks like them have in common."""
+
+from __future__ import annotations
+
+from vhm.contract.environment import Secret
+from vhm.embedding.faults import Fault, broken, odd, refused
+
+
+def rows(answer: object) -> list[list[float]]:
+    """The vectors of an answer in the order of the texts; a server may answer 200 and no vectors at all.
+    Raises Fault."""
+    data = getattr(answer, "data", None)
+    if not isinstance(data, list):
+        raise odd("not OpenAI's JSON")
+    places = [getattr(item, "index", None) for item in data]
+    if sorted(place for place in places if isinstance(place, int)) == list(range(len(data))):
+        data = sorted(data, key=lambda item: item.index)
+    return [getattr(item, "embedding", None) or [] for item in data]
+
+
+def fault(error: Exception, model: str, key: Secret, variable: str) -> Fault:
+    """What a client library raised, OpenAI's or a copy of the same shape; `variable` holds the key."""
+    if isinstance(error, Fault):
+        return error
+    status, response = getattr(error, "status_code", None), getattr(error, "response", None)
+    if isinstance(status, int) and status >= 400 and response is not None:
+        body = getattr(error, "body", None)
+        said = body.get("message") if isinstance(body, dict) else None
+        said = said.replace(key.reveal(), "***") if isinstance(said, str) else ""
+        return refused(status, said, response.headers, model, variable)
+    if isinstance(error, ValueError | TypeError | AttributeError):
+        return odd("not OpenAI's JSON")
+    return broken(error)
