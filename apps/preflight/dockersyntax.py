@@ -133,9 +133,9 @@ def assignments(text: str, bare: bool = False) -> Iterator[tuple[str, str | None
 
 
 def words(text: str) -> list[str]:
-    """The words of a shell form."""
+    """The words of a shell form; an escaped `$` stays escaped, for `substitute`."""
     try:
-        return shlex.split(text)
+        return [word.replace("\0", "\\$") for word in shlex.split(text.replace("\\$", "\0"))]
     except ValueError:
         return text.split()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from preflight.dockerfile import Copy, Dockerfile, Run, Stage
 
+CLASS = re.compile(r"\[\^?[\w.-]+\]")
 MAGIC = re.compile(r"[*?\[]")
 
 
@@ -138,6 +139,8 @@ def _regex(pattern: str) -> str:
             text, index = text + "[^/]*", index + 1
         elif pattern[index] == "?":
             text, index = text + "[^/]", index + 1
+        elif match := CLASS.match(pattern, index):
+            text, index = text + match.group().replace("[^", "[^/"), match.end()
         else:
             text, index = text + re.escape(pattern[index]), index + 1
     return text

@@ -28,6 +28,8 @@ class Excerpt(msgspec.Struct, frozen=True):
     text: str
     start: int
     end: int
+    before: str = ""
+    """The line above that this one is in: a mapping's key, the start of a list's item."""
 
 
 class Sources:
@@ -58,7 +60,8 @@ class Sources:
             value = (min(value[0], start), len(text))
         if len(text) > LONGEST:
             text = text[: LONGEST - 1] + "…"
-        return Excerpt(text, min(value[0], len(text)), max(min(value[1], len(text)), value[0] + 1))
+        start = min(value[0], len(text))
+        return Excerpt(text, start, max(min(value[1], len(text)), start + 1), _leading(lines, finding.line))
 
     def _read(self, file: str) -> list[str]:
         path = (self.root / file).resolve()
@@ -70,6 +73,21 @@ class Sources:
             return []
         # what YAML and editors count as lines; str.splitlines also breaks at form feeds and separators
         return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _leading(lines: list[str], line: int) -> str:
+    """The nearest line above that is indented less: what this line is in."""
+    own = lines[line - 1].expandtabs(4)
+    for above in reversed(lines[max(line - 13, 0) : line - 1]):
+        text = above.expandtabs(4).rstrip()
+        if not text.strip() or text.lstrip().startswith("#") or _depth(text) >= _depth(own):
+            continue
+        return text[:LONGEST]
+    return ""
+
+
+def _depth(text: str) -> int:
+    return len(text) - len(text.lstrip(" "))
 
 
 def _entry(text: str) -> tuple[str | None, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from preflight.findings import Finding
 from preflight.formats.words import subject, total
@@ -21,7 +22,10 @@ def text(report: Report, colour: bool | None = None) -> str:
     paint: Paint = _coloured if (wants_colour() if colour is None else colour) else _plain
     sources = Sources(report.root)
     width = max((len(str(finding.line)) for finding in report.findings), default=1)
-    blocks = [_block(finding, sources, width, paint) for finding in report.findings]
+    blocks = [
+        _block(finding, sources, width, paint, _shown(report.root, finding.file))
+        for finding in report.findings
+    ]
     last = paint(total(report), (RED if report.errors else YELLOW) if report.findings else GREEN)
     notes = [paint("note: ", BLUE) + note for note in report.notes]
     return "\n\n".join([*blocks, "\n".join([*notes, last])]) + "\n"
@@ -36,10 +40,17 @@ def wants_colour() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _block(finding: Finding, sources: Sources, width: int, paint: Paint) -> str:
+def _shown(root: Path, file: str) -> str:
+    """The file as it is named from here, so that a terminal can open it."""
+    if file == "-":
+        return file
+    return os.path.relpath(root / file)
+
+
+def _block(finding: Finding, sources: Sources, width: int, paint: Paint, file: str) -> str:
     strong = RED if finding.severity == "error" else YELLOW
     excerpt = sources.excerpt(finding)
-    place = f"{finding.file}:{finding.line}" + (f":{excerpt.start + 1}" if excerpt else "")
+    place = f"{file}:{finding.line}" + (f":{excerpt.start + 1}" if excerpt else "")
     head = (
         f"{paint(place, BOLD)}: {paint(f'{finding.severity}[{finding.rule}]', strong)} "
         f"{paint(finding.message, BOLD)}"
@@ -51,7 +62,7 @@ def _block(finding: Finding, sources: Sources, width: int, paint: Paint) -> str:
         lines.append(f" {gap} {paint('=', BLUE)} {says}")
     else:
         under = " " * excerpt.start + paint("^" * (excerpt.end - excerpt.start), strong)
-        lines.append(f" {gap} {bar}")
+        lines.append(f" {gap} {bar}" + (f" {paint(excerpt.before, DIM)}" if excerpt.before else ""))
         lines.append(f" {paint(str(finding.line).rjust(width), BLUE)} {bar} {excerpt.text}")
         lines.append(f" {gap} {bar} {under} {says}")
     lines.append(f" {gap} {paint('=', BLUE)} {paint('fix:', CYAN)} {finding.fix}")
