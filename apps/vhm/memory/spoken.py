@@ -20,9 +20,10 @@ _SENTENCE_END = re.compile(
 )
 _FILLER = re.compile(
     r"(?:(?i:oh yeah|oh wow|oh|ah|aw+|wow|hey|hi|hello|yeah|yea|yep|yup|yes|well|so|anyway|haha|ha|okay|ok"
-    r"|sure|thanks|thank you|btw|by the way|also|and|but|plus|man|gosh|totally|absolutely|definitely|exactly"
-    r"|for sure|of course|no way|woah|whoa|cool|nice|great|awesome|congrats|congratulations|guess what"
-    r"|you know|long time no (?:see|talk|chat)|no problem|no worries|(?:nice|great|good) (?:job|one|to see you))"
+    r"|sure|thanks|thank you|btw|by the way|also|and|but|plus|man|gosh|totally|absolutely|definitely"
+    r"|exactly|for sure|of course|no way|woah|whoa|cool|nice|great|awesome|congrats|congratulations"
+    r"|guess what|you know|long time no (?:see|talk|chat)|no problem|no worries"
+    r"|(?:nice|great|good) (?:job|one|to see you))"
     r"(?:\s+(?:so much|a lot|again|a ton))?\b(?:,?\s+[A-Z][a-z]+(?=[,!.?;]))?(?:\s*[,!.…;—–-]+\s*))"
 )
 _CALLED = re.compile(r"(?:,\s+|\b(?i:hey|hi|thanks)\s+)[A-Z][a-z]+(?=\s*[.!?]+(?:\s|$))")
