@@ -1,0 +1,86 @@
+"""Everything between subscribing and leaving the group, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer, KafkaError
+
+from vhm.contract import topics as graph
+from vhm.runtime.attempts import Attempts
+from vhm.runtime.conditions import Conditions
+from vhm.runtime.daemon import in_daemon_thread
+from vhm.runtime.delivery import Delivery
+from vhm.runtime.handler import Handler
+from vhm.runtime.metrics import Metrics
+from vhm.runtime.offsets import Offsets
+from vhm.runtime.partitions import Partitions
+from vhm.runtime.pipeline import Pipeline
+from vhm.runtime.poller import Poller
+from vhm.runtime.sender import Sender
+from vhm.runtime.window import Window
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+CLOSE_SECONDS = 5.0
+"""Longest wait for the last commit and for leaving the group; both need the broker."""
+
+
+class Consuming:
+    """A subscribed consumer at work. Lives on the event loop that makes it."""
+
+    def __init__(
+        self,
+        *,
+        handler: Handler,
+        consumer: Consumer,
+        sender: Sender,
+        conditions: Conditions,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        build: str,
+        release_seconds: float,
+        on_error: Callable[[KafkaError], None],
+        on_defect: Callable[[BaseException], None],
+    ) -> None:
+        self._log = log
+        window = Window(handler.window)
+        offsets = Offsets(consumer)
+        self.partitions = Partitions(offsets, metrics, log)
+        self.pipeline = Pipeline(
+            batch=handler.batch,
+            partitions=self.partitions,
+            attempts=Attempts(handler, conditions, metrics, log),
+            delivery=Delivery(sender, conditions, metrics, log, build, on_error),
+            window=window,
+            conditions=conditions,
+            metrics=metrics,
+            on_error=on_error,
+            on_defect=on_defect,
+        )
+        self.poller = Poller(
+            consumer,
+            graph.reads(handler.name),
+            batch=handler.batch,
+            window=window,
+            offsets=offsets,
+            sink=self.pipeline,
+            loop=asyncio.get_running_loop(),
+            release_seconds=release_seconds,
+        )
+        self.poller.start()
+
+    async def end(self, seconds: float) -> None:
+        """Take nothing more, finish what is in flight within `seconds`, commit it and leave the group."""
+        self.poller.stop()
+        began = time.monotonic()
+        left = await self.pipeline.drain(seconds)
+        self._log.info("drained", left_undone=left, after_seconds=round(time.monotonic() - began, 2))
+        try:
+            await asyncio.wait_for(in_daemon_thread(self.poller.close), CLOSE_SECONDS)
+        except TimeoutError:
+            self._log.warning("left without a goodbye: Kafka did not answer", seconds=CLOSE_SECONDS)

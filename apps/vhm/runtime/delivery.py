@@ -1,0 +1,119 @@
+"""From outcomes to acknowledged records, dead letters among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError
+
+from vhm.runtime import dead_letter
+from vhm.runtime.attempts import Wait, backoff
+from vhm.runtime.conditions import Conditions
+from vhm.runtime.handler import Outcome, Outgoing, Poison, Record
+from vhm.runtime.identity import where
+from vhm.runtime.kafka import describe
+from vhm.runtime.metrics import Metrics
+from vhm.runtime.sender import Failure, HeaderList, Sender, Sending
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+TOO_LARGE = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
+)
+
+Done = Callable[[Iterable[int]], None]
+
+
+class Delivery:
+    """Produces what outcomes lead to, until Kafka has taken every record of it."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        conditions: Conditions,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        build: str,
+        on_error: Callable[[KafkaError], None],
+    ) -> None:
+        self._sender = sender
+        self._conditions = conditions
+        self._metrics = metrics
+        self._log = log
+        self._build = build
+        self._on_error = on_error
+        self._headers: HeaderList = [(dead_letter.BUILD, build.encode())]
+
+    async def deliver(
+        self, records: Sequence[Record], outcomes: Sequence[Outcome], wait: Wait, done: Done
+    ) -> None:
+        """Call `done` with the indices of records as soon as all they led to is acknowledged.
+
+        What Kafka refuses is tried again after `wait`, which may raise to give up."""
+        sendings = self._sendings(records, outcomes)
+        undone = set(range(len(records)))
+        tries = 0
+        try:
+            while True:
+                failures = await self._sender.send(sendings)
+                failed = {failure.sending.index for failure in failures}
+                done(sorted(undone - failed))
+                undone = failed
+                if not undone:
+                    return
+                self._metrics.refused.inc(len(failures))
+                sendings, refused = self._instead(records, failures)
+                if refused:
+                    tries += 1
+                    await wait(backoff(tries))
+        finally:
+            if tries:
+                self._conditions.report("produce", None, by=id(records))
+
+    def _sendings(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[Sending]:
+        sendings: list[Sending] = []
+        for index, outcome in enumerate(outcomes):
+            record = records[index]
+            for outgoing in outcome.records:
+                headers = self._headers_of(record, outgoing)
+                sendings.append(Sending(index, outgoing.topic, outgoing.key, outgoing.value, headers))
+            if isinstance(outcome, Poison):
+                sendings.append(self._dead(index, record, outcome))
+        return sendings
+
+    def _headers_of(self, record: Record, outgoing: Outgoing) -> HeaderList:
+        trace = record.header("traceparent") if record.headers else None
+        if trace is None and not outgoing.headers:
+            return self._headers
+        passed = [("traceparent", trace)] if trace is not None else []
+        return [*outgoing.headers, *passed, *self._headers]
+
+    def _dead(self, index: int, record: Record, poison: Poison) -> Sending:
+        self._metrics.dead_letter(record.topic, poison.reason)
+        self._log.warning("dead letter", reason=poison.reason, errors=poison.errors[:5], **where(record))
+        return dead_letter.sending(index, record, poison, self._build)
+
+    def _instead(self, records: Sequence[Record], failures: Sequence[Failure]) -> tuple[list[Sending], bool]:
+        """What to produce in place of what was refused, and whether to wait before that."""
+        sendings: list[Sending] = []
+        refused = False
+        for failure in failures:
+            sending, error = failure.sending, failure.error
+            too_large = error.code() in TOO_LARGE
+            halves = dead_letter.halves(sending) if too_large and sending.is_dead_letter else []
+            if too_large and not sending.is_dead_letter:
+                text = (
+                    f"{sending.topic} takes no record of {len(sending.value or b'')} bytes: {describe(error)}"
+                )
+                poison = Poison(reason="reply_too_large", errors=(text,))
+                sendings.append(self._dead(sending.index, records[sending.index], poison))
+            elif halves:
+                sendings += halves
+            else:
+                self._conditions.report("produce", f"{sending.topic}: {describe(error)}", by=id(records))
+                self._on_error(error)
+                sendings.append(sending)
+                refused = True
+        return sendings, refused

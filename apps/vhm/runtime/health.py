@@ -1,0 +1,185 @@
+"""The health pages of a worker: /startupz /livez /readyz /health /metrics.
+
+They are served on the worker's own event loop, so that a loop that stands still fails its own probe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+
+class PartitionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One assigned partition: offset to be committed next and records behind the end, where known."""
+
+    topic: str
+    partition: int
+    position: int | None
+    lag: int | None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What /health says. `settings` are by variable name, secrets left out."""
+
+    ready: bool
+    reasons: list[str]
+    worker: str = ""
+    build: str = ""
+    uptime_seconds: float = 0.0
+    settings: dict[str, Any] = {}
+    assignment: list[PartitionReport] = []
+    counters: dict[str, float] = {}
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """The answer of a probe: ok, or why not."""
+
+    ok: bool
+    reasons: list[str]
+
+
+class Status(Protocol):
+    """What the pages ask the worker; each answers at once."""
+
+    def started(self) -> list[str]:
+        """Why it has not come up yet; empty when it has."""
+        ...
+
+    def alive(self) -> list[str]:
+        """Why it should be killed; empty when it should not."""
+        ...
+
+    def ready(self) -> list[str]:
+        """Why it cannot do its work; empty when it can."""
+        ...
+
+    def report(self) -> Report:
+        """Everything worth knowing at a glance."""
+        ...
+
+    def metrics(self) -> bytes:
+        """Prometheus' text format."""
+        ...
+
+
+class NoWorker:
+    """The status of an app without a worker behind it."""
+
+    def started(self) -> list[str]:
+        """See `Status`."""
+        return ["no worker"]
+
+    alive = ready = started
+
+    def report(self) -> Report:
+        """See `Status`."""
+        return Report(ready=False, reasons=["no worker"])
+
+    def metrics(self) -> bytes:
+        """See `Status`."""
+        return b""
+
+
+def create_app(status: Status | None = None) -> Litestar:
+    """The app with its five routes; without a worker it exists to be looked at."""
+    from litestar import Litestar, Response, get  # 0.2 s; only what serves pages pays for it
+
+    from vhm.runtime.metrics import CONTENT_TYPE
+
+    of: Status = status if status is not None else NoWorker()
+
+    def probe(reasons: list[str]) -> Response[Probe]:
+        return Response(Probe(not reasons, reasons), status_code=503 if reasons else 200)
+
+    @get("/startupz")
+    async def startupz() -> Response[Probe]:
+        return probe(of.started())
+
+    @get("/livez")
+    async def livez() -> Response[Probe]:
+        return probe(of.alive())
+
+    @get("/readyz")
+    async def readyz() -> Response[Probe]:
+        return probe(of.ready())
+
+    @get("/health")
+    async def health() -> Response[Report]:
+        report = of.report()
+        return Response(report, status_code=200 if report.ready else 503)
+
+    @get("/metrics")
+    async def metrics() -> Response[bytes]:
+        return Response(of.metrics(), media_type=CONTENT_TYPE)
+
+    return Litestar(
+        [startupz, livez, readyz, health, metrics],
+        openapi_config=None,
+        logging_config=None,
+        signature_types=[Response],
+    )
+
+
+class PortInUse(Exception):
+    """The health pages cannot be served there; one line."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises PortInUse."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        why = "in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+        raise PortInUse(f"HEALTH_PORT: cannot listen on {host}:{port}: {why}; choose another port") from None
+    return listener
+
+
+class Server:
+    """Serves the pages until stopped. Signals are none of its business."""
+
+    def __init__(self, status: Status, listener: socket.socket) -> None:
+        import uvicorn
+
+        class Quiet(uvicorn.Server):
+            @contextlib.contextmanager
+            def capture_signals(self) -> Iterator[None]:
+                yield  # uvicorn would stop at SIGTERM, before the worker has drained
+
+        config = uvicorn.Config(
+            create_app(status),
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            loop="none",
+            ws="none",
+        )
+        self._server = Quiet(config)
+        self._listener = listener
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when the pages can be asked for."""
+        self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._listener]))
+        while not (self._server.started or self._task.done()):  # noqa: ASYNC110  uvicorn has no event
+            await asyncio.sleep(0.001)
+
+    async def stop(self) -> None:
+        """Answer what has been asked, then close."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task

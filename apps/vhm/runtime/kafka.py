@@ -1,0 +1,153 @@
+"""How we speak to Kafka: librdkafka's configuration from the settings, and its errors in one line.
+
+Names of the properties: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError
+
+from vhm.runtime.settings import KafkaSettings
+
+COMMIT_INTERVAL_MS = 200
+"""Stored offsets are committed this often. They are stored at most 50 ms after they are done, so a crash
+repeats what was in flight and at most what was done in the 250 ms before."""
+
+MAX_MESSAGE_BYTES = 16_000_000
+"""Our own limit on a produced record, well above any sensible broker's, so that the broker decides."""
+
+SESSION_MS = 6_000
+"""A dead member's partitions move on after this (classic protocol)."""
+
+EMBEDDED_CLUSTER = "mockCluster"
+"""Cluster ids of librdkafka's mock cluster start so."""
+
+Config = dict[str, Any]
+ErrorCallback = Callable[[KafkaError], None]
+
+
+def client_config(settings: KafkaSettings, name: str) -> Config:
+    """What every client of ours needs: addresses, security, and reconnecting without long waits."""
+    config: Config = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "client.id": f"vhm-{name}",
+        "security.protocol": settings.kafka_security_protocol,
+        "socket.keepalive.enable": True,
+        "socket.timeout.ms": 10_000,
+        "socket.connection.setup.timeout.ms": 5_000,
+        "reconnect.backoff.ms": 100,
+        "reconnect.backoff.max.ms": 2_000,
+        "topic.metadata.refresh.interval.ms": 60_000,
+        "log.connection.close": False,
+        "logger": _LIBRDKAFKA,
+    }
+    if settings.kafka_sasl_mechanism is not None and settings.kafka_security_protocol.startswith("SASL"):
+        username, password = settings.kafka_sasl_username, settings.kafka_sasl_password
+        config |= {
+            "sasl.mechanism": settings.kafka_sasl_mechanism,
+            "sasl.username": username.reveal() if username else "",
+            "sasl.password": password.reveal() if password else "",
+        }
+    if settings.kafka_ssl_ca_location is not None:
+        config["ssl.ca.location"] = settings.kafka_ssl_ca_location
+    return config
+
+
+def producer_config(settings: KafkaSettings, name: str) -> Config:
+    """An idempotent producer that tries as long as it takes: a broker that is away fails nothing."""
+    return client_config(settings, name) | {
+        "enable.idempotence": True,
+        "acks": "all",
+        "linger.ms": 1,
+        "compression.type": "lz4",
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+        # no limit: the record is held by us either way, and giving up in between would only reorder
+        "message.timeout.ms": 0,
+        # how long a topic may be unknown before its records are refused and we look into it
+        "topic.metadata.propagation.max.ms": 3_000,
+    }
+
+
+def consumer_config(settings: KafkaSettings, group: str, *, embedded: bool = False) -> Config:
+    """A consumer whose offsets we store ourselves and librdkafka commits in the background.
+
+    `classic` is the default because there the client sets the session: after a crash the partitions
+    move on in 6 s; with `consumer` (KIP-848) the broker does, and stock brokers wait 45 s.
+    """
+    config = client_config(settings, group) | {
+        "group.id": group,
+        "auto.offset.reset": "earliest",
+        "enable.auto.offset.store": False,
+        "enable.auto.commit": True,
+        "auto.commit.interval.ms": COMMIT_INTERVAL_MS,
+        "queued.max.messages.kbytes": 16_384,
+        "fetch.queue.backoff.ms": 20,
+        # the embedded broker answers a fetch after the whole wait even when records have come
+        "fetch.wait.max.ms": 20 if embedded else 500,
+    }
+    if settings.kafka_group_protocol == "consumer":
+        return config | {"group.protocol": "consumer"}
+    return config | {
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": SESSION_MS,
+        "heartbeat.interval.ms": 1_500,
+    }
+
+
+def is_embedded(cluster_id: str | None) -> bool:
+    """Whether that is librdkafka's mock cluster, which cannot create topics when asked to."""
+    return cluster_id is not None and cluster_id.startswith(EMBEDDED_CLUSTER)
+
+
+def describe(error: KafkaError) -> str:
+    """The error in one line, with what to do where we know."""
+    text = " ".join(error.str().split())
+    hint = _HINTS.get(error.code())
+    return f"{text} ({error.name()})" + (f": {hint}" if hint else "")
+
+
+_HINTS = {
+    KafkaError._AUTHENTICATION: "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD",
+    KafkaError.UNSUPPORTED_SASL_MECHANISM: "check KAFKA_SASL_MECHANISM",
+    KafkaError._SSL: "check KAFKA_SSL_CA_LOCATION and the host name in KAFKA_BOOTSTRAP_SERVERS",
+    KafkaError._RESOLVE: "check KAFKA_BOOTSTRAP_SERVERS",
+    KafkaError._ALL_BROKERS_DOWN: "check KAFKA_BOOTSTRAP_SERVERS and whether the broker runs",
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "another member of the group uses another assignor or "
+    "protocol; stop it, or make KAFKA_GROUP_PROTOCOL the same everywhere",
+}
+
+
+CONNECTING = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+        KafkaError._SSL,
+        KafkaError._RESOLVE,
+    }
+)
+"""Errors of reaching a broker that say what is wrong."""
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client is of no use any more. `fatal()` alone misses a refused group protocol."""
+    return error.fatal() or error.code() == KafkaError._FATAL
+
+
+def fatal_line(error: KafkaError, settings: KafkaSettings) -> str:
+    """Why the client gave up for good, in one line, and what to set when the broker lacks KIP-848."""
+    line = f"Kafka client error that cannot be recovered from: {describe(error)}"
+    if settings.kafka_group_protocol == "consumer" and "protocol" in error.str().lower():
+        line += ". The broker does not serve KAFKA_GROUP_PROTOCOL=consumer: set KAFKA_GROUP_PROTOCOL=classic"
+    return line
+
+
+_LIBRDKAFKA = logging.getLogger("vhm.librdkafka")
+# librdkafka repeats itself on every attempt; what matters reaches us as errors, so only on DEBUG
+_LIBRDKAFKA.setLevel(logging.CRITICAL)
+_LIBRDKAFKA.propagate = False

@@ -1,0 +1,174 @@
+"""On the event loop: records → handler → Kafka → ledger → stored offsets, several batches at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from confluent_kafka import KafkaError, Message
+
+from vhm.runtime.attempts import Attempts
+from vhm.runtime.conditions import Conditions
+from vhm.runtime.delivery import Delivery
+from vhm.runtime.handler import Headers, Record
+from vhm.runtime.ledger import Ledger
+from vhm.runtime.metrics import Metrics
+from vhm.runtime.offsets import Partition
+from vhm.runtime.partitions import Partitions
+from vhm.runtime.window import Window
+
+
+class Stopped(Exception):
+    """A stop began while a batch waited to be tried again; the next worker gets it."""
+
+
+class Batch:
+    """Records of one call of the handler, each with the ledger that waits for it."""
+
+    def __init__(self, size: int) -> None:
+        self.records: list[Record] = []
+        self.ledgers: list[Ledger] = []
+        self.size = size
+        self.waiting = False
+        self.since = time.monotonic()
+
+
+class Pipeline:
+    """Everything that happens to a record between being polled and being committed."""
+
+    def __init__(
+        self,
+        *,
+        batch: int,
+        partitions: Partitions,
+        attempts: Attempts,
+        delivery: Delivery,
+        window: Window,
+        conditions: Conditions,
+        metrics: Metrics,
+        on_error: Callable[[KafkaError], None],
+        on_defect: Callable[[BaseException], None],
+    ) -> None:
+        self._most = batch
+        self._partitions = partitions
+        self._attempts = attempts
+        self._delivery = delivery
+        self._window = window
+        self._conditions = conditions
+        self._metrics = metrics
+        self._on_error = on_error
+        self._on_defect = on_defect
+        self._batches: dict[asyncio.Task[None], Batch] = {}
+        self._stopping = asyncio.Event()
+
+    def assigned(self, committed: Mapping[Partition, int | None]) -> None:
+        """See `Sink`."""
+        self._conditions.report("group", None)
+        self._partitions.assigned(committed)
+
+    async def release(self, partitions: Iterable[Partition], seconds: float) -> None:
+        """See `Sink`."""
+        await self._partitions.release(partitions, seconds, self._hopeless)
+
+    def lost(self, partitions: Iterable[Partition]) -> None:
+        """See `Sink`."""
+        self._partitions.lost(partitions)
+
+    def accept(self, messages: Sequence[Message]) -> None:
+        """See `Sink`."""
+        self._conditions.report("group", None)
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(messages), self._most):
+            batch = self._batch(messages[start : start + self._most])
+            task = loop.create_task(self._work(batch))
+            self._batches[task] = batch
+            task.add_done_callback(self._ended)
+        self._metrics.in_flight.set(len(self._batches))
+
+    def longest_seconds(self) -> float:
+        """How long the batch that takes longest has been at it without an answer from the handler."""
+        now = time.monotonic()
+        return max((now - b.since for b in self._batches.values() if not b.waiting), default=0.0)
+
+    async def drain(self, seconds: float) -> int:
+        """Finish what is in flight within `seconds`; returns how many records are left undone."""
+        self._stopping.set()
+        if self._batches:
+            await asyncio.wait(list(self._batches), timeout=seconds)
+        for task in self._batches:
+            task.cancel()
+        if self._batches:
+            await asyncio.wait(list(self._batches))
+        return self._partitions.in_flight()
+
+    def _hopeless(self) -> bool:
+        return all(batch.waiting for batch in self._batches.values())
+
+    def _batch(self, messages: Sequence[Message]) -> Batch:
+        batch = Batch(sum(map(len, messages)))
+        for message in messages:
+            record = self._record(message)
+            # none: an error, or a partition that was taken from us after the poll
+            if record is not None and (ledger := self._partitions.ledger(record)) is not None:
+                batch.records.append(record)
+                batch.ledgers.append(ledger)
+        self._partitions.take(batch.records)
+        self._metrics.consumed.inc(len(batch.records))
+        return batch
+
+    def _record(self, message: Message) -> Record | None:
+        if (error := message.error()) is not None:
+            self._on_error(error)
+            return None
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        if topic is None or partition is None or offset is None:
+            return None
+        headers = message.headers()
+        return Record(
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            timestamp=message.timestamp()[1],
+            value=message.value(),
+            key=message.key(),
+            headers=_headers(headers) if headers else (),
+        )
+
+    async def _work(self, batch: Batch) -> None:
+        async def wait(seconds: float) -> None:
+            batch.waiting = True
+            try:
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+            except TimeoutError:
+                batch.waiting = False
+                batch.since = time.monotonic()
+            else:
+                raise Stopped
+
+        def owned(record: Record) -> bool:
+            return self._partitions.ledger(record) in set(batch.ledgers)
+
+        def done(indices: Iterable[int]) -> None:
+            finished = [(batch.records[index], batch.ledgers[index]) for index in indices]
+            self._partitions.done(finished)
+            self._metrics.handled.inc(len(finished))
+
+        try:
+            outcomes = await self._attempts.outcomes(batch.records, wait, owned)
+            batch.waiting = True  # for Kafka, not for the handler
+            await self._delivery.deliver(batch.records, outcomes, wait, done)
+        except Stopped:
+            return
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        batch = self._batches.pop(task)
+        self._window.release(batch.size)
+        self._metrics.in_flight.set(len(self._batches))
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            self._on_defect(defect)
+
+
+def _headers(pairs: object) -> Headers:
+    """Headers as confluent-kafka gives them (values may be None), with every value as bytes."""
+    return tuple((str(name), value or b"") for name, value in pairs)  # type: ignore[attr-defined]
