@@ -15,7 +15,7 @@ from preflight.findings import CannotLook, Place
 from preflight.kustomization import Built, Tree, build
 from preflight.kustomization.reader import Reader, kustomization_file
 from preflight.kustomization.resource import Resource
-from preflight.objects import Obj, split_list
+from preflight.objects import Obj, node_at, split_list
 from preflight.yamls import MOST_BYTES, Duplicate, Node, YamlError, parse
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
@@ -202,12 +202,10 @@ def _take_origin(node: Node) -> dict[str, str]:
 def _rename(source: Node, doc: Any, former: dict[str, set[str]]) -> None:
     """Give scalars that were a renamed object's name the name it has in the render."""
     inner = source.value
-    if isinstance(inner, dict) and isinstance(doc, dict):
-        for key, each in inner.items():
-            if key in doc:
-                _rename(each, doc[key], former)
-    elif isinstance(inner, list) and isinstance(doc, list) and len(inner) == len(doc):
-        for each, value in zip(inner, doc, strict=True):
-            _rename(each, value, former)
+    if isinstance(inner, dict | list):
+        for step in doc if isinstance(doc, dict) else range(len(doc)) if isinstance(doc, list) else ():
+            each = node_at(source, doc, step)
+            if each is not None:
+                _rename(each, doc[step], former)
     elif isinstance(doc, str) and inner != doc and inner in former.get(doc, ()):
         source.value = doc

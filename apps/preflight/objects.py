@@ -123,20 +123,26 @@ class Obj:
         container's `name:` if the path leads into a container, else of the nearest enclosing value whose
         source is known; in the end the object's first line in its origin file.
         """
-        node, doc = self.source, self.doc
         best = self.origin
-        value: Any = doc
-        for step in path:
-            node = _step(node, value, step) if node is not None else None
-            value = dig(value, step)
-            if node is None or value is None or not _same_shape(node, value):
-                break
-            best = node.place
-            if isinstance(value, dict) and "name" in value and isinstance(step, int):
-                name = _step(node, value, "name")
-                if name is not None and name.value == value["name"]:
-                    best = name.place
+        for step, node, value in self._trail(path):
+            name = node_at(node, value, "name") if isinstance(step, int) else None
+            best = name.place if name is not None and _agree(name, value["name"]) else node.place
         return best
+
+    def writer(self, *path: Step) -> Node | None:
+        """The node that holds the value at `path`, None where its source is not known."""
+        trail = list(self._trail(path))
+        return trail[-1][1] if len(trail) == len(path) and trail else None
+
+    def _trail(self, path: tuple[Step, ...]) -> Iterator[tuple[Step, Node, Any]]:
+        """Each step of `path` with the source and the value there, as far as they agree."""
+        node, value = self.source, self.doc
+        for step in path:
+            node = node_at(node, value, step) if node is not None else None
+            value = dig(value, step)
+            if node is None or value is None or not _agree(node, value):
+                return
+            yield step, node, value
 
     def __repr__(self) -> str:
         return f"Obj({self.ref} in {self.namespace or 'the cluster'}, {self.origin})"
@@ -200,8 +206,11 @@ def _holds(expression: dict[str, Any], labels: Mapping[str, str]) -> bool:
     return False
 
 
-def _step(node: Node, value: Any, step: Step) -> Node | None:
-    """The node one step on; a list's item is found by its index, else by its `name`."""
+def node_at(node: Node, value: Any, step: Step) -> Node | None:
+    """The source one step below `node`, whose rendered value is `value`.
+
+    A list's item is the one at the same index if it has the same key, else the one with that key.
+    """
     inner = node.value
     if isinstance(step, str):
         return inner.get(step) if isinstance(inner, dict) else None
@@ -220,10 +229,11 @@ def _same_item(node: Node, value: Any) -> bool:
                 inner = node.value.get(key)
                 return inner is not None and inner.value == value[key]
         return True
-    return _same_shape(node, value)
+    return _agree(node, value)
 
 
-def _same_shape(node: Node, value: Any) -> bool:
+def _agree(node: Node, value: Any) -> bool:
+    """Whether a source is of the rendered value's shape, and equal to it if it is a scalar."""
     inner = node.value
     if isinstance(value, dict | list) or isinstance(inner, dict | list):
         return type(inner) is type(value)

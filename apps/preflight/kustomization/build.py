@@ -99,19 +99,34 @@ class _Level:
                     f"{each.file}:{each.line}: {field} is not rendered here; "
                     "render the chart and check the result: helm template ... | preflight check -"
                 )
-        for field in ("generators", "transformers", "validators", "crds", "configurations"):
+        for field in ("crds", "configurations"):
             for each in self.entries.items(field):
-                text = each.text()
-                if "\n" not in text:
-                    self.reader.resolve(self.dir, each)
-                if "http://" in text or "https://" in text:
-                    self._refuse_inline(each)
+                self.reader.resolve(self.dir, each)
+        schema = self.entries.get("openapi", "path")
+        if schema is not None:
+            self.reader.resolve(self.dir, schema)
+        for field in ("generators", "transformers", "validators"):
+            for each in self.entries.items(field):
+                for config in self._plugin_configs(each):
+                    self._refuse_remote_paths(config)
 
-    def _refuse_inline(self, entry: Node) -> None:
-        if not self.reader.allow_remote:
-            raise CannotLook(
-                f"{entry.file}:{entry.line}: fetches from a network; give --allow-remote for that"
-            )
+    def _plugin_configs(self, entry: Node) -> list[Node]:
+        """The configurations one entry of `generators:` or `transformers:` gives, inline or by path."""
+        if "\n" in entry.text():
+            return self._patch_documents(entry, inline=True)
+        path = self.reader.resolve(self.dir, entry)
+        if path is None:
+            return []
+        if path.is_dir():
+            return [each.node for each in self.builder.folder(path, [], self.above)]
+        return self.reader.documents(path, entry.place)
+
+    def _refuse_remote_paths(self, config: Node) -> None:
+        for path, each in config.scalars():
+            if any(step in ("files", "envs", "env", "path", "paths") for step in path):
+                text = each.text().rpartition("=")[2]
+                if "\n" not in text:
+                    self.reader.resolve(self.dir, Node(text, each.file, each.line))
 
     def _path(self, entry: Node) -> Path | None:
         if is_remote(entry.text()):
@@ -247,7 +262,7 @@ class _Level:
         """The documents of a patch given as text or by path; `inline` None means either."""
         text = source.text()
         if inline is None:
-            inline = "\n" in text or ":" in text
+            inline = "\n" in text or "{" in text
         if not inline:
             path = self.reader.resolve(self.dir, source)
             return self.reader.documents(path, source.place) if path is not None else []

@@ -115,10 +115,10 @@ def merge_generated(old: Resource, new: Resource, behavior: str, edit: Edit) -> 
         for key, value in old.node.entries("metadata", field).items():
             if key not in new.node.entries("metadata", field):
                 put(new.node, ("metadata", field, key), value.text(), value.place)
-    for field in ("name", "namespace"):
-        value_node = old.node.get("metadata", field)
-        if value_node is not None:
-            put(new.node, ("metadata", field), value_node.text(), value_node.place)
+    for path in (("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")):
+        kept = old.node.get(*path)
+        if kept is not None:
+            put(new.node, path, kept.text(), kept.place)
     if behavior == "merge":
         for field in ("data", "binaryData"):
             for key, value in old.node.entries(field).items():

@@ -78,21 +78,14 @@ def _list(base: Node | None, patch: Node, built_in: bool, field: str) -> Node:
     if not built_in or not keys or replaces or not old:
         made = [strategic(None, each, built_in=built_in) for each in items]
         return Node([each for each in made if each is not None], patch.file, patch.line)
-    merged = list(old)
-    fresh = []
+    first, rest = [], list(old)
     for each in items:
-        index = next((i for i, one in enumerate(merged) if _same(one, each, keys)), None)
-        if index is None:
-            made_one = strategic(None, each, built_in=built_in)
-            fresh += [made_one] if made_one is not None else []
-            continue
-        joined = strategic(merged[index], each, built_in=built_in)
-        if joined is None:
-            del merged[index]
-        else:
-            merged[index] = joined
-    assert base is not None  # noqa: S101 - there are old items
-    return Node([*fresh, *merged], base.file, base.line)
+        index = next((i for i, one in enumerate(rest) if _same(one, each, keys)), None)
+        merged = strategic(rest.pop(index) if index is not None else None, each, built_in=built_in)
+        if merged is not None:
+            first.append(merged)
+    # kustomize puts what the patch names first, in the patch's order
+    return Node([*first, *rest], old[0].file, base.line if base is not None else patch.line)
 
 
 def _keys(field: str, items: list[Node]) -> tuple[str, ...]:
