@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +14,15 @@ from preflight.findings import CannotLook
 if TYPE_CHECKING:
     from preflight.report import Report
 
+
+def _no_option(type_: object, value: str) -> None:
+    if value.startswith("-") and value != "-":
+        raise ValueError(f"unknown option {value}; --help lists what there is")
+
+
 Format = Literal["text", "json", "sarif", "github"]
+Target = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
+"""`-` is a target, `--bogus` is a mistake."""
 CLEAN, ERRORS, COULD_NOT_LOOK = 0, 1, 2
 
 EPILOGUE = """\
@@ -27,6 +36,7 @@ app = App(
     name="preflight",
     help="What would go wrong, before it is applied: manifests against the app they run.",
     help_epilogue=EPILOGUE,
+    version=lambda: metadata.version("vhm"),
     result_action="return_int_as_exit_code_else_zero",
 )
 app.register_install_completion_command()
@@ -34,7 +44,7 @@ app.register_install_completion_command()
 
 @app.command
 def check(
-    *paths: str,
+    *paths: Target,
     format: Annotated[Format, Parameter(alias="-f")] = "text",
     kubernetes_version: str | None = None,
     rule: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False, show_default=False)] = (),
@@ -104,7 +114,7 @@ def rules(id: str | None = None, /) -> int:
 
 @app.command
 def graph(
-    path: str = ".",
+    path: Target = ".",
     /,
     *,
     format: Annotated[Literal["mermaid", "svg"], Parameter(alias="-f")] = "mermaid",
@@ -131,7 +141,7 @@ def graph(
 def main() -> None:
     """Entry point of `preflight`."""
     try:
-        sys.exit(app(exit_on_error=False))
+        sys.exit(app(sys.argv[1:], exit_on_error=False))
     except CycloptsError:
         # printed by the library already; a call that is not understood has found nothing out
         sys.exit(COULD_NOT_LOOK)

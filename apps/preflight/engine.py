@@ -123,6 +123,8 @@ def model_of(
     as it was there, or None where it was not.
     """
     loaded = load(target, root, stdin=stdin, allow_remote=allow_remote)
+    if target == "-" and not loaded.objects:
+        raise CannotLook("standard input: holds no Kubernetes object (nothing with apiVersion and kind)")
     before = None
     if against and target != "-":
         with tree_at(against, root) as old:
