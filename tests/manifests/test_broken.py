@@ -2,9 +2,10 @@
 
 A case is a folder with a kustomization over the real base (or a small repository of its own, with its own
 pyproject.toml) and `expected.json`: a list of `{"rule", "file", "mark" or "line", "outcome"}`. `file` is one
-of the case's or of the repository's; `mark` is a text that stands on one line of it. Further keys: `severity`
-(error, if not given), `object`, `container`. `{"cannot look": TEXT}` instead of a list expects exit code 2.
-A `before` folder in a case is what is installed when the rest is applied.
+of the case's or of the repository's; `mark` is a text that stands on one line of it, or a list of texts, each
+looked for after the one before. Further keys: `severity` (error, if not given), `object`, `container`.
+`{"cannot look": TEXT}` instead of a list expects exit code 2. A `before` folder in a case is what is
+installed when the rest is applied.
 """
 
 from __future__ import annotations
@@ -114,10 +115,19 @@ def _wanted(folder: Path, expected: dict[str, Any]) -> dict[str, Any]:
     wanted["file"] = path.relative_to(root).as_posix()
     mark = wanted.pop("mark", None)
     if mark is not None:
-        marked = [number for number, line in enumerate(path.read_text().splitlines(), 1) if str(mark) in line]
-        assert len(marked) == 1, f"{wanted['file']}: {mark!r} stands on {len(marked)} lines, wanted on one"
-        wanted["line"] = marked[0]
+        wanted["line"] = _marked(path, [mark] if isinstance(mark, str) else mark)
     return wanted
+
+
+def _marked(path: Path, marks: list[str]) -> int:
+    """The line of the last mark; the first one is unique, each further one the next after the one before."""
+    lines = path.read_text().splitlines()
+    found = [number for number, line in enumerate(lines, 1) if marks[0] in line]
+    assert len(found) == 1, f"{path}: {marks[0]!r} stands on {len(found)} lines, wanted on one"
+    number = found[0]
+    for mark in marks[1:]:
+        number += next(step for step, line in enumerate(lines[number:], 1) if mark in line)
+    return number
 
 
 def _line(each: dict[str, Any]) -> str:

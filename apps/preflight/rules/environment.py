@@ -1,1 +1,0 @@
-"""Environment: the contract between what a container is offered and what its settings type reads."""

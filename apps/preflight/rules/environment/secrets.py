@@ -1,0 +1,134 @@
+"""Secrets where everybody can read them: in ConfigMaps, in the values of `env`, in the image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from preflight.dockersyntax import assignments, read
+from preflight.findings import Place
+from preflight.model import Model
+from preflight.reading import spot
+from preflight.registry import Hit, at, rule
+from preflight.workloads import Container, EnvVar
+
+TOKEN = re.compile(
+    r"\b(sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,}|glpat-[\w-]{20,}"
+    r"|(AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|xox[abprs]-[\w-]{10,}|hf_[A-Za-z0-9]{30,}"
+    r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+"""Keys that say themselves what they are: OpenAI, GitHub, GitLab, AWS, Google, Slack, Hugging Face, JWT."""
+SECRET_NAME = re.compile(
+    r"(^|_)(PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRET_KEY|API_?KEY|ACCESS_KEY|PRIVATE_KEY|AUTH_TOKEN|ACCESS_TOKEN"
+    r"|API_TOKEN|BEARER_TOKEN)$",
+    re.I,
+)
+IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^/\s:@$]+:([^/\s@$]+)@", re.I)
+PLACEHOLDER = re.compile(
+    r"|true|false|yes|no|on|off|none|null|\d|<.*>|/.*|\$.*|x+|\*+|\{\{.*|changeme.*|.*example.*", re.I
+)
+"""Values that are no secret whatever the name says: switches, paths, stand-ins."""
+
+
+@rule("secret-in-the-open", family="environment", severity="error", outcome="insecure")
+def secret_in_the_open(model: Model) -> Iterator[Hit]:
+    """A secret in a ConfigMap or in a plain `value:`.
+
+    Whoever may read ConfigMaps, Deployments or the repository has it, and it stays in the history. An error
+    where the settings type declares the variable a secret or the value is a key by its own looks; a warning
+    where only the name or a password in an address says so. The value is not shown.
+
+        OPENAI_API_KEY=sk-…            # in an env file of a configMapGenerator
+    """
+    seen: set[Place] = set()
+    for container in model.containers:
+        app = model.app(container)
+        for each in container.offers:
+            value = (each.raw or "").strip()
+            if each.origin not in ("literal", "configmap") or not value or each.place in seen:
+                continue
+            variable = app.variable(each.name) if app is not None else None
+            declared = variable is not None and variable.secret
+            certain = declared or TOKEN.search(value) is not None
+            suspect = variable is None and SECRET_NAME.search(each.name) and not PLACEHOLDER.fullmatch(value)
+            in_url = IN_URL.search(value)
+            if "$(" in value and not TOKEN.search(value):
+                continue
+            if certain or suspect or (in_url and not PLACEHOLDER.fullmatch(in_url[1])):
+                seen.add(each.place)
+                yield _open(container, each, certain)
+    yield from _files(model, seen)
+
+
+def _open(container: Container, offered: EnvVar, certain: bool) -> Hit:
+    part, path = spot(container, offered)
+    where = f"ConfigMap {offered.source_name}" if offered.source is not None else "the manifest"
+    return at(
+        part,
+        *path,
+        message=f"{offered.name} is a secret and stands in {where} for all to read"
+        if certain
+        else f"{offered.name} looks like a secret and stands in {where} for all to read",
+        fix="keep it in a Secret, and revoke it if this was ever committed",
+        severity="error" if certain else "warning",
+        place=offered.place,
+    )
+
+
+def _files(model: Model, seen: set[Place]) -> Iterator[Hit]:
+    """Keys of ConfigMaps that no container takes as a variable: whole files."""
+    for config in model.objects_of("ConfigMap"):
+        for key, text in config.mapping("data").items():
+            place = config.where("data", key)
+            if isinstance(text, str) and place not in seen and TOKEN.search(text):
+                yield at(
+                    config,
+                    "data",
+                    key,
+                    message=f"{key} holds a key or token, in a ConfigMap for all to read",
+                    fix="keep it in a Secret, and revoke it if this was ever committed",
+                )
+
+
+@rule("secret-in-image", family="environment", severity="error", outcome="insecure")
+def secret_in_image(model: Model) -> Iterator[Hit]:
+    """A secret that the Dockerfile bakes into the image.
+
+    ENV, ARG and copied .env files stay in the image's layers and history: whoever can pull it has them, and
+    no Secret in the cluster can take their place.
+
+        ENV OPENAI_API_KEY=sk-…
+    """
+    seen: set[Place] = set()
+    for container in model.containers:
+        app = model.app(container)
+        file = app.config.dockerfile if app is not None else None
+        if app is None or file is None or not (model.root / file).is_file():
+            continue
+        for instruction in read((model.root / file).read_text("utf-8", "replace")):
+            place = Place(file, instruction.line)
+            names = [
+                (name, value or "")
+                for name, value in assignments(instruction.text, bare=True)
+                if instruction.keyword in ("ENV", "ARG")
+            ]
+            found = ""
+            for name, value in names:
+                variable = app.variable(name)
+                declared = variable.secret if variable is not None else SECRET_NAME.search(name) is not None
+                if declared and not PLACEHOLDER.fullmatch(value.strip()):
+                    found, place = name, Place(file, instruction.line_of(name))
+            if not found and TOKEN.search(instruction.text):
+                found = "a key or token"
+            if not found and instruction.keyword in ("COPY", "ADD"):
+                dotenv = re.search(r"(^|[\s/\[\"])\.env(?=[\s\",])", instruction.text)
+                found = "the file .env" if dotenv and not instruction.flag("from") else ""
+            if found and place not in seen:
+                seen.add(place)
+                yield at(
+                    container,
+                    "image",
+                    message=f"{file} puts {found} into the image",
+                    fix="offer it by a Secret at run time (RUN --mount=type=secret while building)",
+                    place=place,
+                )

@@ -1,0 +1,1 @@
+from shop.defaults import DEFAULT_PAGE_SIZE  # no such module
