@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from functools import partial
-from typing import Any, TypeVar
 
 import structlog
-from qdrant_client import AsyncQdrantClient, models
 
-from vhm.anchors.connection import Conflict, Connection, Missing, Refused, Request
-from vhm.anchors.identity import Facts, fits
+from vhm.anchors.collections import Collections
+from vhm.anchors.connection import Connection, Missing
+from vhm.anchors.identity import Facts, fits, gone, moved
 from vhm.anchors.payload import MODEL_KEY
 from vhm.anchors.types import Model, StoreMismatch, StoreUnavailable
 
-T = TypeVar("T")
 log = structlog.get_logger("vhm.anchors")
 
 LOOK_EVERY_SECONDS = 0.4
@@ -29,22 +26,18 @@ anew finds the name free."""
 OLDEST_SERVER = (1, 17)
 """insert_only writes came with it."""
 
-INDEXES: dict[str, models.PayloadSchemaType] = {
-    "stored_at": models.PayloadSchemaType.DATETIME,
-    "meta.session": models.PayloadSchemaType.KEYWORD,
-    "salience": models.PayloadSchemaType.FLOAT,
-}
-"""What recalls filter by; and salience, whose greatest value they ask for."""
-
 
 class Collection:
-    """Knows the name to read and write, and why that may not be done now."""
+    """Knows the name to read and to write, and why that may not be done now."""
 
-    def __init__(self, connection: Connection, name: str, model: Model) -> None:
-        self.name = name
+    def __init__(self, connection: Connection, name: str, model: Model, *, follow: bool) -> None:
         self.problem: StoreUnavailable | None = StoreUnavailable(f"{connection.where}: not opened yet")
+        self._name: str | None = None
+        self._closed_to_writers: StoreUnavailable | None = None
         self._base = name
+        self._follow = follow
         self._connection = connection
+        self._collections = Collections(connection)
         self._model = model
         self._watch: asyncio.Task[None] | None = None
         self._gone_since: float | None = None
@@ -63,11 +56,17 @@ class Collection:
                 await self._watch
             self._watch = None
 
-    def usable(self) -> str:
+    def to_read(self) -> str:
         """The collection's name. Raises StoreUnavailable while it may not be used."""
-        if self.problem is not None:
-            raise self.problem
-        return self.name
+        if self.problem is not None or self._name is None:
+            raise self.problem or StoreUnavailable(f"{self._connection.where}: not opened yet")
+        return self._name
+
+    def to_write(self) -> str:
+        """As `to_read`; raises, too, where another collection has taken this one's place."""
+        if self._closed_to_writers is not None:
+            raise self._closed_to_writers
+        return self.to_read()
 
     async def settle(self) -> None:
         """Look now: after an answer that the collection as last seen does not explain."""
@@ -89,8 +88,6 @@ class Collection:
             await self.settle()
 
     async def _check_server(self) -> None:
-        if self._connection.local:
-            return
         version = (await self._connection.call(lambda client: client.info())).version
         with contextlib.suppress(ValueError):  # a version that is no number is a build of one's own
             if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
@@ -101,96 +98,42 @@ class Collection:
                 )
 
     async def _settle(self, create: bool) -> None:
+        facts, redirected = await self._current(create)
         try:
-            facts = await self._facts(self._base)
-        except Missing:
-            if not create:
+            known = fits(facts, self._model.name, self._model.size)
+        except StoreMismatch:
+            if not redirected or self._name in (None, facts.name):
                 raise
-            await self._create(self._base)
-            facts = await self._facts(self._base)
-        if facts.current is not None and facts.current != self._base:
-            try:
-                facts = await self._facts(facts.current)
-            except Missing as error:
-                raise StoreMismatch(
-                    f"collection {self._base!r} says that {facts.current!r} took its place, "
-                    "which is not there: restore it from a snapshot, or run `vhm reindex`"
-                ) from error
-        if not fits(facts, self._model.name, self._model.size):
-            await self._adopt(facts.name)
-        await self._index(facts)
-        if self.problem is not None or self.name != facts.name:
-            log.info("store ready", collection=facts.name, model=self._model.name, points=facts.points)
-        self.name, self.problem = facts.name, None
+            # re-embedded while we run: what was stored so far is recalled until we are replaced
+            old = await self._facts(str(self._name))
+            self._closed_to_writers = moved(old.name, facts)
+            return self._ready(old.name)
+        if not known:
+            await self._collections.describe(facts.name, {MODEL_KEY: self._model.name})
+            log.info("collection adopted", collection=facts.name, model=self._model.name)
+        await self._collections.index(facts)
+        self._closed_to_writers = None
+        return self._ready(facts.name)
 
-    async def _create(self, name: str) -> None:
-        size = self._model.size
-        metadata = {MODEL_KEY: self._model.name}
-        with contextlib.suppress(Conflict):  # another worker was faster; what it made is looked at next
-            await self._do(
-                lambda client: client.create_collection(
-                    name,
-                    vectors_config=models.VectorParams(size=size, distance=models.Distance.COSINE),
-                    metadata=metadata,
-                )
-            )
-
-    async def _adopt(self, name: str) -> None:
-        metadata = {MODEL_KEY: self._model.name}
-        await self._do(lambda client: client.update_collection(name, metadata=metadata))
-        log.info("collection adopted", collection=name, model=self._model.name)
-
-    async def _index(self, facts: Facts) -> None:
-        if self._connection.local:
-            return  # which has none
-        for key in INDEXES.keys() - facts.indexed:
-            await self._do(partial(_create_index, facts.name, key))
+    async def _current(self, create: bool) -> tuple[Facts, bool]:
+        """The collection under our name or the one that took its place, and whether it says so itself."""
+        if create and await self._collections.facts(self._base, self._model.name) is None:
+            await self._collections.create(self._base, self._model)
+        facts = await self._facts(self._base)
+        if not self._follow or facts.current is None:
+            return facts, False
+        try:
+            return await self._facts(facts.current), True
+        except Missing as error:
+            raise gone(facts) from error
 
     async def _facts(self, name: str) -> Facts:
-        info = await self._do(lambda client: client.get_collection(name))
-        vectors = info.config.params.vectors
-        metadata = info.config.metadata or {}
-        points = foreign = 0
-        if MODEL_KEY not in metadata:
-            points = await self._count(name, None)
-            foreign = await self._count(name, _made_by_others(self._model.name))
-        return Facts(
-            name=name,
-            shape=_shape(vectors),
-            size=_size(vectors),
-            metadata=metadata,
-            points=points or info.points_count or 0,
-            foreign=foreign,
-            indexed=frozenset(info.payload_schema),
-        )
+        facts = await self._collections.facts(name, self._model.name)
+        if facts is None:
+            raise Missing(f"{self._connection.where} has no collection {name!r}")
+        return facts
 
-    async def _count(self, name: str, which: models.Filter | None) -> int:
-        return (await self._do(lambda client: client.count(name, count_filter=which, exact=True))).count
-
-    async def _do(self, request: Request[T]) -> T:
-        try:
-            return await self._connection.call(request)
-        except Refused as error:
-            raise StoreUnavailable(str(error)) from error
-
-
-async def _create_index(collection: str, key: str, client: AsyncQdrantClient) -> None:
-    await client.create_payload_index(collection, key, INDEXES[key])
-
-
-def _made_by_others(model: str) -> models.Filter:
-    ours = models.FieldCondition(key=MODEL_KEY, match=models.MatchValue(value=model))
-    return models.Filter(must_not=[ours])
-
-
-def _size(vectors: Any) -> int | None:
-    if isinstance(vectors, models.VectorParams) and vectors.distance == models.Distance.COSINE:
-        return None if vectors.multivector_config else vectors.size
-    return None
-
-
-def _shape(vectors: Any) -> str:
-    if isinstance(vectors, models.VectorParams):
-        return f"{vectors.distance.value.lower()} vectors of {vectors.size}"
-    names = ", ".join(repr(name) for name in vectors or {})
-    return f"named vectors ({names})" if names else "no dense vector"
+    def _ready(self, name: str) -> None:
+        if self.problem is not None or self._name != name:
+            log.info("store ready", collection=name, model=self._model.name)
+        self._name, self.problem = name, None

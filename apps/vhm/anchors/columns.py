@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.anchors.payload import Content
+from vhm.anchors.payload import Content, Row
 from vhm.anchors.ranking import Candidate, Ranking, rank
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query, Summary
 
@@ -28,7 +28,7 @@ class Columns:
     """Anchors in the order they came; row i of every column is the same anchor."""
 
     def __init__(self, size: int) -> None:
-        self.rows: dict[uuid.UUID, int] = {}
+        self._rows: dict[uuid.UUID, int] = {}
         self.taken: set[uuid.UUID] = set()
         """Ids of points that are no anchors: another program's."""
         self._ids: list[uuid.UUID] = []
@@ -42,14 +42,21 @@ class Columns:
     def __len__(self) -> int:
         return len(self._ids)
 
+    def has(self, anchor_id: uuid.UUID) -> bool:
+        """Whether the id is taken, by an anchor or by something else."""
+        return anchor_id in self._rows or anchor_id in self.taken
+
     def content(self, anchor_id: uuid.UUID) -> Content | None:
         """What that anchor holds."""
-        row = self.rows.get(anchor_id)
+        row = self._rows.get(anchor_id)
         return None if row is None else self._contents[row]
 
-    def candidates(self) -> list[Candidate]:
-        """All of them."""
-        return [self._candidate(row) for row in range(len(self))]
+    def rows(self) -> list[Row]:
+        """All anchors."""
+        return [
+            Row(anchor_id, content, vector)
+            for anchor_id, content, vector in zip(self._ids, self._contents, self._vectors, strict=False)
+        ]
 
     def extend(self, anchors: Sequence[Candidate]) -> None:
         """Add anchors whose ids are new."""
@@ -67,7 +74,7 @@ class Columns:
             )
             self._ids.append(anchor.anchor_id)
             self._contents.append(anchor.content)
-            self.rows[anchor.anchor_id] = row
+            self._rows[anchor.anchor_id] = row
 
     def recall(self, query: Query, calibration: Calibration, at_least: int = 0) -> Ranking:
         """The exact answer; its candidates are those looked at, `at_least` so many where there are."""
@@ -115,7 +122,7 @@ class Columns:
         session = self._sessions.get(query.session_id) if query.session_id is not None else None
         if session is not None:
             may &= self._session[:n] != session
-        may[[row for anchor_id in query.ignore if (row := self.rows.get(anchor_id)) is not None]] = False
+        may[[row for anchor_id in query.ignore if (row := self._rows.get(anchor_id)) is not None]] = False
         return may
 
     def _candidate(self, row: int) -> Candidate:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import warnings
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,7 +16,6 @@ from vhm.anchors.types import StoreUnavailable
 from vhm.contract.environment import Secret
 
 TIMEOUT_SECONDS = 5
-LOCAL = "local:"
 
 T = TypeVar("T")
 Request = Callable[[AsyncQdrantClient], Coroutine[Any, Any, T]]
@@ -37,24 +34,20 @@ class Refused(Exception):
 
 
 class Connection:
-    """One AsyncQdrantClient. The client's local mode works on the event loop and on a file that only
-    one thread may touch, so there each call is driven to its end on a thread of its own, one by one."""
+    """One AsyncQdrantClient, made on first use."""
 
     def __init__(self, url: str, api_key: Secret | None = None) -> None:
-        self.local = url.startswith(LOCAL)
-        self.where = f"the embedded store in {url.removeprefix(LOCAL)}" if self.local else _address(url)
+        self.where = _address(url)
         self._url = url
         self._api_key = api_key
-        self._thread = ThreadPoolExecutor(1, "qdrant-local") if self.local else None
         self._client: AsyncQdrantClient | None = None
 
     async def call(self, request: Request[T]) -> T:
         """The answer to `request(client)`. Raises StoreUnavailable, Missing, Conflict or Refused."""
+        if self._client is None:
+            self._client = self._made()
         try:
-            if self._thread is None:
-                return await request(self._opened())
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, lambda: asyncio.run(request(self._opened())))
+            return await request(self._client)
         except (
             ApiException,
             QdrantException,
@@ -66,28 +59,14 @@ class Connection:
             raise self._told(error) from error
 
     async def close(self) -> None:
-        """Let go of sockets, files and the thread."""
+        """Let go of the sockets."""
         client, self._client = self._client, None
-        if client is not None and self._thread is None:
+        if client is not None:
             await client.close()
-        elif client is not None and self._thread is not None:
-            loop, closing = asyncio.get_running_loop(), client.close
-            await loop.run_in_executor(self._thread, lambda: asyncio.run(closing()))
-        if self._thread is not None:
-            self._thread.shutdown()
 
-    def _opened(self) -> AsyncQdrantClient:
-        if self._client is None:
-            self._client = self._local_client() if self.local else self._server_client()
-        return self._client
-
-    def _local_client(self) -> AsyncQdrantClient:
-        path = self._url.removeprefix(LOCAL)
-        return AsyncQdrantClient(":memory:") if path == ":memory:" else AsyncQdrantClient(path=path)
-
-    def _server_client(self) -> AsyncQdrantClient:
+    def _made(self) -> AsyncQdrantClient:
         with warnings.catch_warnings():
-            # a key over http inside a cluster is the operator's choice, told by the settings
+            # a key over http inside a cluster is the operator's choice
             warnings.simplefilter("ignore")
             return AsyncQdrantClient(
                 url=self._url,
@@ -101,13 +80,6 @@ class Connection:
             return self._answered(error.status_code or 0, error.content)
         if isinstance(error, ResponseHandlingException):
             return StoreUnavailable(f"{self.where}: {_trouble(error.source)}")
-        if self.local and isinstance(error, ValueError):
-            said = f"{self.where}: {_line(str(error))}"
-            if "already exists" in said:
-                return Conflict(said)
-            return Missing(said) if "not found" in said else Refused(said)
-        if self.local and "already accessed" in str(error):
-            return StoreUnavailable(f"{self.where} is in use by another process: stop that one first")
         return StoreUnavailable(f"{self.where}: {_trouble(error)}")
 
     def _answered(self, status: int, content: bytes) -> Exception:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from vhm.anchors.payload import MODEL_KEY
-from vhm.anchors.types import StoreMismatch
+from vhm.anchors.types import StoreMismatch, StoreUnavailable
 
 CURRENT_KEY = "vhm_current"
 """Metadata of a collection that was re-embedded: the name of the one that is used in its place."""
@@ -57,6 +58,27 @@ def fits(facts: Facts, model: str, size: int) -> bool:
             f"{REINDEX} adopts it if {model!r} did, else re-embeds it"
         )
     return facts.model is not None
+
+
+def moved(name: str, current: Facts) -> StoreUnavailable:
+    """What writers are told once `current` has taken the place of the collection they were opened on."""
+    return StoreUnavailable(
+        f"collection {name!r} was re-embedded into {current.name!r}: anchors wait until the workers run "
+        f"with EMBEDDING_MODEL={current.model} (recall goes on from what was stored before)"
+    )
+
+
+def gone(facts: Facts) -> StoreMismatch:
+    """What is said when the collection that took this one's place is missing."""
+    return StoreMismatch(
+        f"collection {facts.name!r} says that {facts.current!r} took its place, which is not there: "
+        f"restore it from a snapshot, or run {REINDEX}"
+    )
+
+
+def target_name(base: str, model: str) -> str:
+    """The collection that holds what `base` holds, re-embedded by `model`."""
+    return f"{base}@{re.sub(r'[^A-Za-z0-9._-]', '-', model)}"
 
 
 def _advice(facts: Facts) -> str:

@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from vhm.contract.messages import Anchor, checked_moment
 
@@ -43,6 +45,14 @@ class Content(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "stored_at", checked_moment(self.stored_at))
 
 
+class Row(msgspec.Struct, frozen=True):
+    """An anchor as a collection holds it, with its embedding where that is a single dense one."""
+
+    anchor_id: uuid.UUID
+    content: Content
+    vector: NDArray[np.float32] | None
+
+
 def from_payload(payload: Mapping[str, Any] | None) -> Content | None:
     """The content of a point, or None where the payload is not that of an anchor."""
     known = {key: value for key, value in (payload or {}).items() if value is not None}
@@ -50,6 +60,18 @@ def from_payload(payload: Mapping[str, Any] | None) -> Content | None:
         return msgspec.convert(known, Content)
     except msgspec.ValidationError:
         return None
+
+
+def to_anchor(row: Row) -> Anchor:
+    """The anchor itself."""
+    content = row.content
+    return Anchor(
+        anchor_id=row.anchor_id,
+        text=content.text,
+        stored_at=content.stored_at,
+        salience=content.salience,
+        meta=content.meta,
+    )
 
 
 def same(anchor: Anchor, content: Content | None) -> bool:
@@ -69,6 +91,13 @@ def point_id(value: object) -> uuid.UUID | None:
         return uuid.UUID(str(value))
     except ValueError:
         return None
+
+
+def dense(vector: object) -> NDArray[np.float32] | None:
+    """The unnamed vector; a point with others beside it carries it under the empty name."""
+    if isinstance(vector, dict):
+        vector = vector.get("")
+    return np.asarray(vector, dtype=np.float32) if isinstance(vector, list) else None
 
 
 def _plain(value: Any) -> Any:

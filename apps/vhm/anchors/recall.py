@@ -16,7 +16,7 @@ import numpy as np
 from qdrant_client import models
 
 from vhm.anchors import search
-from vhm.anchors.payload import from_payload, point_id
+from vhm.anchors.payload import dense, from_payload, point_id
 from vhm.anchors.ranking import Candidate, Ranking, rank
 from vhm.anchors.types import Calibration, Query
 
@@ -34,8 +34,8 @@ class Widening(msgspec.Struct, frozen=True, kw_only=True):
     """What all recalls of a store share."""
 
     calibration: Calibration
-    exact: bool | None
-    """Whether the server compares every vector instead of walking its graph; None where it always does."""
+    exact: bool
+    """Whether the server compares every vector instead of walking its graph."""
 
 
 class Recall:
@@ -114,13 +114,7 @@ def candidates(points: Sequence[models.ScoredPoint]) -> list[Candidate]:
     """The anchors among `points`; whatever else another program put there is none."""
     found = []
     for point in points:
-        anchor_id, content, vector = point_id(point.id), from_payload(point.payload), _dense(point.vector)
+        anchor_id, content, vector = point_id(point.id), from_payload(point.payload), dense(point.vector)
         if anchor_id is not None and content is not None and vector is not None:
             found.append(Candidate(anchor_id=anchor_id, content=content, vector=vector))
     return found
-
-
-def _dense(vector: object) -> np.ndarray | None:
-    if isinstance(vector, dict):
-        vector = vector.get("")
-    return np.asarray(vector, dtype=np.float32) if isinstance(vector, list) else None

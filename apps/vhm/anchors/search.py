@@ -85,10 +85,12 @@ def strongest(
     prefetch: int,
     offset: int,
     limit: int,
-    exact: bool | None,
+    exact: bool,
 ) -> models.QueryRequest:
     """Those of highest activation among the `prefetch` nearest."""
-    nearest = models.Prefetch(query=query.vector.tolist(), filter=may, limit=prefetch, params=_params(exact))
+    nearest = models.Prefetch(
+        query=query.vector.tolist(), filter=may, limit=prefetch, params=models.SearchParams(exact=exact)
+    )
     return models.QueryRequest(
         prefetch=nearest,
         query=activation_formula(query, calibration),
@@ -99,17 +101,15 @@ def strongest(
     )
 
 
-def last_nearest(
-    query: Query, may: models.Filter, *, prefetch: int, exact: bool | None
-) -> models.QueryRequest:
+def last_nearest(query: Query, may: models.Filter, *, prefetch: int, exact: bool) -> models.QueryRequest:
     """The last of the `prefetch` nearest; nothing where there are no more than these."""
     return models.QueryRequest(
-        query=query.vector.tolist(), filter=may, params=_params(exact), offset=prefetch, limit=1
+        query=query.vector.tolist(),
+        filter=may,
+        params=models.SearchParams(exact=exact),
+        offset=prefetch,
+        limit=1,
     )
-
-
-def _params(exact: bool | None) -> models.SearchParams | None:
-    return None if exact is None else models.SearchParams(exact=exact)
 
 
 def most_salient(may: models.Filter) -> models.QueryRequest:

@@ -32,13 +32,15 @@ T = TypeVar("T")
 
 
 class Server:
-    """One collection of a Qdrant server (or of the client's local mode)."""
+    """One collection of a Qdrant server. The methods are those of AnchorStore."""
 
-    def __init__(self, connection: Connection, collection: str, model: Model, *, exact: bool = True) -> None:
+    def __init__(
+        self, connection: Connection, collection: str, model: Model, *, follow: bool, exact: bool = True
+    ) -> None:
         self._connection = connection
-        self._collection = Collection(connection, collection, model)
+        self._collection = Collection(connection, collection, model, follow=follow)
         self._model = model
-        self._exact = None if connection.local else exact
+        self._exact = exact
 
     async def open(self) -> None:
         """See `AnchorStore.open`."""
@@ -57,6 +59,7 @@ class Server:
         """See `AnchorStore.add`."""
         if not anchors:
             return []
+        self._collection.to_write()
         first = {anchor.anchor_id: index for index, anchor in reversed(list(enumerate(anchors)))}
         held = await self._held(list(first))
         points = [
@@ -96,6 +99,14 @@ class Server:
         (excluded,) = await self._query([recall.excluded(count)])
         return explained(recall.ranking, candidates(excluded), query, self._model.calibration)[:count]
 
+    async def known(self, anchor_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+        """See `AnchorStore.known`."""
+        name = self._collection.to_read()
+        records = await self._do(
+            lambda client: client.retrieve(name, search.ids(anchor_ids), with_payload=False)
+        )
+        return {anchor_id for record in records if (anchor_id := point_id(record.id)) is not None}
+
     async def summary(self, now: datetime, session_id: str | None) -> Summary:
         """See `AnchorStore.summary`."""
         session = models.Filter(must=[search.of_session(session_id)]) if session_id else None
@@ -106,7 +117,7 @@ class Server:
         )
 
     async def _held(self, anchor_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, Any]]:
-        name = self._collection.usable()
+        name = self._collection.to_read()
         records = await self._do(
             lambda client: client.retrieve(name, search.ids(anchor_ids), with_payload=True)
         )
@@ -117,19 +128,19 @@ class Server:
         }
 
     async def _insert(self, points: list[models.PointStruct]) -> None:
-        name = self._collection.usable()
+        name = self._collection.to_write()
         await self._do(
             lambda client: client.upsert(name, points, wait=True, update_mode=models.UpdateMode.INSERT_ONLY),
             refused=AnchorUnstorable,
         )
 
     async def _query(self, requests: list[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
-        name = self._collection.usable()
+        name = self._collection.to_read()
         responses = await self._do(lambda client: client.query_batch_points(name, requests))
         return [response.points for response in responses]
 
     async def _count(self, which: models.Filter | None) -> int:
-        name = self._collection.usable()
+        name = self._collection.to_read()
         counted = await self._do(lambda client: client.count(name, count_filter=which, exact=True))
         return counted.count
 
@@ -141,7 +152,7 @@ class Server:
             return await self._connection.call(request)
         except (Missing, Refused) as error:
             await self._collection.settle()
-            self._collection.usable()
+            self._collection.to_read()
             raise refused(str(error)) from error
 
 

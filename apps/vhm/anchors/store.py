@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -31,7 +32,9 @@ class AnchorStore:
     Calls may overlap. Every one raises StoreUnavailable while the store cannot be used, `open` first.
     """
 
-    def __init__(self, settings: EmbeddingSettings, model: Model) -> None:
+    def __init__(self, settings: EmbeddingSettings, model: Model, *, follow: bool = True) -> None:
+        """`follow`: use the collection that took this one's place when it was re-embedded, if any."""
+        self._follow = follow
         self._settings = settings
         self._model = model
         self._opened: Server | Embedded | None = None
@@ -39,7 +42,7 @@ class AnchorStore:
     async def open(self) -> None:
         """Connect, and find or make the collection. `model` must know its size by now. Raises
         StoreUnavailable, StoreMismatch; may be called again then."""
-        backend = await asyncio.to_thread(_behind, self._settings, self._model)
+        backend = await asyncio.to_thread(_behind, self._settings, self._model, self._follow)
         try:
             await backend.open()
         except BaseException:
@@ -52,6 +55,10 @@ class AnchorStore:
         What is there never changes. Raises StoreUnavailable (some may be stored already: call again), or
         AnchorUnstorable where the store refuses one of them for good."""
         return await self._backend.add(anchors, vectors)
+
+    async def known(self, anchor_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+        """Those of the ids that are taken."""
+        return await self._backend.known(anchor_ids)
 
     async def recall(self, queries: Sequence[Query]) -> list[list[Recalled]]:
         """For each query at most `limit` anchors, strongest first, out of the whole store."""
@@ -82,14 +89,14 @@ class AnchorStore:
         return self._opened
 
 
-def _behind(settings: EmbeddingSettings, model: Model) -> Server | Embedded:
+def _behind(settings: EmbeddingSettings, model: Model, follow: bool) -> Server | Embedded:
     # the client takes 0.5 s to import, and only workers that store anchors need it
     if settings.qdrant_url.startswith("local:"):
         from vhm.anchors.embedded import Embedded
 
-        return Embedded(settings.qdrant_url, settings.qdrant_collection, model)
+        return Embedded(settings.qdrant_url, settings.qdrant_collection, model, follow=follow)
     from vhm.anchors.connection import Connection
     from vhm.anchors.server import Server
 
     connection = Connection(settings.qdrant_url, settings.qdrant_api_key)
-    return Server(connection, settings.qdrant_collection, model)
+    return Server(connection, settings.qdrant_collection, model, follow=follow)

@@ -35,13 +35,23 @@ class Place(msgspec.Struct):
 
     def store(self, model: FixedModel | None = None) -> AnchorStore:
         """One more store on the same collection, not opened yet."""
-        settings = EmbeddingSettings(
+        return AnchorStore(self.settings(), model or FixedModel())
+
+    def settings(self) -> EmbeddingSettings:
+        """What a worker would be told."""
+        return EmbeddingSettings(
             kafka_bootstrap_servers="127.0.0.1:9",
             qdrant_url=self.url,
             qdrant_collection=self.collection,
             embedding_model="deterministic",
         )
-        return AnchorStore(settings, model or FixedModel())
+
+    @asynccontextmanager
+    async def keeper(self) -> AsyncIterator[None]:
+        """An embedded store in memory lives as long as somebody has it open: somebody has, here."""
+        beside = Place(self.url, f"{self.collection}-beside")
+        async with beside.opened():
+            yield
 
     @asynccontextmanager
     async def opened(self, model: FixedModel | None = None) -> AsyncIterator[AnchorStore]:

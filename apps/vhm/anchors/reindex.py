@@ -1,0 +1,222 @@
+"""Re-embed a collection for another model, while the workers go on.
+
+Everything is copied into NAME@MODEL, and what was written meanwhile with it, pass by pass. Then the old
+collection's metadata names the new one: workers of the new model open that; those of the old one go on
+recalling but write no more, so that anchors wait in Kafka for the new ones. A last pass, once every write
+under way has ended, takes what slipped in. Nothing is deleted, and what was copied before an interruption
+is not embedded again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+
+from vhm.anchors.identity import CURRENT_KEY, Facts, target_name
+from vhm.anchors.payload import MODEL_KEY, Row, to_anchor
+from vhm.anchors.store import AnchorStore
+from vhm.anchors.types import AnchorUnstorable, StoreUnavailable
+from vhm.contract.settings import EmbeddingSettings
+from vhm.embedding import Embedder, EmbeddingFailed
+
+PAGE = 64
+"""Anchors embedded and stored at once."""
+
+SAMPLE = 32
+ALIKE = 0.98
+ALIKE_SHARE = 0.9
+"""Of a collection that does not say which model made it, so many are embedded to compare; it is this
+model's if nine in ten have that cosine with what is stored (builds of a model differ a little)."""
+
+SETTLING_SECONDS = 6.0
+"""How long after the switch a worker may still write to the old collection: it notices within a second,
+and a write under way ends within the client's timeout of 5 s. An embedded store is told at once."""
+
+PASSES = 10
+"""Passes before the switch, at most: each is shorter than the one before unless writes are as fast."""
+
+SOURCE_KEY = "vhm_source"
+"""Metadata of a copy: the collection it was made from, to take up an interrupted reindex."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a reindex is: anchors looked at of those there are, and what it is doing."""
+
+    done: int
+    total: int
+    step: str
+
+
+class Reindexed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reindex did. `adopted`: the collection's vectors are this model's, so it only says so now.
+    `copied` were embedded now, `refused` are anchors that the model or the store will not take."""
+
+    source: str
+    target: str
+    adopted: bool = False
+    copied: int = 0
+    refused: tuple[str, ...] = ()
+
+
+class Admin(Protocol):
+    """Collections as a reindex sees them. Every method raises StoreUnavailable."""
+
+    async def facts(self, name: str, model: str) -> Facts | None:
+        """What the collection is; None where there is none."""
+        ...
+
+    async def describe(self, name: str, metadata: dict[str, Any]) -> None:
+        """Add to its metadata."""
+        ...
+
+    async def page(
+        self, name: str, after: Any, count: int, *, vectors: bool = False
+    ) -> tuple[list[Row], Any]:
+        """The next anchors after a place (None: from the start), and the place to go on (None: the end)."""
+        ...
+
+    async def close(self) -> None:
+        """Let go."""
+        ...
+
+
+async def reindex(
+    settings: EmbeddingSettings,
+    embedder: Embedder,
+    report: Callable[[Progress], None] = lambda progress: None,
+    settling_seconds: float | None = None,
+) -> Reindexed:
+    """Make the settings' collection one of `embedder`, which is open. Raises StoreUnavailable and
+    EmbeddingUnavailable; called again then, it goes on where it was."""
+    if settling_seconds is None:
+        settling_seconds = 0.0 if settings.qdrant_url.startswith("local:") else SETTLING_SECONDS
+    admin = await asyncio.to_thread(_admin, settings)
+    try:
+        base = await admin.facts(settings.qdrant_collection, embedder.name)
+        if base is None:
+            raise StoreUnavailable(f"there is no collection {settings.qdrant_collection!r} to re-embed")
+        source, target = await _ends(admin, base, embedder)
+        if source is None:
+            return Reindexed(source=target, target=target)
+        if await _made_by(embedder, admin, source):
+            await admin.describe(source.name, {MODEL_KEY: embedder.name})
+            return Reindexed(source=source.name, target=source.name, adopted=True)
+        wanted = msgspec.structs.replace(settings, qdrant_collection=target)
+        copy = _Copy(admin, source, AnchorStore(wanted, embedder, follow=False), embedder, report)
+        await copy.run(base.name, target, settling_seconds)
+        return Reindexed(
+            source=source.name, target=target, copied=copy.copied, refused=tuple(sorted(copy.refused))
+        )
+    finally:
+        await admin.close()
+
+
+async def _ends(admin: Admin, base: Facts, embedder: Embedder) -> tuple[Facts | None, str]:
+    """What to copy from (None: nothing is to be done) and the name to copy to."""
+    current = await admin.facts(base.current, embedder.name) if base.current else None
+    source = current or base
+    if (source.model, source.size) == (embedder.name, embedder.size):
+        origin = source.metadata.get(SOURCE_KEY)
+        # the last pass of a reindex that was interrupted is still to come, or finds nothing
+        return await admin.facts(str(origin), embedder.name) if origin else None, source.name
+    ours = (base.model, base.size) == (embedder.name, embedder.size)
+    return source, base.name if ours else target_name(base.name, embedder.name)
+
+
+async def _made_by(embedder: Embedder, admin: Admin, source: Facts) -> bool:
+    """Whether a collection that does not say so was filled by this model."""
+    if source.model is not None or source.size != embedder.size:
+        return False
+    rows, _ = await admin.page(source.name, None, SAMPLE, vectors=True)
+    stored = [row.vector for row in rows if row.vector is not None]
+    if not stored:
+        return False
+    embedded = await embedder.embed([row.content.text for row in rows if row.vector is not None])
+    cosines = np.sum(np.stack(stored) * embedded, axis=1) / np.linalg.norm(np.stack(stored), axis=1)
+    return bool(np.mean(cosines >= ALIKE) >= ALIKE_SHARE)
+
+
+class _Copy:
+    """One reindex under way."""
+
+    def __init__(
+        self,
+        admin: Admin,
+        source: Facts,
+        store: AnchorStore,
+        embedder: Embedder,
+        report: Callable[[Progress], None],
+    ) -> None:
+        self.copied = 0
+        self.refused: set[str] = set()
+        self._admin = admin
+        self._source = source
+        self._store = store
+        self._embedder = embedder
+        self._report = report
+
+    async def run(self, base: str, target: str, settling_seconds: float) -> None:
+        """Copy, switch `base` over to `target`, and copy what was written until everyone had noticed."""
+        await self._store.open()
+        try:
+            await self._admin.describe(target, {SOURCE_KEY: self._source.name})
+            for number in range(PASSES):
+                if await self._pass("copying" if number == 0 else "catching up") < PAGE:
+                    break
+            await self._admin.describe(base, {CURRENT_KEY: target})
+            self._report(Progress(done=0, total=self._source.points, step="switched, settling"))
+            await asyncio.sleep(settling_seconds)
+            await self._pass("last pass")
+        finally:
+            await self._store.close()
+
+    async def _pass(self, step: str) -> int:
+        """Copy what the target lacks; how many that were."""
+        before, done = self.copied, 0
+        async for rows in self._pages():
+            known = await self._store.known([row.anchor_id for row in rows])
+            await self._take([row for row in rows if row.anchor_id not in known])
+            done += len(rows)
+            self._report(Progress(done=done, total=max(done, self._source.points), step=step))
+        return self.copied - before
+
+    async def _pages(self) -> AsyncIterator[list[Row]]:
+        after = None
+        while True:
+            rows, after = await self._admin.page(self._source.name, after, PAGE)
+            if rows:
+                yield rows
+            if after is None:
+                return
+
+    async def _take(self, rows: Sequence[Row]) -> None:
+        """Halves what the model or the store refuses until the culprit stands alone."""
+        if not rows:
+            return
+        try:
+            vectors = await self._embedder.embed([row.content.text for row in rows])
+            await self._store.add([to_anchor(row) for row in rows], vectors)
+        except (EmbeddingFailed, AnchorUnstorable) as error:
+            if len(rows) == 1:
+                self.refused.add(f"{rows[0].anchor_id}: {error}")
+                return
+            middle = len(rows) // 2
+            await self._take(rows[:middle])
+            await self._take(rows[middle:])
+            return
+        self.copied += len(rows)
+
+
+def _admin(settings: EmbeddingSettings) -> Admin:
+    if settings.qdrant_url.startswith("local:"):
+        from vhm.anchors.shared import SharedCollections
+
+        return SharedCollections(settings.qdrant_url)
+    from vhm.anchors.collections import Collections
+    from vhm.anchors.connection import Connection
+
+    return Collections(Connection(settings.qdrant_url, settings.qdrant_api_key))
