@@ -1,6 +1,7 @@
 """The programs the tests judge manifests with, built from the Go modules that go.mod beside this pins."""
 
-from tools.binaries import binary, missing
+from tools.binaries import binary, cache, missing
+from tools.crds import crds
 from tools.schemas import schemas
 
-__all__ = ["binary", "missing", "schemas"]
+__all__ = ["binary", "cache", "crds", "missing", "schemas"]

@@ -49,7 +49,7 @@ def build(name: str, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / name
         done = subprocess.run(
-            [*_go(), "build", "-trimpath", "-ldflags=-s -w", "-o", str(made), PACKAGES[name]],
+            [*go(), "build", "-trimpath", "-ldflags=-s -w", "-o", str(made), PACKAGES[name]],
             cwd=HERE,
             env={**os.environ, "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0", "GOWORK": "off"},
             capture_output=True,
@@ -61,7 +61,8 @@ def build(name: str, path: Path) -> None:
         made.replace(path)
 
 
-def _go() -> list[str]:
+def go() -> list[str]:
+    """The command that is Go: this machine's own, or one that a wheel brings."""
     if go := shutil.which("go"):
         return [go]
     if uv := os.environ.get("UV") or shutil.which("uv"):
