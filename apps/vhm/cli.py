@@ -1,0 +1,57 @@
+"""The command line. Commands are imported when called, so that a worker starts as fast as its own imports."""
+
+from __future__ import annotations
+
+import sys
+
+WORKERS = ("indexer", "resonance", "reteller")
+
+EPILOGUE = """\
+Start with `vhm demo`, then `vhm up` in one terminal and `vhm remember`, `vhm recall` in another.
+Client commands find a running `vhm up` by themselves; KAFKA_BOOTSTRAP_SERVERS names another broker.
+"""
+
+
+def main() -> None:
+    """Entry point of `vhm`. A bare worker name skips the command line library: pods start that way."""
+    if len(sys.argv) == 2 and sys.argv[1] in WORKERS:
+        from vhm.commands.worker import run
+
+        sys.exit(run(sys.argv[1]))
+
+    from cyclopts import App
+
+    import vhm
+    from vhm.errors import UserError
+
+    app = App(
+        name="vhm",
+        help="A virtual human memory: remember, recall, retell.",
+        help_epilogue=EPILOGUE,
+        version=vhm.__version__,
+        result_action="return_int_as_exit_code_else_zero",
+    )
+    app.register_install_completion_command()
+    commands = (
+        ("demo", "demo:demo", "Three memories, remembered, recalled and retold, here and now.", "Start"),
+        ("up", "up:up", "The whole system on this machine, with nothing to install.", "Start"),
+        ("remember", "remember:remember", "Store a memory, or a file of them.", "Use"),
+        ("recall", "recall:recall", "Ask what is remembered, and have it told.", "Use"),
+        ("dead-letters", "dead_letters:app", "Look at what was refused, and send it again.", "Care"),
+        ("reindex", "reindex:reindex", "Embed a collection anew with another model.", "Care"),
+        ("settings", "settings:settings", "What each worker reads from its environment.", "Care"),
+    )
+    for name, target, help, group in commands:
+        app.command(f"vhm.commands.{target}", name=name, help=help, group=group)
+    for worker in WORKERS:
+        app.command(
+            f"vhm.commands.worker:{worker}",
+            name=worker,
+            help=f"Run the {worker} worker until it is told to stop.",
+            group="Workers",
+        )
+    try:
+        sys.exit(app())
+    except UserError as error:
+        print(f"vhm: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""One module a command of `vhm`; each is imported only when its command is called."""

@@ -1,0 +1,203 @@
+"""`vhm remember`: one memory, or a file of them."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from vhm import client
+from vhm.client import Client
+from vhm.commands.when import moment
+from vhm.contract.messages import Anchor, AnchorIndexed, InvalidMessage, decode, encode
+from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
+from vhm.errors import UserError
+from vhm.runtime.handler import Outgoing
+
+UNANSWERED = 1_000
+"""Most anchors on their way at once, and `UNANSWERED_BYTES`: the embedded broker keeps 5 MB a partition."""
+UNANSWERED_BYTES = 1_000_000
+SHOWN = 20
+"""Refusals listed one by one; the rest are counted."""
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """An anchor and the line of the file it stands on."""
+
+    line: int
+    anchor: Anchor
+
+
+class Tally(msgspec.Struct, kw_only=True):
+    """What became of the anchors so far."""
+
+    stored: int = 0
+    refused: list[tuple[int, str]] = []
+
+
+def remember(
+    text: str | None = None,
+    /,
+    *,
+    at: str | None = None,
+    salience: float = 1.0,
+    session: str | None = None,
+    file: Annotated[Path | None, Parameter(name=["--file", "-f"])] = None,
+    timeout: float = 30,
+) -> int:
+    """Store a memory, or every line of a file.
+
+    Parameters
+    ----------
+    text
+        What to remember.
+    at
+        When it was: 2026-05-01T09:00, "3 days ago", "yesterday". Now, if not given.
+    salience
+        How much it matters, 0.3 to 2.5.
+    session
+        The conversation it belongs to; a recall within the same one leaves it out.
+    file
+        Many at once: a JSON object a line with `text`, and optionally `anchor_id`, `stored_at`,
+        `salience`, `meta`. The same line is the same memory however often it is sent.
+    timeout
+        Seconds to wait for the next answer.
+    """
+    if (text is None) == (file is None):
+        raise UserError("give either a text or --file FILE")
+    if file is not None:
+        return _remember_file(file, timeout)
+    assert text is not None  # noqa: S101 - told to the type checker: exactly one of the two is given
+    now = datetime.now(UTC)
+    body = {
+        "anchor_id": str(uuid.uuid4()),
+        "text": text,
+        "stored_at": (moment(at, "--at") if at else now).isoformat(),
+        "salience": salience,
+        "meta": {"session": session} if session else {},
+    }
+    try:
+        anchor = decode(Anchor, msgspec.json.encode(body))
+    except InvalidMessage as error:
+        raise UserError("; ".join(error.errors)) from None
+    tally = Tally()
+    _send([Note(line=1, anchor=anchor)], tally, timeout)
+    if tally.refused:
+        raise UserError(tally.refused[0][1])
+    print(f"remembered {anchor.anchor_id}")
+    return 0
+
+
+def _remember_file(file: Path, timeout: float) -> int:
+    tally = Tally()
+    notes = list(_read(file, tally))
+    started = time.monotonic()
+    if notes:
+        _send(notes, tally, timeout)
+    seconds = max(time.monotonic() - started, 0.001)
+    print(f"{tally.stored} remembered, {len(tally.refused)} refused ({tally.stored / seconds:.0f} a second)")
+    for line, why in sorted(tally.refused)[:SHOWN]:
+        print(f"{file}:{line}: {why}", file=sys.stderr)
+    if len(tally.refused) > SHOWN:
+        reasons = Counter(why.partition(":")[0] for _, why in sorted(tally.refused)[SHOWN:])
+        more = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(5))
+        print(f"and {len(tally.refused) - SHOWN} more: {more}", file=sys.stderr)
+    return 1 if tally.refused else 0
+
+
+def _read(file: Path, tally: Tally) -> Iterator[Note]:
+    """The anchors of a file, what a line leaves out filled in; faulty lines go to the tally."""
+    now = datetime.now(UTC).isoformat()
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(f"--file {file}: {error.strerror}") from None
+    seen: dict[uuid.UUID, int] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            note = Note(line=number, anchor=decode(Anchor, _completed(line, now)))
+        except InvalidMessage as error:
+            tally.refused.append((number, "; ".join(error.errors)))
+            continue
+        first = seen.setdefault(note.anchor.anchor_id, number)
+        if first == number:
+            yield note
+        else:
+            tally.refused.append((number, f"anchor_id: already on line {first}"))
+
+
+def _completed(line: bytes, now: str) -> bytes:
+    try:
+        raw: Any = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return line
+    if not isinstance(raw, dict):
+        return line
+    if raw.get("anchor_id") is None:
+        raw["anchor_id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, "vhm:" + line.decode()))
+    if raw.get("stored_at") is None:
+        raw["stored_at"] = now
+    return msgspec.json.encode(raw)
+
+
+def _send(notes: list[Note], tally: Tally, timeout: float) -> None:
+    """Send all, never more than the window unanswered, and take every answer. Raises UserError."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    waiting: dict[uuid.UUID, tuple[int, int]] = {}
+    queue = iter(notes)
+    bytes_waiting = 0
+    console = Console(stderr=True)
+    hidden = len(notes) < 2 or not console.is_terminal
+    with (
+        Client(client.settings(), [ANCHORS_INDEXED]) as connection,
+        Progress(console=console, transient=True, disable=hidden) as progress,
+    ):
+        task = progress.add_task("remembering", total=len(notes))
+        following = next(queue, None)
+        heard = time.monotonic()
+        while waiting or following:
+            while following and len(waiting) < UNANSWERED and bytes_waiting < UNANSWERED_BYTES:
+                value = encode(following.anchor)
+                key = str(following.anchor.anchor_id).encode()
+                connection.send(Outgoing(topic=ANCHORS_WRITE, key=key, value=value))
+                waiting[following.anchor.anchor_id] = (following.line, len(value))
+                bytes_waiting += len(value)
+                following = next(queue, None)
+            for message in connection.answers(0.05):
+                answer = msgspec.json.decode(message.value() or b"{}", type=AnchorIndexed)
+                sent = waiting.pop(answer.anchor_id, None) if answer.anchor_id else None
+                if sent is None:
+                    continue
+                heard = time.monotonic()
+                line, size = sent
+                bytes_waiting -= size
+                _count(tally, line, answer)
+                progress.advance(task)
+                if not waiting:
+                    break
+            if time.monotonic() - heard > timeout:
+                first = min(line for line, _ in waiting.values())
+                raise UserError(
+                    f"no answer from the indexer for {timeout:g} s: {tally.stored} remembered, "
+                    f"{len(waiting)} unanswered (the first on line {first}); is it running and ready?"
+                )
+
+
+def _count(tally: Tally, line: int, answer: AnchorIndexed) -> None:
+    if answer.ok:
+        tally.stored += 1
+    else:
+        why = "; ".join(answer.errors or ()) or answer.detail or "no reason given"
+        tally.refused.append((line, f"{answer.reason}: {why}"))

@@ -1,0 +1,57 @@
+"""`vhm up`: the whole system on this machine until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from vhm import home
+from vhm.home import Running
+from vhm.local import System
+
+PORTS = {"indexer": 8081, "resonance": 8082, "reteller": 8083}
+"""Where the health pages are, if nothing else is there."""
+
+BROKER_PORT = 19092
+"""Where the embedded broker takes its first connections, if nothing else is there."""
+
+
+def up(*, at: Path | None = None, verbose: bool = False) -> int:
+    """Run the whole system on this machine: an embedded broker, an embedded store, the three workers.
+
+    The workers read their usual variables (`vhm settings`) except for the addresses, which are given.
+
+    Parameters
+    ----------
+    at
+        Folder of the memories; $VHM_HOME, else `vhm` in the user's data folder.
+    verbose
+        Show the workers' own log lines.
+    """
+    folder = at or home.folder()
+    level = "INFO" if verbose else "WARNING"
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    folder.mkdir(parents=True, exist_ok=True)
+    with System(folder, os.environ, ports=PORTS, broker_port=BROKER_PORT, log_level=level) as system:
+        home.announce(folder, Running(pid=os.getpid(), bootstrap=system.bootstrap, health=system.health))
+        try:
+            _tell(system, folder)
+            while system.running and not stop.wait(1):
+                pass
+            print("stopping …", file=sys.stderr)
+        finally:
+            home.withdraw(folder)
+    return 0
+
+
+def _tell(system: System, folder: Path) -> None:
+    print(f"memories  {folder} ({system.count()} so far)")
+    print(f"broker    {system.bootstrap}")
+    for worker, address in system.health.items():
+        print(f"{worker:<9} {address}/health")
+    print("\nIn another terminal: vhm remember TEXT, vhm recall QUERY. Ctrl-C stops.", flush=True)

@@ -1,0 +1,182 @@
+"""Recall: decode requests, embed the queries, answer each with its strongest memories."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+
+from vhm import embedding
+from vhm.anchors import AnchorStore, Explained, Query, Recalled, StoreUnavailable
+from vhm.contract import explain
+from vhm.contract.explain import Candidate, Explanation
+from vhm.contract.messages import (
+    INVALID,
+    Beat,
+    InvalidMessage,
+    RecallRequest,
+    RecallResponse,
+    decode,
+    derived_request_id,
+    encode,
+)
+from vhm.contract.topics import RECALL_RESPONSE
+from vhm.embedding import Embedder, EmbeddingFailed, EmbeddingUnavailable
+from vhm.memory.ages import perceived_age
+from vhm.resonance.settings import Settings
+from vhm.runtime.handler import Headers, Outcome, Outgoing, Poison, Record, Reply, Unavailable
+
+log = structlog.get_logger("vhm.resonance")
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """A request with what it left out filled in from its record."""
+
+    request: RecallRequest
+    request_id: uuid.UUID
+    now: datetime
+    explain: int
+    """Candidates to explain in a header."""
+
+
+class Resonance:
+    """recall-request → the store → recall-response. See `runtime.handler.Handler`."""
+
+    name = "resonance"
+    batch = 16
+    window = 4
+
+    def __init__(self, settings: Settings, embedder: Embedder, store: AnchorStore) -> None:
+        self._settings = settings
+        self._embedder = embedder
+        self._store = store
+
+    async def open(self) -> None:
+        """Load the model, then find or make the collection it filled."""
+        try:
+            await self._embedder.open()
+            await self._store.open()
+        except (EmbeddingUnavailable, StoreUnavailable) as error:
+            raise Unavailable(str(error)) from error
+
+    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        """Requests that wait together are embedded and searched together."""
+        outcomes: list[Outcome | None] = [None] * len(records)
+        good: list[tuple[int, Ask]] = []
+        for index, record in enumerate(records):
+            try:
+                good.append((index, _ask(record)))
+            except InvalidMessage as error:
+                outcomes[index] = Poison(reason=INVALID, errors=tuple(error.errors))
+        if good:
+            for index, outcome in await self._recall(good):
+                outcomes[index] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    async def _recall(self, good: list[tuple[int, Ask]]) -> list[tuple[int, Outcome]]:
+        """Halves a batch that holds a query the model refuses until that query stands alone."""
+        asks = [ask for _, ask in good]
+        try:
+            vectors = await self._embedder.embed([ask.request.query for ask in asks])
+            queries = [self._query(ask, vector) for ask, vector in zip(asks, vectors, strict=True)]
+            found = await self._store.recall(queries)
+            explained = [await self._explain(ask, query) for ask, query in zip(asks, queries, strict=True)]
+        except (EmbeddingUnavailable, StoreUnavailable) as error:
+            raise Unavailable(str(error)) from error
+        except EmbeddingFailed as error:
+            if len(good) > 1:
+                middle = len(good) // 2
+                return await self._recall(good[:middle]) + await self._recall(good[middle:])
+            log.warning("query refused", request_id=str(asks[0].request_id), detail=str(error))
+            return [(good[0][0], Poison(reason="embedding_generation_failed", errors=(str(error),)))]
+        return [
+            (index, _reply(ask, beats, headers))
+            for (index, ask), beats, headers in zip(good, found, explained, strict=True)
+        ]
+
+    async def _explain(self, ask: Ask, query: Query) -> Headers:
+        if not ask.explain:
+            return ()
+        candidates = await self._store.explain(query, ask.explain)
+        summary = await self._store.summary(query.now, query.session_id)
+        explanation = Explanation(
+            candidates=[_candidate(one) for one in candidates],
+            total=summary.total,
+            too_young=summary.younger_than_5s,
+            same_session=summary.of_session,
+        )
+        return ((explain.HEADER, explain.encode(explanation)),)
+
+    def _query(self, ask: Ask, vector: embedding.Vector) -> Query:
+        request, settings = ask.request, self._settings
+        return Query(
+            vector=vector,
+            text=request.query,
+            now=ask.now,
+            limit=min(settings.max_beats, request.top_k),
+            session_id=request.session_id,
+            ignore=frozenset(request.ignore_anchor_ids),
+            decay_lambda=settings.decay_lambda_per_day,
+            diversity_threshold=settings.diversity_threshold,
+        )
+
+    async def not_ready(self) -> Sequence[str]:
+        """See `Handler.not_ready`."""
+        return await self._store.not_ready()
+
+    def drain(self, seconds: float) -> None:
+        """Nothing to hurry: a recall is over in far less."""
+
+    async def close(self) -> None:
+        """Close the store, then the model."""
+        await self._store.close()
+        await self._embedder.close()
+
+
+def make(settings: Settings) -> Resonance:
+    """Resonance as its settings want it."""
+    embedder = embedding.create(settings)
+    return Resonance(settings, embedder, AnchorStore(settings, embedder))
+
+
+def _ask(record: Record) -> Ask:
+    request = decode(RecallRequest, record.value)
+    return Ask(
+        request=request,
+        request_id=request.request_id or derived_request_id(record.topic, record.partition, record.offset),
+        now=request.now or datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        explain=explain.asked(record.header(explain.HEADER)),
+    )
+
+
+def _candidate(explained: Explained) -> Candidate:
+    one = explained.recalled
+    return Candidate(
+        anchor_id=one.anchor_id,
+        text=one.text[: explain.TEXT],
+        similarity=one.similarity,
+        decay=one.decay,
+        salience=one.salience,
+        activation=one.activation,
+        left_out=explained.left_out,
+    )
+
+
+def _reply(ask: Ask, recalled: Sequence[Recalled], headers: Headers) -> Reply:
+    beats = [
+        Beat(
+            anchor_id=one.anchor_id,
+            text=one.text,
+            perceived_age=perceived_age(one.stored_at, ask.now),
+            activation=one.activation,
+        )
+        for one in recalled
+    ]
+    log.info("recalled", request_id=str(ask.request_id), beats=len(beats))
+    response = RecallResponse(request_id=ask.request_id, beats=beats)
+    key = str(ask.request_id).encode()
+    answer = Outgoing(topic=RECALL_RESPONSE, key=key, value=encode(response), headers=headers)
+    return Reply((answer,))

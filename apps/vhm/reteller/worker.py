@@ -1,0 +1,65 @@
+"""Retell: decode recalled beats, have them told, answer with the story."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from vhm import language
+from vhm.contract.messages import INVALID, InvalidMessage, RecallResponse, RetellResponse, decode, encode
+from vhm.contract.topics import RETELL_RESPONSE
+from vhm.reteller.settings import Settings
+from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply
+
+log = structlog.get_logger("vhm.reteller")
+
+
+class Reteller:
+    """recall-response → a language model or the built-in teller → retell-response.
+
+    One record a batch and many at once: a slow retelling delays no other.
+    """
+
+    name = "reteller"
+    batch = 1
+    window = 64
+
+    def __init__(self, settings: Settings) -> None:
+        self._chain = language.chain(settings, settings.provider_timeout_seconds)
+
+    async def open(self) -> None:
+        """Nothing to wait for: the built-in teller is always there."""
+
+    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        """Tell each; a provider that fails is passed over inside the chain."""
+        return [await self._retell(record) for record in records]
+
+    async def _retell(self, record: Record) -> Outcome:
+        try:
+            recalled = decode(RecallResponse, record.value)
+        except InvalidMessage as error:
+            return Poison(reason=INVALID, errors=tuple(error.errors))
+        request_id = str(recalled.request_id)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            told = await self._chain.retell(recalled.beats)
+            log.info("retold", beats=len(recalled.beats), teller=told.teller)
+        response = RetellResponse(request_id=recalled.request_id, retelling=told.text)
+        return Reply((Outgoing(topic=RETELL_RESPONSE, key=request_id.encode(), value=encode(response)),))
+
+    async def not_ready(self) -> Sequence[str]:
+        """Always able to tell."""
+        return ()
+
+    def drain(self, seconds: float) -> None:
+        """What is still with a provider at half of `seconds` is told by the built-in teller."""
+        self._chain.hurry(seconds / 2)
+
+    async def close(self) -> None:
+        """Close the providers' connections."""
+        await self._chain.close()
+
+
+def make(settings: Settings) -> Reteller:
+    """The reteller as its settings want it."""
+    return Reteller(settings)
