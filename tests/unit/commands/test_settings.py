@@ -14,7 +14,7 @@ README = Path(__file__).parents[3] / "README.md"
 
 def test_the_table_in_readme_is_current() -> None:
     assert markdown(variables(list(TYPES))) in README.read_text(), (
-        "README's settings table is old: replace it with the output of `uv run vhm settings --format markdown`"
+        "README holds an old settings table: put `uv run vhm settings --format markdown` there"
     )
 
 
