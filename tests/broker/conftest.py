@@ -1,0 +1,72 @@
+"""The two brokers the runtime is tested on: librdkafka's embedded one and a real Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from broker.harness import Client, Echo, Running
+from broker.kafka import Kafka, NoKafka
+from vhm.runtime.embedded import EmbeddedBroker
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """A real broker for the whole run."""
+    try:
+        kafka = Kafka().start()
+    except NoKafka as error:
+        pytest.skip(str(error))
+    yield kafka
+    kafka.close()
+
+
+class Place(NamedTuple):
+    """A broker with nothing on it, and the group protocol to use there."""
+
+    address: str
+    protocol: str
+    is_embedded: bool
+
+    def run(self, handler: Echo, **environment: str) -> Running:
+        """A worker there, to be entered."""
+        return Running(handler, self.address, KAFKA_GROUP_PROTOCOL=self.protocol, **environment)
+
+    @property
+    def client(self) -> Client:
+        """A client of it."""
+        return Client(self.address)
+
+
+@pytest.fixture(
+    params=[
+        "embedded-consumer",
+        pytest.param("embedded-classic", marks=pytest.mark.slow),  # it lets a classic group wait 3 s
+        pytest.param("kafka-classic", marks=pytest.mark.slow),
+        pytest.param("kafka-consumer", marks=pytest.mark.slow),
+    ]
+)
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Each broker with each group protocol."""
+    broker, _, protocol = request.param.partition("-")
+    if broker == "kafka":
+        kafka: Kafka = request.getfixturevalue("kafka")
+        kafka.wipe()
+        yield Place(kafka.address, protocol, is_embedded=False)
+    else:
+        embedded = EmbeddedBroker()
+        yield Place(embedded.address, protocol, is_embedded=True)
+        embedded.close()
+
+
+@pytest.fixture
+def log() -> Iterator[LogCapture]:
+    """The log lines of the test, in order."""
+    capture = LogCapture()
+    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
+    yield capture
+    structlog.reset_defaults()
