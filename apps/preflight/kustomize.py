@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -104,10 +105,14 @@ def _reason(err: Path, code: int, relative: str) -> str:
     text = err.read_text("utf-8", "replace")[:20_000]
     if "out of memory" in text or "cannot allocate memory" in text:
         return f"kustomize wanted more than {MOST_MEMORY // 1024**3} GiB of memory"
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    line = next((line for line in lines if line.startswith(("Error:", "error:"))), lines[0] if lines else "")
-    line = line.removeprefix("Error: ").removeprefix("error: ").replace(relative, ".")
-    return f"kustomize refuses it: {line[:500]}" if line else f"kustomize ended with code {code}"
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    first = next((n for n, line in enumerate(lines) if _STARTS.match(line)), 0)
+    said = _STARTS.sub("", " ".join(lines[first:])).strip(" <>").replace(relative, ".")
+    return f"kustomize refuses it: {said[:500]}" if said else f"kustomize ended with code {code}"
+
+
+_STARTS = re.compile(r"^(Error: |error: |E\d{4} [^\]]*\] \"command failed\" err=)")
+"""How the line begins that says why: kustomize's, kubectl's, and kubectl's as a log line."""
 
 
 def _said(*command: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,7 +50,7 @@ def load(target: str, root: Path, *, stdin: bytes | None = None, allow_remote: b
     if path.is_dir():
         if kustomization_file(path) is not None:
             return _kustomization(path, root, allow_remote)
-        files = sorted(each for each in path.iterdir() if each.suffix in MANIFEST_SUFFIXES and each.is_file())
+        files = _manifests(path) or sorted(_below(path))
         if not files:
             raise CannotLook(f"{target}: neither a kustomization nor manifests (*.yaml, *.yml, *.json) in it")
     else:
@@ -58,6 +59,21 @@ def load(target: str, root: Path, *, stdin: bytes | None = None, allow_remote: b
     if not loaded.objects and path.is_file():
         raise CannotLook(f"{target}: holds no Kubernetes object (nothing with apiVersion and kind)")
     return loaded
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.suffix in MANIFEST_SUFFIXES and each.is_file())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The manifests of the folders below one that has none itself, as `kubectl apply -R` takes them; what
+    is rendered (charts, kustomizations) and what is hidden is left out."""
+    for each in folder.iterdir():
+        if not each.is_dir() or each.is_symlink() or each.name.startswith("."):
+            continue
+        if kustomization_file(each) is None and not (each / "Chart.yaml").is_file():
+            yield from _manifests(each)
+            yield from _below(each)
 
 
 def _streams(streams: list[tuple[bytes, str]]) -> Loaded:
@@ -85,7 +101,15 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
     built = build(folder, root, allow_remote=allow_remote)
     file = kustomization_file(folder)
     component = file is not None and _kind_of(file) == "Component"
-    output, wrapper = kustomize.render(folder, component=component, allow_remote=allow_remote)
+    try:
+        output, wrapper = kustomize.render(folder, component=component, allow_remote=allow_remote)
+    except CannotLook:
+        # kustomize refuses a key written twice, and does not say in which file
+        for each in built.tree.duplicates:
+            raise CannotLook(
+                f"{each.second}: {each.key} is written twice in one mapping, first in line {each.first.line}"
+            ) from None
+        raise
     rendered = parse(output, "(render)")
     matcher = _Matcher(built, root, wrapper)
     objects = [

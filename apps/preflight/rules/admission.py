@@ -1,1 +1,0 @@
-"""Admission: what the API server refuses and no schema says."""
