@@ -22,13 +22,15 @@ from vhm.runtime.handler import Outgoing
 from vhm.runtime.kafka import client_config
 
 CONNECT_SECONDS = 5.0
+START_SECONDS = 30.0
+"""How long a `vhm up` that is starting is waited for."""
 
 
 def settings(environment: Mapping[str, str] = os.environ, at: Path | None = None) -> Settings:
     """How to reach the broker: the environment, else the `vhm up` that runs here. Raises UserError."""
     named = environment.get("KAFKA_BOOTSTRAP_SERVERS") or environment.get("KAFKA_BOOTSTRAP")
     if not (named or "").strip():
-        up = home.running(at or home.folder(environment))
+        up = _running(at or home.folder(environment))
         if up is None:
             raise UserError("no `vhm up` is running here: start one, or set KAFKA_BOOTSTRAP_SERVERS")
         environment = {**environment, "KAFKA_BOOTSTRAP_SERVERS": up.bootstrap}
@@ -36,6 +38,14 @@ def settings(environment: Mapping[str, str] = os.environ, at: Path | None = None
         return load(Settings, environment)
     except SettingsError as error:
         raise UserError("\n     ".join(error.errors)) from None
+
+
+def _running(folder: Path) -> home.Running | None:
+    """The `vhm up` on this folder, waited for while it starts."""
+    until = time.monotonic() + START_SECONDS
+    while (up := home.running(folder)) is None and home.is_held(folder) and time.monotonic() < until:
+        time.sleep(0.2)
+    return up
 
 
 class Client:

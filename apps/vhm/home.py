@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
+from vhm.errors import UserError
+
 STATE = "up.json"
+LOCK = "up.lock"
+PATIENCE_SECONDS = 1.0
+"""A client that only looks holds the lock for a moment."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +35,45 @@ def folder(environment: Mapping[str, str] = os.environ) -> Path:
         return Path(named).expanduser()
     data = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "vhm"
+
+
+@contextlib.contextmanager
+def held(home: Path) -> Iterator[None]:
+    """Be the one `vhm up` on this folder, which is made if need be. Raises UserError."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / LOCK).open("w")
+    except OSError as error:
+        raise UserError(
+            f"cannot keep memories in {home}: {error.strerror}; give another --at FOLDER"
+        ) from None
+    with lock:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not _taken(lock, fcntl.LOCK_EX):
+            if time.monotonic() < until:
+                time.sleep(0.05)
+                continue
+            raise UserError(
+                f"a `vhm up` runs on {home} already: stop it, or give another --at FOLDER"
+            ) from None
+        yield
+
+
+def is_held(home: Path) -> bool:
+    """Whether a `vhm up` is there, be it only about to start."""
+    try:
+        with (home / LOCK).open("r") as lock:
+            return not _taken(lock, fcntl.LOCK_SH)
+    except OSError:
+        return False
+
+
+def _taken(lock: TextIO, how: int) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def announce(home: Path, running: Running) -> None:

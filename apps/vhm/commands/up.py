@@ -36,8 +36,10 @@ def up(*, at: Path | None = None, verbose: bool = False) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    folder.mkdir(parents=True, exist_ok=True)
-    with System(folder, os.environ, ports=PORTS, broker_port=BROKER_PORT, log_level=level) as system:
+    with (
+        home.held(folder),
+        System(folder, os.environ, ports=PORTS, broker_port=BROKER_PORT, log_level=level) as system,
+    ):
         home.announce(folder, Running(pid=os.getpid(), bootstrap=system.bootstrap, health=system.health))
         try:
             _tell(system, folder)
