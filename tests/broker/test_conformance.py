@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 
+import pytest
 from structlog.testing import LogCapture
 
 from broker.conftest import Place
@@ -80,6 +81,20 @@ def test_what_is_unavailable_is_tried_until_it_is_there(place: Place, log: LogCa
         worker.ready(5)
     states = [e["event"] for e in log.entries if e.get("subject") == "work"]
     assert states == ["not ready", "recovered"]
+
+
+def test_waiting_for_what_the_work_needs_is_no_reason_to_be_killed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vhm.runtime.status.LOOP_STALLED_SECONDS", 1.5)
+    handler = Echo()
+    handler.opening = "the store at http://store:6333 is away"
+    with place.run(handler) as worker:
+        time.sleep(2.5)
+        assert worker.get("/readyz").status == 503
+        assert worker.get("/livez").status == 200
+        handler.opening = None
+        worker.ready()
 
 
 def test_a_defect_of_the_handler_costs_one_record_not_the_partition(place: Place) -> None:

@@ -139,13 +139,21 @@ class Worker:
         self._sender = Sender(self._producer, self._loop, self._metrics)
         servers = self._settings.kafka_bootstrap_servers
         self._connection = Connection(self._producer, servers, self._conditions)
+        beating = self._loop.create_task(self._beat())
         try:
             await self._until_stopped(self._work())
             await self._end()
         finally:
+            beating.cancel()
             await pages.stop()
         self._log.info("stopped", failed=self._failed)
         return EX_FAILED if self._failed else 0
+
+    async def _beat(self) -> None:
+        """Show that the loop has time, also while it waits for what the work needs."""
+        while True:
+            self.status.beat = time.monotonic()
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def _work(self) -> None:
         status = self.status
@@ -239,7 +247,6 @@ class Worker:
         self._conditions.report("handler", "; ".join(reasons) or None)
 
     def _look_after(self, consuming: Consuming) -> None:
-        self.status.beat = time.monotonic()
         if consuming.poller.crash is not None:
             self._on_defect(consuming.poller.crash)
         waiting = self._sender.unanswered_seconds
