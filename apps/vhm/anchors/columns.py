@@ -109,7 +109,9 @@ class Columns:
 
     def _activations(self, query: Query, calibration: Calibration) -> NDArray[np.float64]:
         n = len(self)
-        cosines = self._vectors[:n] @ query.vector
+        # not `@`: BLAS hands so little work to threads that wait for one another, 0.7 ms against 25 ms at
+        # 10 000 anchors on two busy cores
+        cosines = np.vecdot(self._vectors[:n], query.vector)
         similarities = calibration.similarity(cosines)
         ages = np.maximum(query.now.timestamp() - self._moments[:n], 0.0)
         decays = np.exp(-query.decay_lambda / timedelta(days=1).total_seconds() * ages)
