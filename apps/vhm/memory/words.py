@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-import snowballstemmer  # type: ignore[import-untyped]  # it ships no types
+import Stemmer  # type: ignore[import-not-found]  # it ships no types
 
 
 def listed(words: str) -> frozenset[str]:
@@ -13,7 +13,7 @@ def listed(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+_WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:'[^\W_]+)*")
 
 STOP_WORDS = listed("""
     a about above after again against all also am an and any anyone anything are aren't as at be because
@@ -56,9 +56,8 @@ _CHATTER = listed("""
 
 def words(text: str) -> list[str]:
     """The words of a text in order, lower-cased, possessive 's taken off."""
-    return [
-        word.removesuffix("'s") for word in (match.lower().replace("’", "'") for match in _WORD.findall(text))
-    ]
+    found = _WORD.findall(text.lower().replace("’", "'"))
+    return [word[:-2] if word.endswith("'s") else word for word in found]
 
 
 def content_words(text: str) -> list[str]:
@@ -81,5 +80,6 @@ def stem(word: str) -> str:
 
 
 @functools.cache
-def _stemmer() -> snowballstemmer.stemmer:
-    return snowballstemmer.stemmer("english")
+def _stemmer() -> Stemmer.Stemmer:
+    # its own cache off: without it a call holds the interpreter's lock throughout, so threads may share it
+    return Stemmer.Stemmer("english", 0)

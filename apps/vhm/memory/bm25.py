@@ -1,0 +1,64 @@
+"""How well a text's words answer a query's: BM25, as a share of what the query itself would score.
+
+BM25(query, text) / BM25(query, query) is 1 where every word of the query is in the text as often as in the
+query, and 0 where none is. It hangs on the two texts and on how rare words are in the store, never on
+which other texts are compared. Lengths are measured against a fixed one instead of the store's mean, so
+that a text's weights never change once it is stored (Robertson and Zaragoza, "The Probabilistic Relevance
+Framework: BM25 and Beyond", 2009, is where the formula comes from).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from vhm.memory.times import date_words
+from vhm.memory.words import STOP_WORDS, stem
+
+K1 = 1.2
+"""How soon further occurrences of a word stop counting."""
+
+B = 0.3
+"""How much a long text counts less. Turns of a conversation are short, so little."""
+
+USUAL_LENGTH = 20
+"""Words that count in a text of usual length."""
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """A text as BM25 sees it: stems and how often each is there; `length` counts the text's own."""
+
+    counts: dict[str, int]
+    length: int
+
+    def weights(self) -> dict[str, float]:
+        """What each stem adds to a query that holds it, before its rarity."""
+        damping = K1 * (1 - B + B * self.length / USUAL_LENGTH)
+        return {term: count * (K1 + 1) / (count + damping) for term, count in self.counts.items()}
+
+
+def terms(spoken: Iterable[str], said_at: datetime | None = None) -> Terms:
+    """The stems of a text's words (`words.words`), stop words left out. A text that was said at some time
+    also holds the words of that date (month, day, year), which questions name; they make it no longer."""
+    found = [stem(word) for word in spoken if word not in STOP_WORDS]
+    counts = Counter(found)
+    for word in date_words(said_at) if said_at is not None else ():
+        counts[stem(word)] += 1
+    return Terms(dict(counts), len(found))
+
+
+def idf(texts: int, holding: int) -> float:
+    """The rarity of a word that `holding` of `texts` texts hold; never negative (Lucene's and Qdrant's)."""
+    return math.log(1 + (texts - holding + 0.5) / (holding + 0.5))
+
+
+def relevance(query: Terms, text: Mapping[str, float], rarity: Callable[[str], float]) -> float:
+    """BM25(query, text) / BM25(query, query), 0..1; `text` are its weights. 0 for a query without words."""
+    own = query.weights()
+    most = sum(weight * rarity(term) for term, weight in own.items())
+    got = sum(text.get(term, 0.0) * rarity(term) for term in own)
+    return min(1.0, got / most) if most > 0 else 0.0

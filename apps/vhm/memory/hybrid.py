@@ -1,0 +1,112 @@
+"""Similarity of a memory to a question by meaning and by words, with the time it speaks of and the turns
+around it.
+
+    blend      = 0.4 · calibrated cosine + 0.6 · BM25(query, anchor) / BM25(query, query)
+    in time    = blend raised by a tenth of what it lacks to 1 where the question names a time and the
+                 anchor was said then, and likewise where it asks when and the anchor tells a time
+    similarity = in time raised by half of what it lacks to the stronger neighbour in its session
+
+All are within 0..1, and an exact match is 1. No score hangs on which other anchors are candidates: a
+neighbour is looked up, whether it was found or not.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from vhm.memory import bm25, times
+from vhm.memory.words import words
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+NEIGHBOUR_SECONDS = timedelta(hours=1).total_seconds()
+"""Turns further apart than this are no neighbours, though of one session."""
+
+
+class Blend(msgspec.Struct, frozen=True, kw_only=True):
+    """How much each part counts; 0 leaves it out."""
+
+    meaning: float = 0.4
+    in_period: float = 0.1
+    tells_time: float = 0.1
+    neighbour: float = 0.5
+
+
+BLEND = Blend()
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What a query asks, beside its embedding."""
+
+    terms: bm25.Terms
+    asks_when: bool
+    period: times.Period | None
+
+
+def question(text: str, now: datetime) -> Question:
+    """A query as hybrid recall reads it at `now`."""
+    return Question(bm25.terms(words(text)), times.asks_when(text), times.meant(text, now))
+
+
+def blended(
+    asked: Question,
+    meaning: Floats,
+    wording: Floats,
+    moments: Floats,
+    tell_time: Flags,
+    blend: Blend = BLEND,
+) -> Floats:
+    """What n anchors have of their own for the question, 0..1: their calibrated cosines, their relevance
+    (`bm25.relevance`), when they were said (seconds since 1970) and whether they tell a time."""
+    own: Floats = blend.meaning * meaning + (1 - blend.meaning) * wording
+    np.clip(own, 0.0, 1.0, out=own)
+    if asked.period is not None:
+        start, end = asked.period.start.timestamp(), asked.period.end.timestamp()
+        own += blend.in_period * (1 - own) * ((moments >= start) & (moments < end))
+    if asked.asks_when:
+        own += blend.tells_time * (1 - own) * tell_time
+    return own
+
+
+def lifted(own: Floats, strongest_neighbour: Floats, blend: Blend = BLEND) -> Floats:
+    """The similarities: `own` raised towards the stronger neighbour of each."""
+    raised: Floats = own + blend.neighbour * np.maximum(0.0, strongest_neighbour - own)
+    return raised
+
+
+class Order:
+    """Anchors of the same session in the order they were said: who is whose neighbour.
+
+    `sessions` are n numbers, negative for none; `moments` seconds since 1970. Anchors said in the same
+    instant are neighbours of what came before and after that instant, not of one another.
+    """
+
+    def __init__(self, sessions: NDArray[np.int64], moments: Floats) -> None:
+        self._rows = np.lexsort((moments, sessions))
+        ordered, at = sessions[self._rows], moments[self._rows]
+        new = np.ones(len(at), dtype=bool)
+        new[1:] = (ordered[1:] != ordered[:-1]) | (at[1:] != at[:-1])
+        self._starts = np.flatnonzero(new)
+        self._instant = np.cumsum(new) - 1
+        first, when = ordered[self._starts], at[self._starts]
+        near = np.diff(when, append=np.inf) <= NEIGHBOUR_SECONDS
+        near[:-1] &= (first[1:] == first[:-1]) & (first[1:] >= 0)
+        near[-1:] = False
+        self._followed = near
+
+    def strongest(self, own: Floats) -> Floats:
+        """For each anchor the greater `own` of what was said just before and just after it; 0 for none."""
+        instants = np.zeros(len(self._starts))
+        if len(self._starts):
+            instants = np.maximum.reduceat(own[self._rows], self._starts)
+        around = np.zeros(len(instants))
+        around[:-1] = np.where(self._followed[:-1], instants[1:], 0.0)
+        around[1:] = np.maximum(around[1:], np.where(self._followed[:-1], instants[:-1], 0.0))
+        found = np.empty(len(own))
+        found[self._rows] = around[self._instant]
+        return found

@@ -1,0 +1,55 @@
+"""The words of many anchors in memory: which hold a word, and how well each answers a question."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vhm.memory import bm25, times
+from vhm.memory.words import words
+
+
+class Lexicon:
+    """Anchors numbered 0, 1, ... in the order they came."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, array[int]] = {}
+        self._weights: dict[str, array[float]] = {}
+        self._tell_time: array[int] = array("b")
+
+    def __len__(self) -> int:
+        return len(self._tell_time)
+
+    def extend(self, anchors: Iterable[tuple[str, datetime]]) -> None:
+        """Add anchors: their text and when they were said."""
+        for row, (text, said_at) in enumerate(anchors, len(self)):
+            spoken = words(text)
+            for term, weight in bm25.terms(spoken, said_at).weights().items():
+                self._rows.setdefault(term, array("i")).append(row)
+                self._weights.setdefault(term, array("f")).append(weight)
+            self._tell_time.append(times.tells_time(spoken))
+
+    def rarity(self, term: str) -> float:
+        """The idf of a stem among these anchors."""
+        return bm25.idf(len(self), len(self._rows.get(term, ())))
+
+    def relevance(self, query: bm25.Terms) -> NDArray[np.float64]:
+        """`bm25.relevance` of every anchor."""
+        scores = np.zeros(len(self))
+        own = query.weights()
+        most = sum(weight * self.rarity(term) for term, weight in own.items())
+        if most <= 0:
+            return scores
+        for term in own:
+            if term in self._rows:
+                rows, weights = np.array(self._rows[term]), np.array(self._weights[term], dtype=np.float64)
+                scores[rows] += weights * (self.rarity(term) / most)
+        return np.minimum(scores, 1.0)
+
+    def tell_time(self) -> NDArray[np.bool_]:
+        """Which anchors hold words that say when."""
+        return np.array(self._tell_time, dtype=np.bool_)

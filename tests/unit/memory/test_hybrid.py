@@ -1,0 +1,118 @@
+"""Hybrid recall's pure parts: words, the blend, and neighbours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vhm.memory import bm25, hybrid
+from vhm.memory.lexicon import Lexicon
+from vhm.memory.words import words
+
+NOW = datetime(2026, 11, 24, 15, tzinfo=UTC)
+SAID = datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
+texts = st.lists(
+    st.sampled_from(
+        [
+            "Ann",
+            "went",
+            "to",
+            "the",
+            "pottery",
+            "class",
+            "in",
+            "May",
+            "2023",
+            "yesterday",
+            "trains",
+            "training",
+        ]
+    )
+).map(" ".join)
+
+
+def relevance(query, anchors):
+    lexicon = Lexicon()
+    lexicon.extend((text, SAID) for text in anchors)
+    return lexicon.relevance(bm25.terms(words(query)))
+
+
+def test_rare_words_weigh_more_and_forms_of_a_word_are_one():
+    anchors = ["I was training for a race", "Ann likes tea", "Ann likes cake", "Ann likes pie"]
+    scores = relevance("Does Ann like trains?", anchors)
+    assert 1 > scores[0] > scores[1] == scores[2] > 0
+    assert relevance("trained", anchors)[0] > 0
+
+
+def test_the_words_of_the_date_are_found():
+    assert (
+        relevance("pottery on 8 May 2023", ["pottery"])[0]
+        > relevance("pottery on 9 June 2022", ["pottery"])[0]
+    )
+
+
+@given(st.lists(texts, min_size=1, max_size=6), texts)
+def test_relevance_is_a_share_an_exact_match_is_whole_and_the_lexicon_agrees_with_the_formula(anchors, query):
+    anchors = [*anchors, query]
+    lexicon = Lexicon()
+    lexicon.extend((text, SAID) for text in anchors)
+    asked = bm25.terms(words(query))
+    scores = lexicon.relevance(asked)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert scores[-1] == pytest.approx(1.0 if asked.counts else 0.0)
+    for text, score in zip(anchors, scores, strict=True):
+        weights = bm25.terms(words(text), SAID).weights()
+        assert score == pytest.approx(bm25.relevance(asked, weights, lexicon.rarity), abs=1e-6)
+
+
+def blended(query, meaning, wording, moments, tell):
+    asked = hybrid.question(query, NOW)
+    return hybrid.blended(asked, np.array(meaning), np.array(wording), np.array(moments), np.array(tell))
+
+
+def test_an_exact_match_is_one_and_nothing_is_above():
+    for query in ("What?", "When did Ann paint last week?"):
+        own = blended(query, [1.0, 0.5, 0.0], [1.0, 0.5, 0.0], [0.0, 0.0, 0.0], [True, True, False])
+        assert own[0] == 1.0
+        assert 0 <= own[2] <= own[1] < 1
+
+
+def test_what_was_said_in_the_time_asked_about_and_what_tells_a_time_comes_first():
+    then = (NOW - timedelta(days=7)).timestamp()
+    own = blended("What did Ann paint last week?", [0.5, 0.5], [0.2, 0.2], [then, 0.0], [False, True])
+    assert own[0] > own[1]
+    own = blended("When did Ann paint?", [0.5, 0.5], [0.2, 0.2], [then, then], [False, True])
+    assert own[0] < own[1]
+
+
+turns = st.lists(
+    st.tuples(st.integers(-1, 2), st.sampled_from([0.0, 20.0, 40.0, 3_000.0, 9_000.0]), st.floats(0, 1)),
+    max_size=12,
+)
+
+
+@given(turns)
+def test_neighbours_are_what_was_said_just_before_and_after_in_the_same_session(told):
+    sessions, moments, own = ([one[i] for one in told] for i in range(3))
+    found = hybrid.Order(np.array(sessions, dtype=np.int64), np.array(moments)).strongest(np.array(own))
+    for row, (session, moment, _) in enumerate(told):
+        times = sorted({m for s, m, _ in told if s == session >= 0})
+        near = [m for m in times if m != moment and abs(m - moment) <= 3_600]
+        around = {
+            max((m for m in near if m < moment), default=None),
+            min((m for m in near if m > moment), default=None),
+        }
+        values = [v for s, m, v in told if s == session >= 0 and m in around]
+        assert found[row] == max(values, default=0.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1))
+def test_a_neighbour_only_lifts_and_never_above_itself_or_one(pairs):
+    own, neighbour = (np.array(column) for column in zip(*pairs, strict=True))
+    raised = hybrid.lifted(own, neighbour)
+    assert (raised >= own).all()
+    assert (raised <= np.maximum(own, neighbour) + 1e-12).all()
