@@ -8,7 +8,7 @@ from preflight.model import Model, Service
 from preflight.objects import Obj, dig, selects
 from preflight.registry import Hit, Located, Step, at, rule
 from preflight.selection import equals, has_custom_pods, is_hopeless, nearly, of_manifests, pods_of
-from preflight.workloads import Workload
+from preflight.workloads import Container, Workload
 from preflight.world import is_whole, missing
 
 CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController")
@@ -27,7 +27,10 @@ def service_selects_nothing(model: Model) -> Iterator[Hit]:
     """
     for service in model.services:
         wanted = of_manifests(service.selector)
-        if not wanted or any(wanted.items() <= each.items() for each in pods_of(model, service.namespace)):
+        # a template that differs from its own selector is refused, and that is said elsewhere
+        refused = [equals(each.obj.get("spec", "selector")) or {} for each in model.workloads]
+        pods = [*pods_of(model, service.namespace), *refused]
+        if not wanted or any(wanted.items() <= each.items() for each in pods):
             continue
         yield from _selects_nothing(
             model, service, ("spec", "selector"), wanted, service.namespace, sure=True
@@ -48,7 +51,7 @@ def policy_selects_nothing(model: Model) -> Iterator[Hit]:
         yield from _label_selector(model, policy, ("spec", "podSelector"), policy.namespace)
 
 
-@rule("peer-selects-nothing", family="references", severity="error", outcome="applies nothing")
+@rule("peer-selects-nothing", family="references", severity="error", outcome="ready but unreachable")
 def peer_selects_nothing(model: Model) -> Iterator[Hit]:
     """A NetworkPolicy that permits traffic with pods a slip away from those of the namespace.
 
@@ -183,16 +186,22 @@ def service_selects_others(model: Model) -> Iterator[Hit]:
     """A Service that also selects the pods of a workload that runs something else.
 
     A part of the requests goes to pods that cannot answer them: to a port nobody listens on, or to another
-    program. Two versions of one program behind a Service are taken for what they are (same image, command and
-    first argument), and headless Services, which list members of a cluster, are left alone.
+    program. Two versions of one program behind a Service are taken for what they are (same image, command
+    and first argument, of the containers that have the port where all pods have one), and headless
+    Services, which list members of a cluster, are left alone.
 
         selector:
           app.kubernetes.io/part-of: vhm   # selects every worker
     """
     for service in model.services:
         reached = [each for each in service.workloads if _receives(service, each)]
-        programs = {_program(each): each for each in reversed(reached)}
-        if service.headless or len(programs) < 2:
+        serving = [_serving(service, each) for each in reached]
+        all_serve = all(serving)
+        programs = {
+            _program(found if all_serve else each.containers): each
+            for each, found in reversed(list(zip(reached, serving, strict=True)))
+        }
+        if service.headless or len({each.obj.ref for each in programs.values()}) < 2:
             continue
         names = [f"{each.kind} {each.name}" for each in programs.values()]
         yield at(
@@ -205,10 +214,24 @@ def service_selects_others(model: Model) -> Iterator[Hit]:
         )
 
 
-def _program(workload: Workload) -> tuple[object, ...]:
-    """What its main containers run, as far as two versions of one program agree."""
+def _serving(service: Service, workload: Workload) -> list[Container]:
+    """The containers that declare a port the Service leads to."""
+    targets = [port.get("targetPort", port.get("port")) for port in service.ports]
+    return [
+        each
+        for each in workload.containers
+        if any(
+            target in (port.get("containerPort"), port.get("name"))
+            for target in targets
+            for port in each.ports
+        )
+    ]
+
+
+def _program(containers: list[Container]) -> tuple[object, ...]:
+    """What the main ones of these containers run, as far as two versions of one program agree."""
     found = []
-    for each in workload.containers:
+    for each in containers:
         if each.role == "main":
             words = [word for word in (*each.command, *each.args) if not word.startswith("-")]
             repository = each.image.partition("@")[0]
@@ -241,7 +264,7 @@ def overlapping_selectors(model: Model) -> Iterator[Hit]:
     for workload in controllers:
         selector = _selector(workload)
         for other in controllers if selector else ():
-            same = other is workload or other.namespace != workload.namespace
+            same = other.obj.ref == workload.obj.ref or other.namespace != workload.namespace
             if not same and selects(selector, other.labels) and selects(selector, workload.labels):
                 yield at(
                     workload.obj,

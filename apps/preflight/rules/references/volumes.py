@@ -60,9 +60,13 @@ def missing_claim(model: Model) -> Iterator[Hit]:
             claimName: data-kafka-3    # the StatefulSet has one replica: data-kafka-0
     """
     for workload in model.workloads:
+        # a StatefulSet's claim takes the place of a volume of the same name
+        replaced = [dig(template, "metadata", "name") for template in _templates(workload.obj)]
         for index, volume in enumerate(workload.items("volumes")):
             name = dig(volume, "persistentVolumeClaim", "claimName")
-            if not isinstance(name, str) or _is_generated(model, workload.namespace, name):
+            if not isinstance(name, str) or dig(volume, "name") in replaced:
+                continue
+            if _is_generated(model, workload.namespace, name):
                 continue
             beyond = _beyond(model, workload.namespace, name)
             absent = missing(model, "PersistentVolumeClaim", workload.namespace, name)

@@ -1,0 +1,194 @@
+"""Addresses in settings: what a container calls, and which Service of the render that is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from ipaddress import ip_address
+
+import msgspec
+
+from preflight.findings import Outcome
+from preflight.model import Model, Service
+from preflight.reading import Reading, readings, spot
+from preflight.registry import Located, Step
+from preflight.workloads import Container
+
+PORTS = {
+    "http": 80,
+    "https": 443,
+    "ws": 80,
+    "wss": 443,
+    "redis": 6379,
+    "rediss": 6379,
+    "postgres": 5432,
+    "postgresql": 5432,
+    "mysql": 3306,
+    "mongodb": 27017,
+    "amqp": 5672,
+    "amqps": 5671,
+    "nats": 4222,
+    "kafka": 9092,
+}
+"""What a scheme means where an address names no port."""
+NAMED = re.compile(r"(^|_)(URLS?|URI|SERVERS?|HOSTS?|ADDR|ADDRESS|BOOTSTRAP|BROKERS?|DSN|ENDPOINT)$", re.I)
+"""Variables that are addresses by their name, where no settings type says so."""
+EXEMPT = re.compile(
+    r"VOTERS|LISTENER|ADVERTISED|QUORUM|CERT|TLS_|SSL_|SAN$|ALLOWED|CORS|BIND|LISTEN|NO_PROXY", re.I
+)
+"""Names that look like addresses and are none that the container calls."""
+ADDRESS = re.compile(
+    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:[^@/\s]*@)?"
+    r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?\.?)(?::(?P<port>\d{1,5}))?(?:[/?#].*)?",
+    re.I,
+)
+LOCAL = ("localhost", "ip6-localhost", "::1")
+
+
+class Address(msgspec.Struct, frozen=True):
+    """One host of an address, in lower case, and its port as far as it is said or the scheme says it."""
+
+    host: str
+    port: int | None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the pod itself."""
+        return self.host in LOCAL or self.host.startswith("127.")
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the host is an IP address."""
+        try:
+            return bool(ip_address(self.host))
+        except ValueError:
+            return False
+
+    @property
+    def is_of_cluster(self) -> bool:
+        """Whether the host can only be a name of the cluster's own: a single label, or `.svc` in it."""
+        labels = self.host.rstrip(".").split(".")
+        return not self.is_local and not self.is_numeric and (len(labels) == 1 or "svc" in labels[1:])
+
+
+def parse(value: str) -> list[Address]:
+    """The addresses of a value: URLs or `host[:port]`, separated by commas; none where it is neither."""
+    found = []
+    for part in value.split(","):
+        match = ADDRESS.fullmatch(part.strip())
+        if match is None:
+            return []
+        port = int(match["port"]) if match["port"] else PORTS.get((match["scheme"] or "").lower())
+        found.append(Address(match["host"].strip("[]").lower(), port))
+    return found
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """An address a container is told to call."""
+
+    container: Container
+    variable: str
+    address: Address
+    service: Service | None
+    """The Service of the render it means."""
+    known: bool
+    """Whether the settings type of the container declares it an address."""
+    required: bool
+    offered: bool
+    """False: it is the setting's default, which nothing overrides."""
+    part: Located
+    path: tuple[Step, ...]
+    """Where the address is written (the container's `name` for a default)."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What comes of it that nobody answers: an app that cannot do without is never ready."""
+        ready = "readinessProbe" in self.container.probes or "startupProbe" in self.container.probes
+        return "never ready" if self.known and self.required and ready else "ready but silent"
+
+
+@lru_cache(maxsize=4)
+def calls(model: Model) -> list[Call]:
+    """Every address the containers of the render are told to call, in their order."""
+    known = {id(each.container): each for each in readings(model)}
+    found: list[Call] = []
+    for container in model.containers:
+        reading = known.get(id(container))
+        found += _declared(model, reading) if reading is not None else _by_name(model, container)
+    return found
+
+
+def _declared(model: Model, reading: Reading) -> Iterator[Call]:
+    for variable in reading.variables:
+        if not variable.is_address or EXEMPT.search(variable.name):
+            continue
+        offered = reading.offered(variable)
+        value = offered[0].value if offered else variable.default
+        part, path = spot(reading.container, offered[0]) if offered else (reading.container, ("name",))
+        for address in parse(value or ""):
+            yield Call(
+                container=reading.container,
+                variable=offered[0].name if offered else variable.name,
+                address=address,
+                service=service_of(model, address.host, reading.container.obj.namespace),
+                known=True,
+                required=variable.required,
+                offered=bool(offered),
+                part=part,
+                path=path,
+            )
+
+
+def _by_name(model: Model, container: Container) -> Iterator[Call]:
+    for name, each in container.env.items():
+        if not NAMED.search(name) or EXEMPT.search(name) or not each.value:
+            continue
+        part, path = spot(container, each)
+        for address in parse(each.value):
+            yield Call(
+                container=container,
+                variable=name,
+                address=address,
+                service=service_of(model, address.host, container.obj.namespace),
+                known=False,
+                required=False,
+                offered=True,
+                part=part,
+                path=path,
+            )
+
+
+def service_of(model: Model, host: str, namespace: str) -> Service | None:
+    """The Service a host name means, the names of single pods of a StatefulSet included."""
+    service = model.service_at(host, namespace)
+    labels = host.rstrip(".").split(".")
+    if service is None and len(labels) > 1:
+        pod = next(
+            (w for w in model.workloads if _is_pod_of(labels[0], w.name) and w.kind == "StatefulSet"), None
+        )
+        service = model.service_at(".".join(labels[1:]), namespace) if pod is not None else None
+    return service
+
+
+def _is_pod_of(label: str, workload: str) -> bool:
+    return re.fullmatch(rf"{re.escape(workload)}-\d+", label) is not None
+
+
+def listening(model: Model, container: Container) -> dict[int, str]:
+    """The ports a known app listens on, each with the setting that says so; empty where it cannot be told."""
+    reading = next((each for each in readings(model) if each.container is container), None)
+    found = {}
+    for variable in reading.variables if reading is not None else ():
+        if reading is not None and variable.kind == "int" and OWN_PORT.fullmatch(variable.name):
+            value = reading.value(variable.name)
+            if value is None or not value.strip().isdigit():
+                return {}
+            found[int(value)] = variable.name
+    return found
+
+
+OWN_PORT = re.compile(
+    r"(\w+_)?(ADMIN|API|APP|BIND|HEALTH|HTTP|LISTEN|METRICS|PROBE|SERVER|UVICORN|WEB)_PORT|PORT", re.I
+)
+"""Settings that are ports of the app itself, and not of what it calls."""

@@ -1,1 +1,0 @@
-"""Network: whether what a container calls is there, listens, and may be reached."""

@@ -1,0 +1,222 @@
+"""Who listens: probes, container ports and Services against what the app serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from preflight.addresses import listening
+from preflight.findings import Outcome
+from preflight.model import Model, Service
+from preflight.objects import dig
+from preflight.reading import listed, readings
+from preflight.registry import Hit, Step, at, rule
+from preflight.workloads import Container
+
+PROTOCOLS = {"TCP", "UDP", "SCTP"}
+
+
+def _outcome(probes: list[str]) -> Outcome:
+    """A failing liveness probe alone restarts the container; the others keep the pod from being ready."""
+    return "CrashLoopBackOff" if probes == ["livenessProbe"] else "never ready"
+
+
+@rule("probe-port-not-served", family="network", severity="error", outcome="never ready")
+def probe_port_not_served(model: Model) -> Iterator[Hit]:
+    """A probe on a port that the app does not listen on.
+
+    The app's settings say where it listens (HEALTH_PORT, PORT, …), by the value offered or the default. A
+    startup or readiness probe elsewhere never succeeds, and a liveness probe elsewhere restarts the container
+    for ever. A port given by name is reported where the name is given to the wrong number.
+
+        HEALTH_PORT=8081               # and containerPort: 8080, which the probes ask
+    """
+    for container, probes in _probed(model):
+        served = listening(model, container)
+        words = " ".join([*container.command, *container.args])
+        wrong: dict[tuple[Step, ...], list[str]] = {}
+        for name, action, probe in probes:
+            wanted = dig(probe, action, "port")
+            number = container.port(wanted)
+            if number is None or number in served or str(number) in words:
+                continue
+            path: tuple[Step, ...] = (name, action, "port")
+            if isinstance(wanted, str):
+                index = next(i for i, p in enumerate(container.items("ports")) if dig(p, "name") == wanted)
+                path = ("ports", index, "containerPort")
+            wrong.setdefault(path, []).append(name)
+        for path, names in wrong.items():
+            port = container.get(*path)
+            offered = container.env.get(next(iter(served.values())))
+            where = f" ({offered.place})" if offered is not None else ""
+            said = listed(f"{number} ({setting})" for number, setting in served.items())
+            yield at(
+                container,
+                *path,
+                message=f"asked by {listed(names)}: port {port}, and the app listens on {said}{where}",
+                fix=f"write {next(iter(served))}, or change {next(iter(served.values()))}",
+                outcome=_outcome(names),
+            )
+
+
+def _probed(model: Model) -> Iterator[tuple[Container, list[tuple[str, str, dict[str, Any]]]]]:
+    """Containers whose app and whose port are known, with their probes of the pod itself."""
+    for reading in readings(model):
+        container = reading.container
+        if reading.app.config.app is None or not listening(model, container):
+            continue
+        yield (
+            container,
+            [
+                (name, action, probe)
+                for name, probe in container.probes.items()
+                for action in ("httpGet", "tcpSocket")
+                if isinstance(probe.get(action), dict) and not dig(probe, action, "host")
+            ],
+        )
+
+
+@rule("probe-path-not-served", family="network", severity="error", outcome="never ready")
+def probe_path_not_served(model: Model) -> Iterator[Hit]:
+    """An HTTP probe on a path that the app does not serve.
+
+    The app itself is asked, in memory and without starting it: 404 and 405 mean that the path is not served,
+    and the kubelet takes them for a failure; 503 only means not yet.
+
+        readinessProbe:
+          httpGet:
+            path: /healthz             # the app serves /readyz
+    """
+    for container in model.containers:
+        app = model.app(container)
+        if app is None or app.config.app is None:
+            continue
+        served = listening(model, container)
+        asked: dict[str, list[str]] = {}
+        for name, probe in container.probes.items():
+            action = probe.get("httpGet")
+            path, number = dig(action, "path", default="/"), container.port(dig(action, "port"))
+            elsewhere = dig(action, "host") or dig(action, "scheme", default="HTTP") != "HTTP"
+            if isinstance(path, str) and action and not elsewhere and (not served or number in served):
+                asked.setdefault(path if path.startswith("/") else f"/{path}", []).append(name)
+        routes = app.routes(list(asked)) if asked else {}
+        for path, names in asked.items():
+            route = (routes or {}).get(path)
+            for name in names if route is not None and not route.served else ():
+                yield at(
+                    container,
+                    name,
+                    "httpGet",
+                    "path",
+                    message=f"the app answers {route.status if route else '404'} on {path}",
+                    fix="name a path that it serves",
+                    outcome=_outcome([name]),
+                )
+
+
+@rule("target-port-not-served", family="network", severity="error", outcome="ready but unreachable")
+def target_port_not_served(model: Model) -> Iterator[Hit]:
+    """A Service that leads to a port none of the selected pods' containers has.
+
+    Where the settings type says on which ports the app listens, it is asked; otherwise the containers' own
+    declarations are. Declaring a port is a convention, so it is an error only where every container declares
+    ports and the whole Service leads to none of them, and a warning where some of its ports do lead to one.
+
+        ports:
+        - port: 80
+          targetPort: 8000             # the container's port is 8080
+    """
+    for service in model.services:
+        containers = [each for workload in service.workloads for each in workload.containers]
+        main = [each for each in containers if each.role != "init"]
+        if not main or not all(each.ports for each in main):
+            continue
+        served = {port.get("containerPort") for each in main for port in each.ports}
+        served |= {number for each in main for number in listening(model, each)}
+        targets = [(index, _target(port)) for index, port in enumerate(service.ports)]
+        lost = [
+            (index, target) for index, target in targets if isinstance(target, int) and target not in served
+        ]
+        for index, target in lost:
+            field = "targetPort" if "targetPort" in service.ports[index] else "port"
+            numbers = listed(str(each) for each in sorted(n for n in served if isinstance(n, int)))
+            yield at(
+                service,
+                "spec",
+                "ports",
+                index,
+                field,
+                message=f"leads to port {target}; the containers of the pods it selects have {numbers}",
+                fix="lead it to a port the container listens on",
+                severity="error" if len(lost) == len(targets) else "warning",
+            )
+
+
+def _target(port: dict[str, Any]) -> object:
+    return port.get("targetPort", port.get("port"))
+
+
+@rule("service-protocol-differs", family="network", severity="error", outcome="ready but unreachable")
+def service_protocol_differs(model: Model) -> Iterator[Hit]:
+    """A Service port whose protocol is not the one its target port is declared with.
+
+    A port by name is looked up together with the protocol, so the pods are left out of the endpoints; by
+    number, datagrams go where only connections are accepted, or the other way round.
+
+        ports:
+        - port: 53
+          protocol: TCP                # the container's port 53 is UDP
+          targetPort: dns
+    """
+    for service in model.services:
+        for index, port in enumerate(service.ports):
+            protocol = str(port.get("protocol", "TCP"))
+            found = _protocols(service, _target(port))
+            if found <= PROTOCOLS and found and protocol in PROTOCOLS - found:
+                yield at(
+                    service,
+                    "spec",
+                    "ports",
+                    index,
+                    "protocol" if "protocol" in port else "port",
+                    message=f"is {protocol}, and the port it leads to is {listed(sorted(found))}",
+                    fix=f"say protocol: {sorted(found)[0]}",
+                )
+
+
+def _protocols(service: Service, target: object) -> set[str]:
+    return {
+        str(port.get("protocol", "TCP"))
+        for workload in service.workloads
+        for container in workload.containers
+        for port in container.ports
+        if target in (port.get("containerPort"), port.get("name"))
+    }
+
+
+@rule("port-taken-in-pod", family="network", severity="error", outcome="CrashLoopBackOff")
+def port_taken_in_pod(model: Model) -> Iterator[Hit]:
+    """Two containers of one pod that listen on the same port.
+
+    Containers of a pod share its network: the second one to bind the port fails with `address already in
+    use`.
+
+        containers:
+        - {name: app, ports: [{containerPort: 8080}]}
+        - {name: proxy, ports: [{containerPort: 8080}]}
+    """
+    for workload in model.workloads:
+        taken: dict[tuple[object, str], Container] = {}
+        for container in workload.containers:
+            for index, port in enumerate(container.ports if container.role != "init" else ()):
+                key = (port.get("containerPort"), str(port.get("protocol", "TCP")))
+                first = taken.setdefault(key, container)
+                if first is not container:
+                    yield at(
+                        container,
+                        "ports",
+                        index,
+                        "containerPort",
+                        message=f"port {key[0]} is {first.name}'s already",
+                        fix="let one of them listen on another port",
+                    )
