@@ -52,6 +52,7 @@ BUILT_IN = {
     "ConfigMap": ("kube-root-ca.crt", "istio-ca-root-cert", "openshift-service-ca.crt"),
     "ServiceAccount": ("default",),
     "Namespace": ("default", "kube-system", "kube-public", "kube-node-lease"),
+    "Role": ("extension-apiserver-authentication-reader",),
     "ClusterRole": ("admin", "cluster-admin", "edit", "view"),
     "PriorityClass": (),
     "Service": ("kubernetes",),

@@ -231,9 +231,11 @@ def _secret_names(workload: Workload) -> Iterator[tuple[str, bool]]:
 
 
 def _stores(g: _Gathering, workload: Workload) -> None:
+    templates = workload.obj.items("spec", "volumeClaimTemplates")
+    replaced = [dig(template, "metadata", "name") for template in templates]
     for volume in workload.volumes:
         claim = dig(volume, "persistentVolumeClaim", "claimName")
-        if isinstance(claim, str):
+        if isinstance(claim, str) and volume.get("name") not in replaced:
             found = g.model.find("PersistentVolumeClaim", workload.namespace, claim)
             known = found is not None or g.model.config.provides("PersistentVolumeClaim", claim)
             size = str(found.get("spec", "resources", "requests", "storage") or "") if found else ""
@@ -242,7 +244,7 @@ def _stores(g: _Gathering, workload: Workload) -> None:
         path = dig(volume, "hostPath", "path")
         if isinstance(path, str):
             g.edge(_id(workload), g.node("store", f"host {path}", path, "on the node"))
-    for template in workload.obj.items("spec", "volumeClaimTemplates"):
+    for template in templates:
         name = str(dig(template, "metadata", "name", default=""))
         size = str(dig(template, "spec", "resources", "requests", "storage", default=""))
         node = g.node("store", f"{_name(workload.namespace, workload.name)}/{name}", name, size)
