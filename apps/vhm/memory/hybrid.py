@@ -4,10 +4,12 @@ around it.
     blend      = 0.4 · calibrated cosine + 0.6 · BM25(query, anchor) / BM25(query, query)
     in time    = blend raised by a tenth of what it lacks to 1 where the question names a time and the
                  anchor was said then, and likewise where it asks when and the anchor tells a time
-    similarity = in time raised by half of what it lacks to the stronger neighbour in its session
+    raised     = in time raised by half of what it lacks to the stronger neighbour in its session
+    similarity = raised, read so that what matches well (0.7) is told verbatim (0.85), 0 and 1 staying
 
 All are within 0..1, and an exact match is 1. No score hangs on which other anchors are candidates: a
-neighbour is looked up, whether it was found or not.
+neighbour is looked up, whether it was found or not. The last step leaves the order as it is; without it
+two parts that seldom agree would make every memory sound vague.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.memory import bm25, times
+from vhm.memory import bm25, forgetting, times
 from vhm.memory.words import words
 
 Floats = NDArray[np.float64]
@@ -38,6 +40,11 @@ class Blend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 BLEND = Blend()
+
+GOOD = 0.7
+"""What a good match comes to, as `forgetting.HIGH` is what it is to be: over 383 questions on real
+conversations the best answering turn reads 0.55 / 0.71 / 0.86 then (quartiles; MiniLM alone 0.60 / 0.72 /
+0.84), and any turn 0.24 (median)."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -74,9 +81,10 @@ def blended(
 
 
 def lifted(own: Floats, strongest_neighbour: Floats, blend: Blend = BLEND) -> Floats:
-    """The similarities: `own` raised towards the stronger neighbour of each."""
-    raised: Floats = own + blend.neighbour * np.maximum(0.0, strongest_neighbour - own)
-    return raised
+    """The similarities: `own` raised towards the stronger neighbour of each, and read (see above)."""
+    raised = own + blend.neighbour * np.maximum(0.0, strongest_neighbour - own)
+    similarities: Floats = np.interp(raised, (0.0, GOOD, 1.0), (0.0, forgetting.HIGH, 1.0))
+    return similarities
 
 
 class Order:
@@ -100,7 +108,10 @@ class Order:
         self._followed = near
 
     def strongest(self, own: Floats) -> Floats:
-        """For each anchor the greater `own` of what was said just before and just after it; 0 for none."""
+        """For each anchor the greater `own` of what was said just before and just after it; 0 for none.
+
+        What is not to be known at the moment of asking (said later) lends nothing where its `own` is 0.
+        """
         instants = np.zeros(len(self._starts))
         if len(self._starts):
             instants = np.maximum.reduceat(own[self._rows], self._starts)

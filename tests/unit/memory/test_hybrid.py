@@ -110,9 +110,20 @@ def test_neighbours_are_what_was_said_just_before_and_after_in_the_same_session(
         assert found[row] == max(values, default=0.0)
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1))
-def test_a_neighbour_only_lifts_and_never_above_itself_or_one(pairs):
-    own, neighbour = (np.array(column) for column in zip(*pairs, strict=True))
+pairs = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1)
+
+
+@given(pairs)
+def test_a_neighbour_only_lifts_and_nothing_is_above_one(told):
+    own, neighbour = (np.array(column) for column in zip(*told, strict=True))
     raised = hybrid.lifted(own, neighbour)
-    assert (raised >= own).all()
-    assert (raised <= np.maximum(own, neighbour) + 1e-12).all()
+    assert (raised >= hybrid.lifted(own, np.zeros_like(own))).all()
+    assert (raised <= hybrid.lifted(np.maximum(own, neighbour), np.zeros_like(own)) + 1e-12).all()
+    assert ((raised >= 0) & (raised <= 1)).all()
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=2))
+def test_similarity_keeps_the_order_and_an_exact_match_is_one(own):
+    low, high = hybrid.lifted(np.array(sorted(own)), np.zeros(2))
+    assert low <= high
+    assert list(hybrid.lifted(np.array([0.0, 0.7, 1.0]), np.zeros(3))) == [0.0, 0.85, 1.0]
