@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 WORKERS = ("indexer", "resonance", "reteller")
@@ -54,4 +55,7 @@ def main() -> None:
         sys.exit(app())
     except UserError as error:
         print(f"vhm: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read our output has had enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Mapping
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 from vhm import embedding
-from vhm.anchors import AnchorStore
+from vhm.anchors import AnchorStore, StoreMismatch, StoreUnavailable
+from vhm.anchors.reindex import reindex
 from vhm.contract.environment import Environment, SettingsError, load
+from vhm.embedding import Embedder, EmbeddingUnavailable, Vectors
 from vhm.errors import UserError
 from vhm.indexer.settings import Settings as IndexerSettings
 from vhm.indexer.worker import Indexer
@@ -41,7 +44,7 @@ class System:
 
     With a folder the memories are kept there; without one they live in memory. `environment` may set what
     the workers read, except for the addresses, which are given. `ports` are wished for, and another one
-    is taken where one is in use. Raises UserError when it cannot start.
+    is taken where one is in use. `report` is told what takes long. Raises UserError when it cannot start.
     """
 
     def __init__(
@@ -52,18 +55,20 @@ class System:
         ports: Mapping[str, int] | None = None,
         broker_port: int = 0,
         log_level: str = "ERROR",
+        report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._folder = folder
         self._environment = dict(environment or {})
         self._ports = dict(ports or {})
         self._broker_port = broker_port
         self._log_level = log_level
+        self._report = report
         self._thread = threading.Thread(target=self._run, name="vhm")
         self._settled = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop
         self._ending: asyncio.Event
-        self._store: _Kept
+        self._store: AnchorStore
         self.bootstrap = ""
         """Where clients find the broker: `host:port`."""
         self.health: dict[str, str] = {}
@@ -123,16 +128,20 @@ class System:
                 yield await stack.enter_async_context(forwarded(address, 0, HOST))
 
     async def _work(self, bootstrap: str) -> None:
-        where = "local::memory:" if self._folder is None else f"local:{self._folder / 'store'}"
-        given = self._environment | {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "QDRANT_URL": where}
+        where = f"local:{self._folder / 'store'}" if self._folder else f"local::memory:{uuid.uuid4()}"
+        # here the broker is tuned for it: members join without the three seconds that classic takes
+        given = {"KAFKA_GROUP_PROTOCOL": "consumer"} | self._environment
+        given |= {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "QDRANT_URL": where}
         given.pop("KAFKA_BOOTSTRAP", None)
         indexer, resonance = _load(IndexerSettings, given), _load(ResonanceSettings, given)
         reteller = _load(RetellerSettings, given)
-        embedder = embedding.create(indexer)
-        self._store = _Kept(indexer, embedder)
+        model = embedding.create(indexer)
+        embedder = _Lent(model)
+        self._store = AnchorStore(indexer, embedder)
+        await self._open(embedder, indexer)
         handlers: list[tuple[Handler, WorkerSettings]] = [
-            (Indexer(embedder, self._store), indexer),
-            (Resonance(resonance, embedder, self._store), resonance),
+            (Indexer(embedder, AnchorStore(indexer, embedder)), indexer),
+            (Resonance(resonance, embedder, AnchorStore(resonance, embedder)), resonance),
             (Reteller(reteller), reteller),
         ]
         workers = {handler.name: self._worker(handler, settings) for handler, settings in handlers}
@@ -148,7 +157,22 @@ class System:
             for worker in workers.values():
                 worker.stop()
             await asyncio.gather(*running, return_exceptions=True)
-            await self._store.shut()
+            await self._store.close()
+            await model.close()
+
+    async def _open(self, embedder: Embedder, settings: IndexerSettings) -> None:
+        """Load the model and open the store; memories that another model embedded are embedded anew."""
+        try:
+            await embedder.open()
+            try:
+                await self._store.open()
+            except StoreMismatch as mismatch:
+                self._report(f"{mismatch}: embedding all of it with {embedder.name} now …")
+                done = await reindex(settings, embedder)
+                self._report(f"{done.copied} memories embedded anew, {len(done.refused)} refused")
+                await self._store.open()
+        except (EmbeddingUnavailable, StoreUnavailable) as error:
+            raise UserError(str(error)) from None
 
     def _worker(self, handler: Handler, settings: WorkerSettings) -> Worker:
         """On the wished port if it is free. Between here and the worker's start somebody else may take
@@ -176,27 +200,31 @@ class System:
             await asyncio.sleep(TICK_SECONDS)
 
 
-class _Kept(AnchorStore):
-    """One store for two workers: opened by the first, closed with the system."""
+class _Lent:
+    """One model for two workers: loaded once, and kept until the system ends."""
 
-    def __init__(self, settings: IndexerSettings, embedder: embedding.Embedder) -> None:
-        super().__init__(settings, embedder)
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
         self._lock = asyncio.Lock()
         self._open = False
+        self.name = embedder.name
+        self.size = 0
+        self.calibration = embedder.calibration
 
     async def open(self) -> None:
-        """As the first asks; the second finds it open."""
+        """As the first asks; the others find it open."""
         async with self._lock:
             if not self._open:
-                await super().open()
+                await self._embedder.open()
+                self.size = self._embedder.size
                 self._open = True
 
-    async def close(self) -> None:
-        """Not yet: the other worker may still need it."""
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder`."""
+        return await self._embedder.embed(texts)
 
-    async def shut(self) -> None:
-        """Now."""
-        await super().close()
+    async def close(self) -> None:
+        """Not yet: another worker may still need it."""
 
 
 def _load(kind: type[S], environment: Mapping[str, str]) -> S:

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from vhm import client
 from vhm.client import Client
 from vhm.commands.when import moment
-from vhm.contract.messages import Anchor, AnchorIndexed, InvalidMessage, decode, encode
+from vhm.contract.messages import IMMUTABLE, Anchor, AnchorIndexed, InvalidMessage, decode, encode
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
 from vhm.errors import UserError
 from vhm.runtime.handler import Outgoing
@@ -34,6 +34,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 
     line: int
     anchor: Anchor
+    dated_here: bool = False
+    """Id and moment are ours: the id stands for the line, so what holds it already is the same memory."""
 
 
 class Tally(msgspec.Struct, kw_only=True):
@@ -125,7 +127,8 @@ def _read(file: Path, tally: Tally) -> Iterator[Note]:
         if not line.strip():
             continue
         try:
-            note = Note(line=number, anchor=decode(Anchor, _completed(line, now)))
+            body, dated_here = _completed(line, now)
+            note = Note(line=number, anchor=decode(Anchor, body), dated_here=dated_here)
         except InvalidMessage as error:
             tally.refused.append((number, "; ".join(error.errors)))
             continue
@@ -136,18 +139,20 @@ def _read(file: Path, tally: Tally) -> Iterator[Note]:
             tally.refused.append((number, f"anchor_id: already on line {first}"))
 
 
-def _completed(line: bytes, now: str) -> bytes:
+def _completed(line: bytes, now: str) -> tuple[bytes, bool]:
+    """The line with what it leaves out filled in, and whether both its id and its moment were."""
     try:
         raw: Any = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return line
+        return line, False
     if not isinstance(raw, dict):
-        return line
-    if raw.get("anchor_id") is None:
+        return line, False
+    nameless, undated = raw.get("anchor_id") is None, raw.get("stored_at") is None
+    if nameless:
         raw["anchor_id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, "vhm:" + line.decode()))
-    if raw.get("stored_at") is None:
+    if undated:
         raw["stored_at"] = now
-    return msgspec.json.encode(raw)
+    return msgspec.json.encode(raw), nameless and undated
 
 
 def _send(notes: list[Note], tally: Tally, timeout: float) -> None:
@@ -155,7 +160,7 @@ def _send(notes: list[Note], tally: Tally, timeout: float) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    waiting: dict[uuid.UUID, tuple[int, int]] = {}
+    waiting: dict[uuid.UUID, Note] = {}
     queue = iter(notes)
     bytes_waiting = 0
     console = Console(stderr=True)
@@ -172,7 +177,7 @@ def _send(notes: list[Note], tally: Tally, timeout: float) -> None:
                 value = encode(following.anchor)
                 key = str(following.anchor.anchor_id).encode()
                 connection.send(Outgoing(topic=ANCHORS_WRITE, key=key, value=value))
-                waiting[following.anchor.anchor_id] = (following.line, len(value))
+                waiting[following.anchor.anchor_id] = following
                 bytes_waiting += len(value)
                 following = next(queue, None)
             for message in connection.answers(0.05):
@@ -181,23 +186,22 @@ def _send(notes: list[Note], tally: Tally, timeout: float) -> None:
                 if sent is None:
                     continue
                 heard = time.monotonic()
-                line, size = sent
-                bytes_waiting -= size
-                _count(tally, line, answer)
+                bytes_waiting -= len(encode(sent.anchor))
+                _count(tally, sent, answer)
                 progress.advance(task)
                 if not waiting:
                     break
             if time.monotonic() - heard > timeout:
-                first = min(line for line, _ in waiting.values())
+                first = min(note.line for note in waiting.values())
                 raise UserError(
                     f"no answer from the indexer for {timeout:g} s: {tally.stored} remembered, "
                     f"{len(waiting)} unanswered (the first on line {first}); is it running and ready?"
                 )
 
 
-def _count(tally: Tally, line: int, answer: AnchorIndexed) -> None:
-    if answer.ok:
+def _count(tally: Tally, note: Note, answer: AnchorIndexed) -> None:
+    if answer.ok or (note.dated_here and answer.reason == IMMUTABLE):
         tally.stored += 1
     else:
         why = "; ".join(answer.errors or ()) or answer.detail or "no reason given"
-        tally.refused.append((line, f"{answer.reason}: {why}"))
+        tally.refused.append((note.line, f"{answer.reason}: {why}"))

@@ -38,7 +38,9 @@ def up(*, at: Path | None = None, verbose: bool = False) -> int:
         signal.signal(number, lambda *_: stop.set())
     with (
         home.held(folder),
-        System(folder, os.environ, ports=PORTS, broker_port=BROKER_PORT, log_level=level) as system,
+        System(
+            folder, os.environ, ports=PORTS, broker_port=BROKER_PORT, log_level=level, report=print
+        ) as system,
     ):
         home.announce(folder, Running(pid=os.getpid(), bootstrap=system.bootstrap, health=system.health))
         try:

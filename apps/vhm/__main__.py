@@ -1,0 +1,5 @@
+"""`python -m vhm` is `vhm`."""
+
+from vhm.cli import main
+
+main()

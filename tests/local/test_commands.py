@@ -1,0 +1,194 @@
+"""The client commands as a person types them, against the running system."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vhm.commands.recall import recall
+from vhm.commands.remember import remember
+from vhm.errors import UserError
+from vhm.local import System
+
+
+@pytest.fixture
+def here(system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> System:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", system.bootstrap)
+    monkeypatch.setenv("VHM_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    return system
+
+
+@pytest.mark.usefixtures("here")
+def test_a_remembered_text_is_recalled_and_retold(capsys: pytest.CaptureFixture[str]) -> None:
+    word = uuid.uuid4().hex
+    assert remember(f"{word} on the roof", at="3 days ago", salience=2) == 0
+    assert capsys.readouterr().out.startswith("remembered ")
+    assert recall(word) == 0
+    printed = capsys.readouterr().out
+    assert "3 days ago" in printed
+    assert printed.count("on the roof") == 2  # the beat and the story
+
+
+@pytest.mark.usefixtures("here")
+def test_a_recall_right_after_waits_until_the_memory_is_old_enough(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    word = uuid.uuid4().hex
+    remember(f"{word} just now")
+    capsys.readouterr()
+    assert recall(word, json=True) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["beats"][0]["text"] == f"{word} just now"
+    assert "younger than 5 s" in printed.err
+
+
+@pytest.mark.usefixtures("here")
+def test_explained_candidates_multiply_up(capsys: pytest.CaptureFixture[str]) -> None:
+    word = uuid.uuid4().hex
+    for day in (1, 2, 3, 4):
+        remember(f"{word} {day}", at=f"{day} days ago")
+    capsys.readouterr()
+    recall(word, explain=4)
+    printed = capsys.readouterr().out
+    assert "weaker than those chosen" in printed or "says the same" in printed
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_of_notes_is_counted_and_its_faults_named_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same = str(uuid.uuid4())
+    lines = [
+        json.dumps({"text": f"note {uuid.uuid4()}"}),
+        "",
+        json.dumps({"text": ""}),
+        "not json",
+        json.dumps({"anchor_id": same, "text": "one", "stored_at": "2026-01-01T00:00:00Z"}),
+        json.dumps({"anchor_id": same, "text": "two", "stored_at": "2026-01-01T00:00:00Z"}),
+        *(json.dumps({"text": f"many {n} {uuid.uuid4()}"}) for n in range(1500)),
+    ]
+    file = tmp_path / "notes.jsonl"
+    file.write_text("\n".join(lines))
+    assert remember(file=file) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith("1502 remembered, 3 refused")
+    said = printed.err.splitlines()
+    assert [line.removeprefix(f"{file}:").split(":")[0] for line in said] == ["3", "4", "6"]
+    # what is stored already is the same memory; what contradicts it is refused by the indexer
+    file.write_text("\n".join([lines[0], lines[5]]))
+    assert remember(file=file) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith("1 remembered, 1 refused")
+    assert f"{file}:2: anchor_immutable_violation" in printed.err
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: remember(), "text or --file"),
+        (lambda: remember("x", salience=9), "salience"),
+        (lambda: remember("x", at="soon"), "--at"),
+        (lambda: remember("x" * 10_001), "text"),
+        (lambda: remember(file=Path("/nowhere/at/all")), "No such file"),
+        (lambda: recall("x", top_k=0), "--top-k"),
+        (lambda: recall(" "), "empty"),
+        (lambda: recall("x", now="soon"), "--now"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(call: object, says: str) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        call()  # type: ignore[operator]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("127.0.0.1:1", "no broker answers at 127.0.0.1:1"),
+        ("no-such-host.invalid:9092", "no such host: no-such-host.invalid:9092"),
+        ("somewhere", "wants host:port"),
+        ("", "no `vhm up` is running here"),
+    ],
+)
+def test_a_broker_that_is_not_there_is_one_line(
+    address: str, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", address)
+    monkeypatch.setenv("VHM_HOME", str(tmp_path))
+    with pytest.raises(UserError, match=says):
+        recall("x")
+
+
+@pytest.fixture
+def empty() -> Iterator[System]:
+    with System(environment={"EMBEDDING_MODEL": "deterministic"}) as system:
+        yield system
+
+
+def test_an_empty_recall_says_why(
+    empty: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", empty.bootstrap)
+    assert recall("tea") == 0
+    printed = capsys.readouterr()
+    assert "I couldn't piece together a clear thread." in printed.out
+    assert "the store is empty; try `vhm remember TEXT`" in printed.err
+    remember("tea", session="s")
+    recall("tea", wait=False)
+    assert "the only memory is younger than 5 s" in capsys.readouterr().err
+    recall("tea", session="s", now="2126-01-01")
+    assert "without --session" in capsys.readouterr().err
+
+
+def vhm(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("KAFKA")} | {"VHM_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-m", "vhm", *words], env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.slow
+def test_up_is_found_by_the_client_commands_and_keeps_its_memories_through_a_kill(tmp_path: Path) -> None:
+    environment = os.environ | {"VHM_HOME": str(tmp_path), "EMBEDDING_MODEL": "deterministic"}
+
+    def start() -> subprocess.Popen[bytes]:
+        up = subprocess.Popen([sys.executable, "-m", "vhm", "up"], env=environment, stdout=subprocess.PIPE)
+        until = time.monotonic() + 60
+        while not (tmp_path / "up.json").exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        return up
+
+    up = start()
+    assert vhm("remember", "Mara came for tea", "--at", "2 days ago", home=tmp_path).returncode == 0
+    second = vhm("up", home=tmp_path)
+    assert (second.returncode, second.stderr.count("\n")) == (1, 1)
+    assert "runs on" in second.stderr
+    up.kill()
+    up.wait()
+    gone = vhm("recall", "tea", home=tmp_path)
+    assert (gone.returncode, gone.stderr.count("\n")) == (1, 1)
+    (tmp_path / "up.json").unlink()
+    up = start()
+    found = vhm("recall", "tea", "--json", home=tmp_path)
+    assert json.loads(found.stdout)["beats"][0]["text"] == "Mara came for tea"
+    up.terminate()
+    assert up.wait(30) == 0
+    assert not (tmp_path / "up.json").exists()
+
+
+@pytest.mark.slow
+def test_the_demo_tells_its_story(tmp_path: Path) -> None:
+    told = vhm("demo", home=tmp_path)
+    assert told.returncode == 0
+    assert "bread" in told.stdout
+    assert told.stderr == ""
