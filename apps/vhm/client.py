@@ -112,6 +112,7 @@ class Client:
                     _, at.offset = self._consumer.get_watermark_offsets(at, timeout=CONNECT_SECONDS)
                     positions.append(at)
         except KafkaException as error:
+            self._consumer.poll(0)  # hears what went wrong on the way
             trouble = self._trouble or error.args[0]
             raise UserError(self._line(trouble)) from None
         self._consumer.assign(positions)
