@@ -65,8 +65,8 @@ def gist(text: str) -> str:
     if not parts:
         return text.strip()
     weights = [_weight(part) for part in parts]
-    wanted = min(4, max(weights))
-    start = next(i for i, weight in enumerate(weights) if weight >= wanted)
+    wanted = min(4, max(weights)) or max(map(len, parts))
+    start = next(i for i, part in enumerate(parts) if wanted <= (weights[i] if any(weights) else len(part)))
     return " ".join(part for part in parts[start:] if part) or text.strip()
 
 

@@ -6,6 +6,7 @@ The same beats always give the same story; which of several turns of phrase it t
 from __future__ import annotations
 
 import re
+import sys
 import zlib
 from collections.abc import Sequence
 
@@ -55,7 +56,10 @@ def tell(beats: Sequence[Beat]) -> str:
     closing = _closing(told, seed)
     pairs = zip(told, [None, *told], strict=False)
     parts = [_part(beat, before, seed + number) for number, (beat, before) in enumerate(pairs)]
-    rooms = _rooms([len(part.text(10_000)) for part in parts], MOST_CHARACTERS - len(closing) - len(parts))
+    wanted = [len(part.text(sys.maxsize)) for part in parts]
+    if sum(wanted) + len(parts) + len(closing) > MOST_CHARACTERS:
+        closing = ""  # what happened goes before what it has in common
+    rooms = _rooms(wanted, MOST_CHARACTERS - len(closing) - len(parts))
     return " ".join([*(part.text(room) for part, room in zip(parts, rooms, strict=True)), closing]).strip()
 
 
