@@ -63,7 +63,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         embedded.close()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def log() -> Iterator[LogCapture]:
     """The log lines of the test, in order."""
     capture = LogCapture()

@@ -158,8 +158,9 @@ class Running:
 
     def get(self, path: str) -> Answer:
         """Ask a health page."""
+        until(lambda: self.worker.port != 0, 20)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.worker.port}{path}", timeout=5) as page:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.worker.port}{path}", timeout=20) as page:
                 status, body = page.status, page.read().decode()
         except urllib.error.HTTPError as error:
             status, body = error.code, error.read().decode()

@@ -81,6 +81,7 @@ class Consuming:
         left = await self.pipeline.drain(seconds)
         self._log.info("drained", left_undone=left, after_seconds=round(time.monotonic() - began, 2))
         try:
-            await asyncio.wait_for(in_daemon_thread(self.poller.close), CLOSE_SECONDS)
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await in_daemon_thread(self.poller.close)
         except TimeoutError:
             self._log.warning("left without a goodbye: Kafka did not answer", seconds=CLOSE_SECONDS)

@@ -139,7 +139,8 @@ class Pipeline:
         async def wait(seconds: float) -> None:
             batch.waiting = True
             try:
-                await asyncio.wait_for(self._stopping.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
             except TimeoutError:
                 batch.waiting = False
                 batch.since = time.monotonic()

@@ -34,8 +34,10 @@ EX_FAILED = 1
 EVERYWHERE = "0.0.0.0"  # noqa: S104  a pod's probes come from outside the pod
 
 WATCH_SECONDS = 1.0
+ASK_SECONDS = 5.0
 UNANSWERED_SECONDS = 5.0
-"""Between two looks at oneself; how long a record may wait for Kafka before we count as not ready."""
+"""Between two looks at oneself; how long the handler may take to say how it is; how long a record may
+wait for Kafka before we count as not ready."""
 
 UNKNOWN_TOPIC = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
@@ -243,7 +245,11 @@ class Worker:
 
     async def _ask_handler(self) -> None:
         """What the handler says of itself, as a condition of its own."""
-        reasons = await self._handler.not_ready()
+        try:
+            async with asyncio.timeout(ASK_SECONDS):  # wait_for of 3.11 may swallow the stop's cancellation
+                reasons = await self._handler.not_ready()
+        except TimeoutError:
+            reasons = [f"does not say within {ASK_SECONDS:.0f} s whether it can work"]
         self._conditions.report("handler", "; ".join(reasons) or None)
 
     def _look_after(self, consuming: Consuming) -> None:
@@ -271,7 +277,8 @@ class Worker:
 
     def _on_defect(self, defect: BaseException) -> None:
         """Of ours, not of the handler: a partition would stand still unnoticed, so better end."""
-        self._log.error("defect in the runtime", exc_info=defect)
+        if not self._failed:
+            self._log.error("defect", exc_info=defect)
         self._fail(f"the runtime failed: {defect!r}")
 
     def _fail(self, line: str) -> None:
