@@ -15,9 +15,10 @@ RBAC = "rbac.authorization.k8s.io"
 def invalid_binding(model: Model) -> Iterator[Hit]:
     """A binding whose subject or role reference is incomplete, or a rule that allows nothing that can be.
 
-    A ServiceAccount subject has a namespace (kustomize sets it only for accounts of the render) and no
-    apiGroup; a User or Group has `apiGroup: rbac.authorization.k8s.io`, which is filled in.
+    A ClusterRoleBinding names the namespace of a ServiceAccount (kustomize sets it only for accounts of the
+    render; in a RoleBinding it defaults to the binding's own); a ServiceAccount has no apiGroup.
 
+        kind: ClusterRoleBinding
         subjects:
         - kind: ServiceAccount
           name: indexer              # namespace: vhm
@@ -27,7 +28,7 @@ def invalid_binding(model: Model) -> Iterator[Hit]:
             given = mapping(subject)
             if given.get("kind") != "ServiceAccount":
                 continue
-            if not given.get("namespace"):
+            if not given.get("namespace") and obj.kind == "ClusterRoleBinding":
                 yield at(
                     obj,
                     "subjects",
