@@ -1,6 +1,6 @@
 """How fast the store takes anchors in and answers recalls, beside the bare vector search under it.
 
-    uv run python tests/bench/store.py [--count 10000] [--url http://127.0.0.1:6333] [--recalls 300]
+    uv run python tests/bench/store.py [--count 10000] [--url URL] [--recalls 300] [--hybrid]
 
 Without a URL the embedded store in a temporary folder is measured. A server's collection is deleted again.
 """
@@ -61,7 +61,7 @@ async def timed(times: int, call: Callable[[], Awaitable[object]]) -> str:
     return " / ".join(f"{value:7.2f}" for value in np.percentile(took, [50, 95, 99]))
 
 
-async def measure(count: int, url: str, collection: str, recalls: int) -> None:
+async def measure(count: int, url: str, collection: str, recalls: int, hybrid: bool) -> None:
     settings = EmbeddingSettings(
         kafka_bootstrap_servers="127.0.0.1:9",
         qdrant_url=url,
@@ -70,7 +70,7 @@ async def measure(count: int, url: str, collection: str, recalls: int) -> None:
     )
     embedder = embedding.create(settings)
     await embedder.open()
-    store = AnchorStore(settings, embedder)
+    store = AnchorStore(settings, embedder, hybrid=hybrid)
     await store.open()
     rng = np.random.default_rng(7)
     anchors = made_up(rng, count)
@@ -132,6 +132,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--url", default=os.environ.get("QDRANT_URL"))
     parser.add_argument("--recalls", type=int, default=300)
+    parser.add_argument("--hybrid", action="store_true", help="by words as well as by meaning")
     given = parser.parse_args()
     print(
         platform.processor() or platform.machine(), f"{os.cpu_count()} cores,", given.url or "embedded store"
@@ -139,7 +140,7 @@ def main() -> None:
     for count in given.count:
         with tempfile.TemporaryDirectory() as folder:
             url = given.url or f"local:{folder}"
-            asyncio.run(measure(count, url, f"vhm-bench-{uuid.uuid4()}", given.recalls))
+            asyncio.run(measure(count, url, f"vhm-bench-{uuid.uuid4()}", given.recalls, given.hybrid))
 
 
 if __name__ == "__main__":

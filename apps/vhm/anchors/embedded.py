@@ -17,9 +17,9 @@ from vhm.anchors.columns import Columns
 from vhm.anchors.folder import Point
 from vhm.anchors.identity import fits, gone, moved
 from vhm.anchors.payload import MODEL_KEY, Content, same, to_payload
-from vhm.anchors.ranking import Candidate, explained
+from vhm.anchors.ranking import Candidate
 from vhm.anchors.shared import Shared
-from vhm.anchors.types import Explained, Model, Query, Recalled, Stored, Summary, Vectors
+from vhm.anchors.types import Explained, Model, Query, Recalled, Scoring, Stored, Summary, Vectors
 from vhm.contract.messages import Anchor
 
 log = structlog.get_logger("vhm.anchors")
@@ -28,11 +28,12 @@ log = structlog.get_logger("vhm.anchors")
 class Embedded:
     """One collection of a folder. The methods are those of AnchorStore."""
 
-    def __init__(self, url: str, collection: str, model: Model, *, follow: bool) -> None:
+    def __init__(self, url: str, collection: str, model: Model, *, follow: bool, hybrid: bool) -> None:
         self._shared = Shared.of(url)
         self._base = collection
         self._follow = follow
         self._model = model
+        self._hybrid = hybrid
         self._name = collection
         self._columns = Columns(0)
 
@@ -59,21 +60,18 @@ class Embedded:
 
     async def recall(self, queries: Sequence[Query]) -> list[list[Recalled]]:
         """See `AnchorStore.recall`."""
-        calibration = self._model.calibration
+        scoring = self._scoring()
         return await self._shared.run(
-            lambda: [self._columns.recall(query, calibration).beats for query in queries]
+            lambda: [self._columns.recall(query, scoring).beats for query in queries]
         )
 
     async def explain(self, query: Query, count: int) -> list[Explained]:
         """See `AnchorStore.explain`."""
-        calibration = self._model.calibration
+        scoring = self._scoring()
+        return await self._shared.run(lambda: self._columns.explain(query, scoring, count))
 
-        def told() -> list[Explained]:
-            ranking = self._columns.recall(query, calibration, count)
-            excluded = self._columns.excluded(query, calibration, count)
-            return explained(ranking, excluded, query, calibration)[:count]
-
-        return await self._shared.run(told)
+    def _scoring(self) -> Scoring:
+        return Scoring(calibration=self._model.calibration, hybrid=self._hybrid)
 
     async def summary(self, now: datetime, session_id: str | None) -> Summary:
         """See `AnchorStore.summary`."""
@@ -93,6 +91,8 @@ class Embedded:
         if not fits(facts, model.name, model.size):
             shared.describe(facts.name, {MODEL_KEY: model.name})
         self._name, self._columns = facts.name, shared.columns(facts.name, model.size)
+        if self._hybrid:
+            self._columns.read_words()
 
     def _refuse_if_moved(self) -> None:
         """Raises StoreUnavailable once the collection was re-embedded for another model."""

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from vhm.anchors.payload import Content
 from vhm.anchors.types import Calibration, Explained, Query, Recalled, Vector
 from vhm.memory import activation, diversity
+
+Floats = NDArray[np.float64]
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +38,19 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
         return [self.candidates[index] for index in self.choice.chosen]
 
 
-def rank(candidates: Sequence[Candidate], query: Query, calibration: Calibration) -> Ranking:
-    """The candidates in the order of their activation; of equals the nearer comes first, then by id."""
+def by_meaning(candidates: Sequence[Candidate], query: Query, calibration: Calibration) -> Floats:
+    """Similarities by embedding alone."""
+    cosines = np.array([np.vecdot(candidate.vector, query.vector) for candidate in candidates])
+    return calibration.similarity(cosines)
+
+
+def rank(candidates: Sequence[Candidate], query: Query, similarities: Floats) -> Ranking:
+    """The candidates, of those similarities to the query, in the order of their activation; of equals
+    the nearer comes first, then by id."""
     if not candidates:
         return Ranking(candidates=[], choice=diversity.Choice([], {}), settled=-np.inf)
     vectors = np.stack([candidate.vector for candidate in candidates])
-    cosines = vectors.astype(np.float64) @ query.vector.astype(np.float64)
-    similarities = calibration.similarity(cosines)
+    cosines = np.vecdot(vectors, query.vector)
     recalled = [
         _recalled(candidate, float(similarity), query)
         for candidate, similarity in zip(candidates, similarities, strict=True)
@@ -58,15 +67,15 @@ def rank(candidates: Sequence[Candidate], query: Query, calibration: Calibration
 
 
 def explained(
-    ranking: Ranking, excluded: Sequence[Candidate], query: Query, calibration: Calibration
+    ranking: Ranking, excluded: Sequence[Candidate], query: Query, similarities: Floats
 ) -> list[Explained]:
-    """The candidates of a recall and those it was not to look at, strongest first, each with the reason
-    why it is no beat."""
+    """The candidates of a recall and those it was not to look at (with their similarities), strongest
+    first, each with the reason why it is no beat."""
     told = [
         Explained(recalled=one, left_out=_reason(ranking, index))
         for index, one in enumerate(ranking.candidates)
     ]
-    for one in rank(excluded, query, calibration).candidates:
+    for one in rank(excluded, query, similarities).candidates:
         session = next(c.content.meta.get("session") for c in excluded if c.anchor_id == one.anchor_id)
         told.append(Explained(recalled=one, left_out=_exclusion(one, session, query)))
     return sorted(told, key=lambda explained: -explained.recalled.activation)

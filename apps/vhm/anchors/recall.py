@@ -17,7 +17,7 @@ from qdrant_client import models
 
 from vhm.anchors import search
 from vhm.anchors.payload import dense, from_payload, point_id
-from vhm.anchors.ranking import Candidate, Ranking, rank
+from vhm.anchors.ranking import Candidate, Ranking, by_meaning, rank
 from vhm.anchors.types import Calibration, Query
 
 PAGE_SPARE = 8
@@ -45,7 +45,7 @@ class Recall:
 
     def __init__(self, query: Query, settings: Widening, page: int = 0) -> None:
         self.settled = False
-        self.ranking: Ranking = rank([], query, settings.calibration)
+        self.ranking: Ranking = rank([], query, np.empty(0))
         self._query = query
         self._settings = settings
         self._may = search.eligible(query)
@@ -86,7 +86,8 @@ class Recall:
         """The answers to `requests`. Sets `settled` when no further round is needed."""
         page, outside, salient = answers
         read = self._read | {candidate.anchor_id: candidate for candidate in candidates(page)}
-        self.ranking = rank(list(read.values()), self._query, self._settings.calibration)
+        found = list(read.values())
+        self.ranking = rank(found, self._query, by_meaning(found, self._query, self._settings.calibration))
         bound = self._bound(outside, salient)
         full = len(page) == self._page
         if self.ranking.settled > -np.inf or not full:

@@ -13,7 +13,7 @@ from vhm.anchors import search
 from vhm.anchors.collection import Collection
 from vhm.anchors.connection import Connection, Missing, Refused, Request
 from vhm.anchors.payload import from_payload, point_id, same, to_payload
-from vhm.anchors.ranking import explained
+from vhm.anchors.ranking import by_meaning, explained
 from vhm.anchors.recall import Recall, Widening, candidates
 from vhm.anchors.types import (
     AnchorUnstorable,
@@ -35,7 +35,14 @@ class Server:
     """One collection of a Qdrant server. The methods are those of AnchorStore."""
 
     def __init__(
-        self, connection: Connection, collection: str, model: Model, *, follow: bool, exact: bool = True
+        self,
+        connection: Connection,
+        collection: str,
+        model: Model,
+        *,
+        follow: bool,
+        hybrid: bool,
+        exact: bool = True,
     ) -> None:
         self._connection = connection
         self._collection = Collection(connection, collection, model, follow=follow)
@@ -97,7 +104,9 @@ class Server:
         while not recall.settled:
             recall.take(await self._query(recall.requests()))
         (excluded,) = await self._query([recall.excluded(count)])
-        return explained(recall.ranking, candidates(excluded), query, self._model.calibration)[:count]
+        others = candidates(excluded)
+        similarities = by_meaning(others, query, self._model.calibration)
+        return explained(recall.ranking, others, query, similarities)[:count]
 
     async def known(self, anchor_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         """See `AnchorStore.known`."""

@@ -32,8 +32,12 @@ class AnchorStore:
     Calls may overlap. Every one raises StoreUnavailable while the store cannot be used, `open` first.
     """
 
-    def __init__(self, settings: EmbeddingSettings, model: Model, *, follow: bool = True) -> None:
-        """`follow`: use the collection that took this one's place when it was re-embedded, if any."""
+    def __init__(
+        self, settings: EmbeddingSettings, model: Model, *, hybrid: bool = False, follow: bool = True
+    ) -> None:
+        """`hybrid`: similarity is of words as well as of meaning; all workers on a collection must agree.
+        `follow`: use the collection that took this one's place when it was re-embedded, if any."""
+        self._hybrid = hybrid
         self._follow = follow
         self._settings = settings
         self._model = model
@@ -42,7 +46,7 @@ class AnchorStore:
     async def open(self) -> None:
         """Connect, and find or make the collection. `model` must know its size by now. Raises
         StoreUnavailable, StoreMismatch; may be called again then."""
-        backend = await asyncio.to_thread(_behind, self._settings, self._model, self._follow)
+        backend = await asyncio.to_thread(_behind, self._settings, self._model, self._hybrid, self._follow)
         try:
             await backend.open()
         except BaseException:
@@ -89,14 +93,14 @@ class AnchorStore:
         return self._opened
 
 
-def _behind(settings: EmbeddingSettings, model: Model, follow: bool) -> Server | Embedded:
+def _behind(settings: EmbeddingSettings, model: Model, hybrid: bool, follow: bool) -> Server | Embedded:
     # the client takes 0.5 s to import, and only workers that store anchors need it
     if settings.qdrant_url.startswith("local:"):
         from vhm.anchors.embedded import Embedded
 
-        return Embedded(settings.qdrant_url, settings.qdrant_collection, model, follow=follow)
+        return Embedded(settings.qdrant_url, settings.qdrant_collection, model, follow=follow, hybrid=hybrid)
     from vhm.anchors.connection import Connection
     from vhm.anchors.server import Server
 
     connection = Connection(settings.qdrant_url, settings.qdrant_api_key)
-    return Server(connection, settings.qdrant_collection, model, follow=follow)
+    return Server(connection, settings.qdrant_collection, model, follow=follow, hybrid=hybrid)

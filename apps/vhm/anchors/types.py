@@ -76,6 +76,13 @@ class Model(Protocol):
         ...
 
 
+class Scoring(msgspec.Struct, frozen=True, kw_only=True):
+    """What a similarity is made of: the calibrated cosine, and with `hybrid` the words as well."""
+
+    calibration: Calibration
+    hybrid: bool = False
+
+
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What to recall. `vector` is the query's embedding (unit length) and `text` its words; `now` is
     aware; `decay_lambda` is a day; two anchors whose cosine reaches `diversity_threshold` say the same."""

@@ -11,6 +11,13 @@ from qdrant_client import QdrantClient
 
 from unit.anchors.places import Place
 from unit.anchors.standin import StandIn
+from vhm.anchors import connection
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in is slow on a busy machine."""
+    monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 60)
 
 
 @pytest.fixture(scope="session")

@@ -33,9 +33,9 @@ class Place(msgspec.Struct):
     url: str
     collection: str = "anchors"
 
-    def store(self, model: FixedModel | None = None) -> AnchorStore:
+    def store(self, model: FixedModel | None = None, *, hybrid: bool = False) -> AnchorStore:
         """One more store on the same collection, not opened yet."""
-        return AnchorStore(self.settings(), model or FixedModel())
+        return AnchorStore(self.settings(), model or FixedModel(), hybrid=hybrid)
 
     def settings(self) -> EmbeddingSettings:
         """What a worker would be told."""
@@ -54,9 +54,11 @@ class Place(msgspec.Struct):
             yield
 
     @asynccontextmanager
-    async def opened(self, model: FixedModel | None = None) -> AsyncIterator[AnchorStore]:
+    async def opened(
+        self, model: FixedModel | None = None, *, hybrid: bool = False
+    ) -> AsyncIterator[AnchorStore]:
         """One more store, open."""
-        store = self.store(model)
+        store = self.store(model, hybrid=hybrid)
         await store.open()
         try:
             yield store

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 
 from vhm.anchors import Query
 from vhm.contract.messages import Anchor
 from vhm.embedding import Calibration
+from vhm.memory import bm25, hybrid, times
+from vhm.memory.words import words
 
 SECONDS_PER_DAY = 86_400
 
 
 def recall(
-    anchors: Sequence[Anchor], vectors: np.ndarray, query: Query, calibration: Calibration
+    anchors: Sequence[Anchor],
+    vectors: np.ndarray,
+    query: Query,
+    calibration: Calibration,
+    words_too: bool = False,
 ) -> list[tuple[Anchor, float]]:
     """Beats and their activations, strongest first."""
     cosines = vectors.astype(np.float64) @ query.vector.astype(np.float64)
+    meaning = [float(calibration.similarity(cosine)) for cosine in cosines]
+    similarities = with_words(anchors, query, meaning) if words_too else meaning
     scored = []
     for row, anchor in enumerate(anchors):
         age = (query.now - anchor.stored_at).total_seconds()
@@ -26,8 +35,9 @@ def recall(
             continue
         if query.session_id is not None and anchor.meta.get("session") == query.session_id:
             continue
-        similarity = float(calibration.similarity(cosines[row]))
-        activation = similarity * math.exp(-query.decay_lambda * age / SECONDS_PER_DAY) * anchor.salience
+        activation = (
+            similarities[row] * math.exp(-query.decay_lambda * age / SECONDS_PER_DAY) * anchor.salience
+        )
         scored.append((activation, float(cosines[row]), row))
     scored.sort(reverse=True)
 
@@ -48,6 +58,44 @@ def recall(
     strength = {row: activation for activation, _, row in scored}
     order = [row for _, _, row in scored if row in chosen]
     return [(anchors[row], strength[row]) for row in order]
+
+
+def with_words(anchors: Sequence[Anchor], query: Query, meaning: Sequence[float]) -> list[float]:
+    """Similarities of meaning and words, and of what was said just before and after in the session."""
+    asked = hybrid.question(query.text, query.now)
+    weights = [bm25.terms(words(anchor.text), anchor.stored_at).weights() for anchor in anchors]
+
+    def rarity(term: str) -> float:
+        return bm25.idf(len(anchors), sum(term in held for held in weights))
+
+    own = hybrid.blended(
+        asked,
+        np.array(meaning),
+        np.array([bm25.relevance(asked.terms, held, rarity) for held in weights]),
+        np.array([anchor.stored_at.timestamp() for anchor in anchors]),
+        np.array([times.tells_time(words(anchor.text)) for anchor in anchors], dtype=bool),
+    )
+    around = [
+        max([own[other] for other in neighbours(anchors, row)], default=0.0) for row in range(len(anchors))
+    ]
+    return list(hybrid.lifted(own, np.array(around)))
+
+
+def neighbours(anchors: Sequence[Anchor], row: int) -> list[int]:
+    """Whatever was said in the same session at the instant just before, and just after, within an hour."""
+    one = anchors[row]
+    session = one.meta.get("session")
+    if not isinstance(session, str):
+        return []
+    at = [other.stored_at for other in anchors if other.meta.get("session") == session]
+    before = max((moment for moment in at if moment < one.stored_at), default=None)
+    after = min((moment for moment in at if moment > one.stored_at), default=None)
+    near = {m for m in (before, after) if m and abs(m - one.stored_at) <= timedelta(hours=1)}
+    return [
+        other
+        for other, anchor in enumerate(anchors)
+        if anchor.meta.get("session") == session and anchor.stored_at in near
+    ]
 
 
 def _text(anchor: Anchor) -> str:

@@ -86,7 +86,7 @@ def test_embedded_like_brute_force(seed: int, count: int, calibration: Calibrati
     like_brute_force(Place("local::memory:brute"), seed, count, calibration)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**STORES)
 def test_server_like_brute_force(server_url: str, seed: int, count: int, calibration: Calibration) -> None:
     like_brute_force(Place(server_url), seed, count, calibration)
@@ -102,7 +102,7 @@ def test_embedded_like_brute_force_a_thousand_times(seed: int, count: int, calib
 def test_an_old_important_memory_behind_a_thousand_recent_trivial_ones(place: Place) -> None:
     async def recalled() -> list[str]:
         rng = np.random.default_rng(1)
-        many = 1000 if place.url.startswith("local:") else 300  # more than one prefetch; the stand-in is slow
+        many = 1000 if place.url.startswith("local:") else 150  # more than one prefetch; the stand-in is slow
         like_the_query = unit(np.eye(SIZE)[0] + 0.05 * rng.random((many, SIZE)))
         trivial = [anchor(f"coffee {n}", days=n / 100 + 1, salience=0.3) for n in range(many)]
         vectors = np.concatenate([like_the_query, unit(np.eye(SIZE)[0] + np.eye(SIZE)[1])])

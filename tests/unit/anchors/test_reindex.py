@@ -52,8 +52,8 @@ async def fill(store: AnchorStore, model: HashModel, texts: Sequence[str]) -> li
 
 
 async def recalled(store: AnchorStore, model: HashModel, texts: Sequence[str]) -> set[str]:
-    """Which of the texts the store holds as the model embeds them; a dozen of them it is asked for."""
-    some = list(texts[:: max(1, len(texts) // 12)])
+    """Which of the texts the store holds as the model embeds them; a few of them it is asked for."""
+    some = list(texts[:: max(1, len(texts) // 4)])
     vectors = await model.embed(some)
     found = await store.recall([query(vector, limit=1, decay_lambda=0.0) for vector in vectors])
     assert [beat.text for (beat,) in found] == some
