@@ -1,0 +1,253 @@
+"""What preflight, kubeconform, kube-linter and kube-score find of the faults in tests/broken, and how fast.
+
+    uv run python tests/bench/validators.py [--objects 2000] [--runs 3] [--only TEXT]
+
+A case counts as found by a tool when the tool says something about it that it does not say about the clean
+tree it was made from; by preflight, when it is the expected finding at the expected line. The other tools get
+the rendered manifests, all their checks switched on. One that is not on PATH is left out of the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests")]
+
+import tools  # noqa: E402 - from this checkout's tests
+
+BROKEN = ROOT / "tests" / "broken"
+CLEAN = ROOT / "overlays" / "minikube"
+VERSION = "1.34"
+
+Said = frozenset[tuple[str, str]]
+"""What a tool says: the check's name, and `Kind/name` of the object."""
+
+
+def kubeconform(file: Path) -> Said:
+    """Objects it calls invalid."""
+    done = _run(
+        str(tools.binary("kubeconform")), "-strict", "-output", "json", "-ignore-missing-schemas",
+        f"-kubernetes-version={VERSION}.0", f"-schema-location={tools.schemas(VERSION)}", str(file),
+    )  # fmt: skip
+    found = json.loads(done).get("resources") or []
+    return frozenset(
+        (f"{each['status']}: {each['msg']}", f"{each['kind']}/{each['name']}")
+        for each in found
+        if each["status"] in ("statusInvalid", "statusError")
+    )
+
+
+def kube_linter(file: Path) -> Said:
+    """Its reports, every built-in check switched on."""
+    done = _run("kube-linter", "lint", "--add-all-built-in", "--format", "json", str(file))
+    return frozenset(
+        (each["Check"], f"{each['Object']['K8sObject']['GroupVersionKind']['Kind']}/"
+                        f"{each['Object']['K8sObject']['Name']}")
+        for each in json.loads(done or "{}").get("Reports") or []
+    )  # fmt: skip
+
+
+def kube_score(file: Path) -> Said:
+    """Its warnings and criticisms, every optional test switched on."""
+    done = _run(
+        "kube-score", "score", "--output-format", "json", "--all-default-optional",
+        "--kubernetes-version", f"v{VERSION}", str(file),
+    )  # fmt: skip
+    return frozenset(
+        (check["check"]["name"], f"{each['type_meta']['kind']}/{each['object_meta']['name']}")
+        for each in json.loads(done or "[]") or []
+        for check in each["checks"]
+        if not check["skipped"] and check["grade"] < 7
+    )
+
+
+OTHERS: dict[str, Callable[[Path], Said]] = {
+    "kubeconform": kubeconform,
+    "kube-linter": kube_linter,
+    "kube-score": kube_score,
+}
+
+
+def preflight(target: Path) -> list[dict[str, Any]]:
+    """Its findings; empty where it could not look."""
+    done = _run(sys.executable, "-m", "preflight", "check", "--format", "json", str(target))
+    found: list[dict[str, Any]] = json.loads(done or "[]")
+    return found
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout
+
+
+def render(folder: Path, into: Path) -> bool:
+    """Write what kustomize makes of a folder; False where it refuses."""
+    done = subprocess.run(
+        [str(tools.binary("kustomize")), "build", str(folder)], capture_output=True, check=False
+    )
+    into.write_bytes(done.stdout)
+    return done.returncode == 0
+
+
+def neighbour(case: Path) -> Path | None:
+    """The clean tree a case was made from; None for one that brings its own."""
+    file = case / "kustomization.yaml"
+    entries = (yaml.safe_load(file.read_text()) or {}).get("resources") or [] if file.is_file() else []
+    for entry in entries:
+        path = (case / str(entry)).resolve()
+        if path.is_dir() and path.is_relative_to(ROOT) and not path.is_relative_to(BROKEN):
+            return path
+    return None
+
+
+def expected(case: Path) -> list[dict[str, Any]]:
+    """The findings beside a case; empty for one that preflight must refuse to look at."""
+    listed = json.loads((case / "expected.json").read_text())
+    return listed if isinstance(listed, list) else []
+
+
+def cases(only: str) -> Iterator[Path]:
+    """Folders of tests/broken."""
+    for file in sorted(BROKEN.glob("*/expected.json")):
+        if only in file.parent.name:
+            yield file.parent
+
+
+def compare(only: str, present: dict[str, Callable[[Path], Said]], scratch: Path) -> None:
+    """Print the table: one line a case, one column a tool."""
+    clean: dict[Path, dict[str, Said]] = {}
+    seconds = dict.fromkeys((*present, "preflight"), 0.0)
+    count = dict.fromkeys((*present, "preflight"), 0)
+    print("| fault | " + " | ".join((*present, "preflight")) + " |")
+    print("|---" * (len(present) + 2) + "|")
+    total = 0
+    for case in cases(only):
+        wanted = expected(case)
+        file = scratch / f"{case.name}.yaml"
+        if not wanted or not render(case, file):
+            continue
+        total += 1
+        base = neighbour(case)
+        cells = []
+        if (base or CLEAN) not in clean:
+            before = scratch / "clean.yaml"
+            render(base or CLEAN, before)
+            clean[base or CLEAN] = {name: tool(before) for name, tool in present.items()}
+        for name, tool in present.items():
+            begun = time.perf_counter()
+            said = tool(file)
+            seconds[name] += time.perf_counter() - begun
+            known = clean[base or CLEAN][name]
+            # a case that stands alone has no clean twin: only checks that nothing clean fails count
+            checks = {check for check, _ in known}
+            new = said - known if base else {each for each in said if each[0] not in checks}
+            count[name] += bool(new)
+            cells.append(", ".join(sorted({check.partition(":")[0] for check, _ in new}))[:60] or "–")
+        begun = time.perf_counter()
+        found = preflight(case)
+        seconds["preflight"] += time.perf_counter() - begun
+        hits = [each for each in found if each["rule"] in {want["rule"] for want in wanted}]
+        count["preflight"] += bool(hits)
+        cells.append(f"{hits[0]['rule']} {Path(hits[0]['file']).name}:{hits[0]['line']}" if hits else "–")
+        print(f"| {case.name} | " + " | ".join(cells) + " |", flush=True)
+    print("| **found** | " + " | ".join(f"{count[name]} of {total}" for name in count) + " |")
+    print(
+        "| seconds a case | " + " | ".join(f"{seconds[name] / max(total, 1):.2f}" for name in seconds) + " |"
+    )
+
+
+def many(count: int) -> str:
+    """About `count` sound objects: Deployments with their Services, ConfigMaps, budgets and accounts."""
+    return "---\n".join(_five(number) for number in range(count // 5))
+
+
+def _five(number: int) -> str:
+    name = f"app-{number}"
+    meta = {"name": name, "namespace": "many"}
+    labels = {"app": name}
+    probe = {"httpGet": {"path": "/", "port": "http"}}
+    security = {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "runAsNonRoot": True,
+        "runAsUser": 1000, "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
+    }  # fmt: skip
+    container = {
+        "name": "app", "image": "example.org/app:1.2.3", "ports": [{"name": "http", "containerPort": 8080}],
+        "envFrom": [{"configMapRef": {"name": name}}], "readinessProbe": probe, "securityContext": security,
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
+    }  # fmt: skip
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {
+            "serviceAccountName": name,
+            "automountServiceAccountToken": False,
+            "containers": [container],
+        },
+    }
+    objects = [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta,
+         "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta,
+         "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"COLOUR": "red"}},
+        {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta,
+         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+    ]  # fmt: skip
+    return "---\n".join(yaml.safe_dump(each, sort_keys=False) for each in objects)
+
+
+def measure(objects: int, runs: int, present: dict[str, Callable[[Path], Said]], scratch: Path) -> None:
+    """Print wall times: best of `runs` on overlays/minikube and on generated objects."""
+    rendered, generated = scratch / "minikube.yaml", scratch / "many.yaml"
+    render(CLEAN, rendered)
+    generated.write_text(many(objects))
+    print(f"\n| wall seconds, best of {runs} | overlays/minikube | {objects} objects |\n|---|---|---|")
+    for name, tool in present.items():
+        print(
+            f"| {name} | {_best(runs, tool, rendered):.2f} | {_best(runs, tool, generated):.2f} |", flush=True
+        )
+    small, large = _best(runs, preflight, CLEAN), _best(runs, preflight, generated)
+    print(f"| preflight, rendering and schemas included | {small:.2f} | {large:.2f} |")
+    print(f"\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+
+
+def _best(runs: int, tool: Callable[[Path], object], file: Path) -> float:
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        tool(file)
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def main() -> None:
+    """Compare, then measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--objects", type=int, default=2000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", default="", help="cases with this in their name; 'none' for no table")
+    given = parser.parse_args()
+    os.environ["PATH"] = f"{tools.binary('kustomize').parent}{os.pathsep}{os.environ['PATH']}"
+    present = {name: tool for name, tool in OTHERS.items() if name == "kubeconform" or shutil.which(name)}
+    with tempfile.TemporaryDirectory() as folder:
+        if given.only != "none":
+            compare(given.only, present, Path(folder))
+        measure(given.objects, given.runs, present, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
