@@ -278,7 +278,7 @@ class Workload:
         """Empty; see `registry.Located`."""
         return ""
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, str]:
         """The labels of its pods."""
         return strings(self.obj.get(*self.template, "metadata", "labels"))

@@ -264,8 +264,10 @@ def overlapping_selectors(model: Model) -> Iterator[Hit]:
     for workload in controllers:
         selector = _selector(workload)
         for other in controllers if selector else ():
-            same = other.obj.ref == workload.obj.ref or other.namespace != workload.namespace
-            if not same and selects(selector, other.labels) and selects(selector, workload.labels):
+            if other is workload or other.namespace != workload.namespace:
+                continue
+            both = selects(selector, other.labels) and selects(selector, workload.labels)
+            if both and other.obj.ref != workload.obj.ref:
                 yield at(
                     workload.obj,
                     "spec",
