@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vhm.embedding import Calibration
@@ -12,11 +12,13 @@ calibrations = st.tuples(st.floats(-0.5, 0.9), st.floats(-0.4, 0.95)).filter(
 )
 
 
+@settings(deadline=None)
 @given(cosines)
 def test_as_it_comes_it_is_the_identity(cosine: float) -> None:
     assert Calibration().similarity(np.array([cosine]))[0] == pytest.approx(max(0, cosine), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(calibrations, cosines, cosines)
 def test_similarity_is_0_to_1_and_keeps_the_order(
     pair: tuple[float, float], one: float, other: float
@@ -28,6 +30,7 @@ def test_similarity_is_0_to_1_and_keeps_the_order(
         assert low < high
 
 
+@settings(deadline=None)
 @given(calibrations, cosines)
 def test_the_formula_for_stores_is_the_same_function(pair: tuple[float, float], cosine: float) -> None:
     calibration = Calibration(floor=pair[0], good=pair[1])

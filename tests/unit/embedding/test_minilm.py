@@ -78,7 +78,7 @@ def test_the_loop_stays_free_and_a_question_does_not_wait_for_a_long_list() -> N
     async def life() -> None:
         model = MiniLM()
         await model.open()
-        many = asyncio.create_task(model.embed(["A day at the sea with the children. " * 12] * 48))
+        many = asyncio.create_task(model.embed(["A day at the sea with the children. " * 12] * 24))
         turns = 0
         while not many.done():
             await asyncio.sleep(0.005)
@@ -86,7 +86,7 @@ def test_the_loop_stays_free_and_a_question_does_not_wait_for_a_long_list() -> N
             if turns == 5:
                 await model.embed(["Who was at the sea?"])
                 assert not many.done()
-        assert turns > 20
+        assert turns > 10
         await model.close()
 
     asyncio.run(life())

@@ -1,11 +1,12 @@
 from itertools import combinations, pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vhm.embedding.windows import batches, cuts
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5000), st.integers(1, 300))
 def test_cuts_cover_everything_once_in_the_fewest_nearly_equal_parts(length: int, window: int) -> None:
     parts = cuts(length, window)
@@ -21,6 +22,7 @@ def cost(batch: list[int], lengths: list[int], run_cost: int) -> int:
     return len(batch) * max(lengths[index] for index in batch) + run_cost
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 256), max_size=60), st.integers(1, 1024), st.integers(0, 50))
 def test_batches_hold_everything_once_and_stay_bounded_padding_included(
     lengths: list[int], most: int, run_cost: int
@@ -31,6 +33,7 @@ def test_batches_hold_everything_once_and_stay_bounded_padding_included(
         assert len(batch) == 1 or cost(batch, lengths, 0) <= most
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 99), min_size=1, max_size=7), st.integers(1, 300), st.integers(0, 50))
 def test_no_other_split_of_the_sorted_lengths_costs_less(
     lengths: list[int], most: int, run_cost: int
