@@ -25,7 +25,7 @@ class Breaker:
         self._asked = False
 
     def allows(self) -> bool:
-        """Whether a call may be made; one allowed must be followed by one of the four below."""
+        """Whether a call may be made; one allowed must be followed by one of the three below."""
         if self._pauses == 0:
             return True
         if self._trying or self._clock() < self._until:
@@ -34,7 +34,7 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """The provider told something: all is forgiven."""
+        """The provider answered, be it that it would not tell this: all is forgiven."""
         self._failures = self._pauses = 0
         self._trying, self._last, self._asked = False, "", True
 
@@ -49,10 +49,6 @@ class Breaker:
             own = FIRST_PAUSE * 2**self._pauses if again or self._failures >= FAILURES else 0.0
             self._until = self._clock() + min(LONGEST_PAUSE, max(pause, own))
             self._pauses += 1
-
-    def declined(self) -> None:
-        """The provider works and would not tell this: neither for nor against it."""
-        self._trying, self._asked = False, True
 
     def abandoned(self) -> None:
         """The call was given up before it could show anything."""

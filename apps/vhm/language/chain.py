@@ -63,7 +63,7 @@ class Chain:
                 if refusal.its_fault:
                     breaker.failed(str(refusal), refusal.pause)
                 else:
-                    breaker.declined()
+                    breaker.succeeded()
             except _Hurried:
                 log.info("provider passed over", provider=provider.name, why="no time left to wait for it")
                 breaker.abandoned()

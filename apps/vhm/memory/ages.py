@@ -32,6 +32,9 @@ _NUMBERS = {
     "twelve": 12.0, "dozen": 12.0,
 }  # fmt: skip
 
+_LONGEST = 200
+"""Characters of a phrase that are read: an age is short."""
+
 _FIXED = (
     (r"\b(?:just now|right now|this (?:moment|minute|second)|a moment ago|moments ago)\b|^now$", 0.0),
     (r"\b(?:today|tonight|this (?:morning|noon|afternoon|evening))\b", 0.25),
@@ -73,7 +76,7 @@ def days(phrase: str) -> float | None:
 
     None for a phrase that tells no age.
     """
-    text = " ".join(phrase.lower().split())
+    text = " ".join(phrase[:_LONGEST].lower().split())
     for pattern, value in _FIXED:
         if re.search(pattern, text):
             return value

@@ -7,7 +7,11 @@ import re
 _SEASON = r"(?:winter|spring|summer|fall|autumn)"
 _WEEK = r"(?:week(?:end)?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)"
 _RELATIVE = tuple(  # what is said, how it is told from afar, and how many days it spans
-    (re.compile(rf"(?P<before>[ ,]*)\b(?:just )?{said}\b(?!['’])(?P<after>,? ?)", re.IGNORECASE), meant, span)
+    (
+        re.compile(rf"(?P<before>[ ,]{{0,2}})\b(?:just )?{said}\b(?!['’])(?P<after>,? ?)", re.IGNORECASE),
+        meant,
+        span,
+    )
     for said, meant, span in (
         (r"the day before yesterday", "two days before", 2),
         (r"yesterday", "the day before", 1),
@@ -31,6 +35,7 @@ _LEANS_ON_IT = re.compile(
     r"\b(?:of|from|since|than|like|until|till|by|for|about|in|on|at|the|a|my|our|that|and|or|as)$",
     re.IGNORECASE,
 )
+_LONGEST_LEAN = len("x until")
 _IS_SUBJECT = re.compile(r"(?:was|is|were|had|has|will|would|and|or)\b", re.IGNORECASE)
 
 
@@ -47,10 +52,11 @@ def placed(text: str, age_days: float) -> str:
 
 def _resaid(text: str, pattern: re.Pattern[str], meant: str, span: int, age_days: float) -> str:
     def seen(match: re.Match[str]) -> str:
-        rest = match.string[match.end() :]
-        leans = _LEANS_ON_IT.search(match.string[: match.start()]) or _IS_SUBJECT.match(rest)
+        start, end = match.span()
+        before, after = match.string[max(0, start - _LONGEST_LEAN) : start], match.string[end : end + 1]
+        leans = _LEANS_ON_IT.search(before) or _IS_SUBJECT.match(match.string, end)
         if leans or age_days < max(7, 8 * span):
             return match["before"] + match.expand(meant) + match["after"]
-        return " " if match["before"] and rest[:1].isalnum() else ""
+        return " " if match["before"] and after.isalnum() else ""
 
     return pattern.sub(seen, text)

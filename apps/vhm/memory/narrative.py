@@ -99,9 +99,10 @@ def prompt(beats: Sequence[Beat]) -> Prompt:
 
 
 def _line(beat: Beat, recurring: Sequence[str]) -> str:
-    text = " ".join(forgetting.fade(beat.text, beat.activation).split())
+    text = beat.text
     if len(text) > MOST_CHARACTERS:
         text = text[:MOST_CHARACTERS].rsplit(" ", 1)[0] + " …"
+    text = " ".join(forgetting.fade(text, beat.activation).split())
     parts = [
         " ".join(beat.perceived_age.split()) or "some time ago",
         f"confidence {confidence(beat.activation)}",

@@ -9,11 +9,14 @@ import msgspec
 from vhm.memory.clauses import tells_a_deed
 from vhm.memory.words import content_words, listed
 
+MOST_CHARACTERS = 2_000
+"""Of a text that are looked at: an anchor may have 10 000, and a story has room for 400."""
+
 _SPEAKER = re.compile(r"\s*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,2}):\s+(?=\S)")
 _NOT_SPEAKERS = listed("""
     Note Notes Todo Reminder Summary Theme Update Subject Title Date Time Place Re Ps Warning Error Info
 """)
-_PICTURE = re.compile(r"\s*\[(?:shares?|shared|sends?|sent|shows?|posts?)\s+([^\]]+)\]\s*", re.IGNORECASE)
+_PICTURE = re.compile(r"\s*\[(?:shares?|shared|sends?|sent|shows?|posts?)\s+([^][]+)\]\s*", re.IGNORECASE)
 _SENTENCE_END = re.compile(
     r"(?<!\b[A-HJ-Z]\.)(?<!\b(?:Dr|Mr|Ms|St|vs)\.)(?<!\b(?:Mrs|e\.g|i\.e)\.)"
     r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+(?=\S)"
@@ -39,8 +42,8 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 def turn(text: str) -> Turn:
-    """The text on one line, taken apart."""
-    text = " ".join(text.split())
+    """The text on one line, taken apart; of a long one only as much as a story could hold."""
+    text = " ".join(text[:MOST_CHARACTERS].split())
     speaker = None
     label = _SPEAKER.match(text)
     if label and label[1] not in _NOT_SPEAKERS:

@@ -87,11 +87,3 @@ def test_late_failures_of_calls_made_before_the_pause_do_not_lengthen_it():
         breaker.failed("it broke")
     clock.now += FIRST_PAUSE
     assert breaker.allows()
-
-
-def test_to_decline_a_story_is_no_failure():
-    breaker = Breaker()
-    for _ in range(9):
-        assert breaker.allows()
-        breaker.declined()
-    assert breaker.allows()

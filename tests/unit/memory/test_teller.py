@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vhm.contract.messages import Beat
-from vhm.memory import teller
+from vhm.memory import narrative, teller
 
 
 def beat(text, age="2 weeks ago", activation=0.9):
@@ -130,3 +131,14 @@ def test_any_beats_give_whole_sentences_within_400_characters_and_the_same_again
     assert story == teller.tell(list(told))
     assert story.endswith((".", "!", "?", "…", "”"))
     assert "\n" not in story
+
+
+@pytest.mark.parametrize(
+    "unit", ["last week ", "[shares ", "1", "12:", "I ", "oh, ", "“", "yesterday ", ".", "a "]
+)
+def test_no_text_takes_long(unit):
+    told = [beat((unit * 10_000)[:10_000], unit * 1_000, activation) for activation in (0.9, 0.7, 0.3)]
+    began = time.process_time()
+    teller.tell(told)
+    narrative.prompt(told)
+    assert time.process_time() - began < 1
