@@ -8,6 +8,7 @@ import time
 
 import structlog
 
+from vhm.anchors import sparse
 from vhm.anchors.collections import Collections
 from vhm.anchors.connection import Connection, Missing
 from vhm.anchors.identity import Facts, fits, gone, moved
@@ -30,12 +31,16 @@ OLDEST_SERVER = (1, 17)
 class Collection:
     """Knows the name to read and to write, and why that may not be done now."""
 
-    def __init__(self, connection: Connection, name: str, model: Model, *, follow: bool) -> None:
+    def __init__(
+        self, connection: Connection, name: str, model: Model, *, follow: bool, hybrid: bool
+    ) -> None:
         self.problem: StoreUnavailable | None = StoreUnavailable(f"{connection.where}: not opened yet")
         self._name: str | None = None
         self._closed_to_writers: StoreUnavailable | None = None
         self._base = name
         self._follow = follow
+        self._hybrid = hybrid
+        self._words_stored: asyncio.Task[None] | None = None
         self._connection = connection
         self._collections = Collections(connection)
         self._model = model
@@ -47,14 +52,16 @@ class Collection:
         await self._check_server()
         await self._settle(create=True)
         self._watch = asyncio.create_task(self._look(), name="watch the collection")
+        if self._hybrid:
+            self._words_stored = asyncio.create_task(self._store_words(), name="store missing words")
 
     async def close(self) -> None:
         """Stop watching."""
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
-            self._watch = None
+        for task in (self._watch, self._words_stored):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     def to_read(self) -> str:
         """The collection's name. Raises StoreUnavailable while it may not be used."""
@@ -87,6 +94,26 @@ class Collection:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             await self.settle()
 
+    async def _store_words(self) -> None:
+        """The words of anchors that were stored while hybrid recall was off. Until that is done they are
+        recalled by meaning, or as neighbours."""
+        stored = 0
+        after = None
+        while True:
+            try:
+                name = self.to_write()
+                rows, after = await self._collections.wordless(name, after)
+                if rows:
+                    await self._collections.store_words(name, rows)
+            except StoreUnavailable:
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+                continue
+            stored += len(rows)
+            if after is None:
+                break
+        if stored:
+            log.info("words stored", collection=name, anchors=stored)
+
     async def _check_server(self) -> None:
         version = (await self._connection.call(lambda client: client.info())).version
         with contextlib.suppress(ValueError):  # a version that is no number is a build of one's own
@@ -112,13 +139,15 @@ class Collection:
             await self._collections.describe(facts.name, {MODEL_KEY: self._model.name})
             log.info("collection adopted", collection=facts.name, model=self._model.name)
         await self._collections.index(facts)
+        if self._hybrid and sparse.WORDS not in facts.sparse:
+            await self._collections.add_words(facts.name)
         self._closed_to_writers = None
         return self._ready(facts.name)
 
     async def _current(self, create: bool) -> tuple[Facts, bool]:
         """The collection under our name or the one that took its place, and whether it says so itself."""
         if create and await self._collections.facts(self._base, self._model.name) is None:
-            await self._collections.create(self._base, self._model)
+            await self._collections.create(self._base, self._model, hybrid=self._hybrid)
         facts = await self._facts(self._base)
         if not self._follow or facts.current is None:
             return facts, False

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from functools import partial
 from typing import Any, TypeVar
 
 from qdrant_client import AsyncQdrantClient, models
 
+from vhm.anchors import sparse
 from vhm.anchors.connection import Conflict, Connection, Missing, Refused, Request
 from vhm.anchors.identity import Facts
 from vhm.anchors.payload import MODEL_KEY, Row, dense, from_payload, point_id
 from vhm.anchors.types import Model, StoreUnavailable
+
+WORDLESS_PAGE = 256
 
 T = TypeVar("T")
 PointId = int | str | uuid.UUID
@@ -50,18 +54,46 @@ class Collections:
             points=points,
             foreign=foreign,
             indexed=frozenset(info.payload_schema),
+            sparse=frozenset(info.config.params.sparse_vectors or ()),
         )
 
-    async def create(self, name: str, model: Model) -> None:
+    async def create(self, name: str, model: Model, *, hybrid: bool) -> None:
         """Make it for `model`; another worker may have been faster, so look at it next."""
         vectors = models.VectorParams(size=model.size, distance=models.Distance.COSINE)
         metadata = {MODEL_KEY: model.name}
-        try:
+        words = {sparse.WORDS: sparse.PARAMS} if hybrid else None
+        with contextlib.suppress(Conflict):
             await self._do(
-                lambda client: client.create_collection(name, vectors_config=vectors, metadata=metadata)
+                lambda client: client.create_collection(
+                    name, vectors_config=vectors, sparse_vectors_config=words, metadata=metadata
+                )
             )
-        except Conflict:
-            return
+
+    async def add_words(self, name: str) -> None:
+        """Make room for the words of anchors."""
+        try:
+            await self._do(lambda client: client.create_vector_name(name, sparse.WORDS, sparse.CONFIG))
+        except Missing as error:
+            raise StoreUnavailable(
+                f"collection {name!r} has no sparse vector {sparse.WORDS!r}, and servers before 1.18 cannot "
+                "add one: upgrade Qdrant, or turn hybrid recall off"
+            ) from error
+
+    async def wordless(self, name: str, after: PointId | None) -> tuple[list[Row], PointId | None]:
+        """The next anchors whose words are not stored, and where to go on (None: that was all)."""
+        without = models.Filter(must_not=[models.HasVectorCondition(has_vector=sparse.WORDS)])
+        records, following = await self._do(
+            lambda client: client.scroll(name, scroll_filter=without, limit=WORDLESS_PAGE, offset=after)
+        )
+        return _rows(records), following
+
+    async def store_words(self, name: str, rows: list[Row]) -> None:
+        """Store the words of anchors that are there."""
+        points = [
+            models.PointVectors(id=str(row.anchor_id), vector={sparse.WORDS: sparse.of_anchor(row.content)})
+            for row in rows
+        ]
+        await self._do(lambda client: client.update_vectors(name, points))
 
     async def describe(self, name: str, metadata: dict[str, Any]) -> None:
         """Add to its metadata."""
@@ -79,12 +111,7 @@ class Collections:
         records, following = await self._do(
             lambda client: client.scroll(name, limit=count, offset=after, with_vectors=vectors)
         )
-        rows = []
-        for record in records:
-            anchor_id, content = point_id(record.id), from_payload(record.payload)
-            if anchor_id is not None and content is not None:
-                rows.append(Row(anchor_id, content, dense(record.vector)))
-        return rows, following
+        return _rows(records), following
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -98,6 +125,15 @@ class Collections:
             return await self._connection.call(request)
         except Refused as error:
             raise StoreUnavailable(str(error)) from error
+
+
+def _rows(records: list[models.Record]) -> list[Row]:
+    return [
+        Row(anchor_id, content, dense(record.vector))
+        for record in records
+        if (anchor_id := point_id(record.id)) is not None
+        and (content := from_payload(record.payload)) is not None
+    ]
 
 
 async def _create_index(collection: str, key: str, client: AsyncQdrantClient) -> None:

@@ -27,6 +27,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     points: int = 0
     foreign: int = 0
     indexed: frozenset[str] = frozenset()
+    sparse: frozenset[str] = frozenset()
 
     @property
     def model(self) -> str | None:

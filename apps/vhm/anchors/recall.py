@@ -107,8 +107,7 @@ class Recall:
         if not outside:
             return -np.inf
         similarity = float(self._settings.calibration.similarity(np.array([outside[0].score]))[0])
-        salience = (salient[0].payload or {}).get("salience", 1.0) if salient else 1.0
-        return similarity * max(1.0, float(salience))
+        return similarity * search.salience_of(salient)
 
 
 def candidates(points: Sequence[models.ScoredPoint]) -> list[Candidate]:

@@ -10,9 +10,14 @@ from typing import Any
 
 from qdrant_client import models
 
+from vhm.anchors.payload import Content
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query
+from vhm.memory.hybrid import NEIGHBOUR_SECONDS
 
 SECONDS_PER_DAY = 86_400.0
+
+NEIGHBOURS = 4
+"""Anchors of one instant that are looked at as somebody's neighbours."""
 
 
 def eligible(query: Query) -> models.Filter:
@@ -45,13 +50,13 @@ def ids(anchor_ids: Collection[uuid.UUID]) -> list[models.ExtendedPointId]:
     return [str(anchor_id) for anchor_id in anchor_ids]
 
 
-def activation_formula(query: Query, calibration: Calibration) -> models.FormulaQuery:
-    """similarity · decay · salience over a prefetch by cosine.
+def activation_formula(query: Query, similarity: models.Expression) -> models.FormulaQuery:
+    """similarity · decay · salience.
 
     exp(-λ·days) is exp_decay with midpoint 0.5 and scale 86400·ln 2/λ seconds; λ = 0 has no such scale
-    and leaves the term out. `$score` is the cosine.
+    and leaves the term out.
     """
-    factors: list[Any] = [_similarity(calibration), "salience"]
+    factors: list[Any] = [similarity, "salience"]
     if query.decay_lambda > 0:
         factors.append(
             models.ExpDecayExpression(
@@ -66,14 +71,19 @@ def activation_formula(query: Query, calibration: Calibration) -> models.Formula
     return models.FormulaQuery(formula=models.MultExpression(mult=factors), defaults={"salience": 1.0})
 
 
-def _similarity(calibration: Calibration) -> models.Expression:
-    """Σ slope · max(0, cosine - x); a formula has no max before 1.19, so (y + |y|)/2 stands for it."""
+def blend(calibration: Calibration, meaning: float, wording: float) -> models.Expression:
+    """`meaning` · similarity by cosine, which is the first prefetch's score, + `wording` · the second's.
+
+    Σ slope · max(0, cosine - x); a formula has no max before 1.19, so (y + |y|)/2 stands for it.
+    """
     terms: list[Any] = []
     for x, slope in calibration.hinges:
         if slope:
-            above = models.SumExpression(sum=["$score", -x])
+            above = models.SumExpression(sum=["$score[0]", -x])
             both = models.SumExpression(sum=[above, models.AbsExpression(abs=above)])
-            terms.append(models.MultExpression(mult=[slope / 2, both]))
+            terms.append(models.MultExpression(mult=[meaning * slope / 2, both]))
+    if wording:
+        terms.append(models.MultExpression(mult=[wording, "$score[1]"]))
     return models.SumExpression(sum=terms)
 
 
@@ -93,7 +103,7 @@ def strongest(
     )
     return models.QueryRequest(
         prefetch=nearest,
-        query=activation_formula(query, calibration),
+        query=activation_formula(query, blend(calibration, 1.0, 0.0)),
         offset=offset,
         limit=limit,
         with_payload=True,
@@ -118,3 +128,30 @@ def most_salient(may: models.Filter) -> models.QueryRequest:
     return models.QueryRequest(
         query=models.OrderByQuery(order_by=order), filter=may, limit=1, with_payload=["salience"]
     )
+
+
+def salience_of(salient: list[models.ScoredPoint]) -> float:
+    """The answer to `most_salient`; an anchor that says none has 1."""
+    return max(1.0, float((salient[0].payload or {}).get("salience", 1.0))) if salient else 1.0
+
+
+def beside(content: Content) -> list[models.QueryRequest]:
+    """What was said just before and just after in the same session, each side nearest first."""
+    session, moment = content.meta.get("session"), content.stored_at
+    if not isinstance(session, str):
+        return []
+    near = timedelta(seconds=NEIGHBOUR_SECONDS)
+    before = models.DatetimeRange(gte=moment - near, lt=moment)
+    after = models.DatetimeRange(gt=moment, lte=moment + near)
+    return [
+        models.QueryRequest(
+            query=models.OrderByQuery(order_by=models.OrderBy(key="stored_at", direction=direction)),
+            filter=models.Filter(
+                must=[of_session(session), models.FieldCondition(key="stored_at", range=span)]
+            ),
+            limit=NEIGHBOURS,
+            with_payload=True,
+            with_vector=True,
+        )
+        for span, direction in ((before, models.Direction.DESC), (after, models.Direction.ASC))
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,10 +10,11 @@ from typing import Any, TypeVar
 
 from qdrant_client import models
 
-from vhm.anchors import search
+from vhm.anchors import search, sparse
 from vhm.anchors.collection import Collection
 from vhm.anchors.connection import Connection, Missing, Refused, Request
-from vhm.anchors.payload import from_payload, point_id, same, to_payload
+from vhm.anchors.hybrid_recall import HybridRecall
+from vhm.anchors.payload import Content, from_payload, point_id, same, to_payload
 from vhm.anchors.ranking import by_meaning, explained
 from vhm.anchors.recall import Recall, Widening, candidates
 from vhm.anchors.types import (
@@ -24,6 +26,7 @@ from vhm.anchors.types import (
     Stored,
     StoreUnavailable,
     Summary,
+    Vector,
     Vectors,
 )
 from vhm.contract.messages import Anchor
@@ -45,7 +48,8 @@ class Server:
         exact: bool = True,
     ) -> None:
         self._connection = connection
-        self._collection = Collection(connection, collection, model, follow=follow)
+        self._collection = Collection(connection, collection, model, follow=follow, hybrid=hybrid)
+        self._hybrid = hybrid
         self._model = model
         self._exact = exact
 
@@ -70,11 +74,7 @@ class Server:
         first = {anchor.anchor_id: index for index, anchor in reversed(list(enumerate(anchors)))}
         held = await self._held(list(first))
         points = [
-            models.PointStruct(
-                id=str(anchor_id),
-                vector=vectors[index].tolist(),
-                payload=to_payload(anchors[index], self._model.name),
-            )
+            self._point(anchors[index], vectors[index])
             for anchor_id, index in first.items()
             if anchor_id not in held
         ]
@@ -88,7 +88,11 @@ class Server:
         ]
 
     async def recall(self, queries: Sequence[Query]) -> list[list[Recalled]]:
-        """See `AnchorStore.recall`. Rounds of one request for all queries that are not settled yet."""
+        """See `AnchorStore.recall`. By meaning, rounds of one request for all queries not settled yet."""
+        if self._hybrid:
+            anchors = await self._count(None)
+            rankings = await asyncio.gather(*(self._by_words_too(query, anchors).run() for query in queries))
+            return [ranking.beats for ranking in rankings]
         settings = Widening(calibration=self._model.calibration, exact=self._exact)
         recalls = [Recall(query, settings) for query in queries]
         while open_ := [recall for recall in recalls if not recall.settled]:
@@ -99,14 +103,31 @@ class Server:
 
     async def explain(self, query: Query, count: int) -> list[Explained]:
         """See `AnchorStore.explain`."""
-        settings = Widening(calibration=self._model.calibration, exact=self._exact)
-        recall = Recall(query, settings, page=count)
+        if self._hybrid:
+            by_words = self._by_words_too(query, await self._count(None))
+            ranking = await by_words.run(count)
+            others, similarities = await by_words.excluded(count)
+            return explained(ranking, others, query, similarities)[:count]
+        recall = Recall(query, Widening(calibration=self._model.calibration, exact=self._exact), page=count)
         while not recall.settled:
             recall.take(await self._query(recall.requests()))
         (excluded,) = await self._query([recall.excluded(count)])
         others = candidates(excluded)
         similarities = by_meaning(others, query, self._model.calibration)
         return explained(recall.ranking, others, query, similarities)[:count]
+
+    def _by_words_too(self, query: Query, anchors: int) -> HybridRecall:
+        return HybridRecall(query, self._model.calibration, self._query, anchors, exact=self._exact)
+
+    def _point(self, anchor: Anchor, vector: Vector) -> models.PointStruct:
+        """With hybrid recall off a plain vector, as published tools take it for granted."""
+        content = Content(anchor.text, anchor.stored_at, anchor.salience, anchor.meta)
+        words = {"": vector.tolist(), sparse.WORDS: sparse.of_anchor(content)} if self._hybrid else None
+        return models.PointStruct(
+            id=str(anchor.anchor_id),
+            vector=words or vector.tolist(),
+            payload=to_payload(anchor, self._model.name),
+        )
 
     async def known(self, anchor_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         """See `AnchorStore.known`."""

@@ -92,6 +92,9 @@ class StandIn:
                 points = models.PointsList(**body)
                 self.client.upsert(name, points.points, update_mode=points.update_mode)
                 return done
+            case ("PUT", "/points/vectors"):
+                self.client.update_vectors(name, [models.PointVectors(**point) for point in body["points"]])
+                return done
             case ("PUT", vectors) if vectors.startswith("/vectors/"):
                 config = models.SparseVectorNameConfig(**body)
                 self.client.create_vector_name(name, vectors.removeprefix("/vectors/"), config)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from qdrant_client import QdrantClient, models
 
 from unit.anchors import reference
 from unit.anchors.places import NOW, FixedModel, Place, anchor, query, unit
@@ -96,6 +98,12 @@ def test_embedded_like_brute_force(seed: int, count: int) -> None:
     like_brute_force(Place("local::memory:brute"), seed, count)
 
 
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(**STORES)
+def test_server_like_brute_force(server_url: str, seed: int, count: int) -> None:
+    like_brute_force(Place(server_url), seed, count)
+
+
 def test_a_rare_word_finds_what_the_embedding_does_not(place: Place) -> None:
     axis = np.eye(SIZE)
 
@@ -110,3 +118,95 @@ def test_a_rare_word_finds_what_the_embedding_does_not(place: Place) -> None:
 
     assert asyncio.run(recalled(hybrid=False)) != "Ludmila moved to Zamora"
     assert asyncio.run(recalled(hybrid=True)) == "Ludmila moved to Zamora"
+
+
+def looked_at(place: Place) -> models.CollectionInfo:
+    client = QdrantClient(url=place.url, check_compatibility=False)
+    try:
+        return client.get_collection(place.collection)
+    finally:
+        client.close()
+
+
+def vectors_of(place: Place, one: Anchor) -> Any:
+    client = QdrantClient(url=place.url, check_compatibility=False)
+    (record,) = client.retrieve(place.collection, [str(one.anchor_id)], with_vectors=True)
+    client.close()
+    return record.vector
+
+
+def test_a_sparse_vector_exists_only_where_hybrid_recall_is_on(server_url: str) -> None:
+    off, on = (Place(server_url, f"vhm-test-{uuid.uuid4()}") for _ in range(2))
+    one = anchor("Ludmila moved to Zamora")
+
+    async def stored() -> None:
+        async with off.opened() as store:
+            await store.add([one], unit(np.ones(SIZE)))
+        async with on.opened(hybrid=True) as store:
+            await store.add([one], unit(np.ones(SIZE)))
+
+    asyncio.run(stored())
+    assert not looked_at(off).config.params.sparse_vectors
+    assert isinstance(vectors_of(off, one), list)
+    params = looked_at(on).config.params.sparse_vectors or {}
+    assert {name: param.modifier for name, param in params.items()} == {"vhm_words": models.Modifier.IDF}
+    assert len(vectors_of(on, one)["vhm_words"].indices) == 6  # three words, month, day and year
+    assert len(vectors_of(on, one)[""]) == SIZE
+
+
+def test_turned_on_later_the_words_of_what_is_there_are_stored(server_url: str) -> None:
+    place = Place(server_url, f"vhm-test-{uuid.uuid4()}")
+    there = [anchor(f"plan {n} of Zamora", days=n + 1) for n in range(300)]
+
+    async def lived() -> None:
+        async with place.opened() as store:
+            await store.add(there, unit(np.random.default_rng(0).random((300, SIZE))))
+        async with place.opened(hybrid=True) as store:
+            client = QdrantClient(url=place.url, check_compatibility=False)
+            has = models.Filter(must=[models.HasVectorCondition(has_vector="vhm_words")])
+            for _ in range(300):
+                if client.count(place.collection, count_filter=has).count == 300:
+                    break
+                await asyncio.sleep(0.1)
+            client.close()
+            ((beat,),) = await store.recall(
+                [query(np.ones(SIZE), text="plan 217", limit=1, decay_lambda=0.0)]
+            )
+            assert beat.text == "plan 217 of Zamora"
+
+    asyncio.run(asyncio.wait_for(lived(), 60))
+
+
+def test_recreated_without_it_the_sparse_vector_is_added_within_a_second(server_url: str) -> None:
+    place = Place(server_url, f"vhm-test-{uuid.uuid4()}")
+
+    async def lived() -> None:
+        async with place.opened(hybrid=True) as store:
+            client = QdrantClient(url=place.url, check_compatibility=False)
+            client.delete_collection(place.collection)
+            cosine = models.VectorParams(size=SIZE, distance=models.Distance.COSINE)
+            client.create_collection(place.collection, vectors_config=cosine)
+            client.close()
+            await asyncio.sleep(1.0)
+            assert looked_at(place).config.params.sparse_vectors
+            await store.add([anchor("Ludmila moved to Zamora")], unit(np.ones(SIZE)))
+            ((beat,),) = await store.recall([query(np.ones(SIZE), text="Zamora")])
+            assert beat.similarity > 0.4
+
+    asyncio.run(lived())
+
+
+def test_explained_by_meaning_and_words(place: Place) -> None:
+    async def told() -> None:
+        anchors = [anchor("Ludmila moved to Zamora"), anchor("we had soup"), anchor("Zamora", session="s1")]
+        async with place.opened(hybrid=True) as store:
+            await store.add(anchors, unit(np.eye(SIZE)[:3] + 0.5))
+            asked = query(np.ones(SIZE), text="Where is Zamora?", limit=1, session_id="s1")
+            explained = await store.explain(asked, 9)
+        assert [(one.recalled.text, one.left_out) for one in explained] == [
+            ("Zamora", "said in this session"),
+            ("Ludmila moved to Zamora", None),
+            ("we had soup", "weaker than those chosen"),
+        ]
+
+    asyncio.run(told())

@@ -187,3 +187,17 @@ def test_explained_with_the_reason_for_each_that_is_no_beat(place: Place) -> Non
         "just now": "younger than 5 s",
         "unwanted": "to be ignored",
     }
+
+
+def test_a_text_with_nothing_to_embed_is_stored_and_found_last(place: Place) -> None:
+    nothing = np.zeros((1, SIZE), dtype=np.float32)
+
+    async def recalled() -> None:
+        async with place.opened() as store:
+            await store.add([anchor("   "), anchor("word")], np.concatenate([nothing, unit(np.ones(SIZE))]))
+            (beats,) = await store.recall([query(np.ones(SIZE))])
+            assert [(beat.text, beat.activation > 0) for beat in beats] == [("word", True), ("   ", False)]
+            empty = Query(vector=nothing[0], text=" ", now=NOW)
+            assert len((await store.recall([empty]))[0]) == 2
+
+    asyncio.run(recalled())

@@ -1,0 +1,239 @@
+"""A recall by meaning and words from a server.
+
+1. How rare each word of the question is, as the server's IDF sees it.
+2. The strongest by formula among the nearest and those that share words: a first order, in which nearness
+   or words count nothing for an anchor that only the other prefetch returned.
+3. What was said just before and after those that may still win, until no other can.
+
+Everything is then scored exactly. The prefetches are widened as for recall by meaning, but no further than
+`WIDEST`: what has neither words nor meaning in common with the question needs a strong neighbour to answer.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from qdrant_client import models
+
+from vhm.anchors import search, sparse
+from vhm.anchors.payload import from_payload
+from vhm.anchors.ranking import Candidate, Floats, Ranking, rank, strength
+from vhm.anchors.recall import PAGE_MOST, WIDER, candidates
+from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query
+from vhm.memory import bm25, hybrid, times
+from vhm.memory.words import words
+
+PREFETCH = 256
+WIDEST = 8_192
+PAGE_SPARE = 40
+LOOKED_UP = 16
+"""Candidates whose neighbours are asked for in one request."""
+
+ROUNDS = 12
+Ask = Callable[[list[models.QueryRequest]], Awaitable[list[list[models.ScoredPoint]]]]
+
+
+class Unseen(msgspec.Struct, frozen=True):
+    """What an anchor can be at most that was not found yet: its own similarity (-inf: there is none), and
+    its salience."""
+
+    own: float
+    salience: float
+
+
+class HybridRecall:
+    """One query on its way to a settled ranking."""
+
+    def __init__(
+        self, query: Query, calibration: Calibration, ask: Ask, anchors: int, *, exact: bool
+    ) -> None:
+        """`ask` queries the collection; `anchors` is how many it holds."""
+        self._query = query
+        self._calibration = calibration
+        self._ask = ask
+        self._anchors = anchors
+        self._exact = exact
+        self._question = hybrid.question(query.text, query.now)
+        self._may = search.eligible(query)
+        self._rarity: dict[str, float] = {}
+        self._found: dict[uuid.UUID, Candidate] = {}
+        self._own: dict[uuid.UUID, float] = {}
+        self._around: dict[uuid.UUID, float] = {}
+
+    async def run(self, page: int = 0) -> Ranking:
+        """The answer."""
+        await self._ask_rarity()
+        prefetch, page = PREFETCH, max(self._query.limit + PAGE_SPARE, page)
+        while True:
+            unseen, full = await self._first_order(prefetch, page)
+            ranking = await self._look_around_until_settled(unseen)
+            wide = prefetch >= WIDEST or self._most_beyond(unseen) <= ranking.settled
+            starved = ranking.settled == -np.inf and full and page < PAGE_MOST
+            if wide and not starved:
+                return ranking
+            prefetch = prefetch if wide else prefetch * WIDER
+            page = page * WIDER if starved else page
+
+    async def excluded(self, count: int) -> tuple[list[Candidate], Floats]:
+        """The strongest of those that this recall is not to look at, and their similarities."""
+        others = models.Filter(must_not=[self._may])
+        (points,) = await self._ask([self._formula(others, PREFETCH, count)])
+        found = candidates(points)
+        self._take(found)
+        await self._look_around([one.anchor_id for one in found])
+        return found, np.array([self._similarity(one.anchor_id) for one in found])
+
+    def _most_beyond(self, unseen: Unseen) -> float:
+        """The activation that an anchor not found yet can have: one whose neighbour is known is found."""
+        if unseen.own == -np.inf:
+            return -np.inf
+        unknown = (own for one, own in self._own.items() if one not in self._around)
+        return self._raised(unseen.own, max(unseen.own, *unknown, 0.0)) * unseen.salience
+
+    async def _ask_rarity(self) -> None:
+        """A word alone scores rarity times weight, and the weight is known from the text."""
+        terms = list(self._question.terms.counts)
+        if not terms:
+            return
+        answers = await self._ask(
+            [
+                models.QueryRequest(
+                    query=sparse.of_terms([term]), using=sparse.WORDS, limit=1, with_payload=True
+                )
+                for term in terms
+            ]
+        )
+        for term, points in zip(terms, answers, strict=True):
+            content = from_payload(points[0].payload) if points else None
+            weight = sparse.weights(content).get(term, 0.0) if content is not None else 0.0
+            self._rarity[term] = points[0].score / weight if weight else bm25.idf(self._anchors, 0)
+
+    @property
+    def _most(self) -> float:
+        """BM25 of the question with itself."""
+        weights = self._question.terms.weights()
+        return sum(weight * self._rarity[term] for term, weight in weights.items())
+
+    async def _first_order(self, prefetch: int, page: int) -> tuple[Unseen, bool]:
+        """Finds a page of candidates; says what may lie outside the prefetch, and whether the page was
+        full."""
+        query, exact = self._query, self._exact
+        requests = [
+            self._formula(self._may, prefetch, page),
+            search.last_nearest(query, self._may, prefetch=prefetch, exact=exact),
+            search.most_salient(self._may),
+        ]
+        if self._most > 0:
+            words_of = sparse.of_terms(self._rarity)
+            requests.append(
+                models.QueryRequest(
+                    query=words_of, using=sparse.WORDS, filter=self._may, offset=prefetch, limit=1
+                )
+            )
+        points, near, salient, *wordy = await self._ask(requests)
+        self._take(candidates(points))
+        return self._beyond(near, salient, *wordy), len(points) == page
+
+    def _formula(self, may: models.Filter, prefetch: int, page: int) -> models.QueryRequest:
+        query, params = self._query, models.SearchParams(exact=self._exact)
+        nearest = models.Prefetch(query=query.vector.tolist(), filter=may, limit=prefetch, params=params)
+        meaning, wordings = [nearest], []
+        if self._most > 0:
+            terms = sparse.of_terms(self._rarity)
+            wordings = [models.Prefetch(query=terms, using=sparse.WORDS, filter=may, limit=prefetch)]
+        share = (1 - hybrid.BLEND.meaning) / self._most if wordings else 0.0
+        similarity = search.blend(self._calibration, hybrid.BLEND.meaning, share)
+        return models.QueryRequest(
+            prefetch=meaning + wordings,
+            query=search.activation_formula(query, similarity),
+            limit=page,
+            with_payload=True,
+            with_vector=True,
+        )
+
+    def _beyond(
+        self,
+        near: list[models.ScoredPoint],
+        salient: list[models.ScoredPoint],
+        wordy: Sequence[models.ScoredPoint] = (),
+    ) -> Unseen:
+        if not near and not wordy:
+            return Unseen(-np.inf, 1.0)
+        cosine = near[0].score if near else -1.0
+        wording = min(1.0, wordy[0].score / self._most) if wordy else 0.0
+        period = self._question.period
+        moment = period.start.timestamp() if period is not None else 0.0
+        own = self._blended(np.array([cosine]), np.array([wording]), np.array([moment]), np.array([True]))
+        return Unseen(float(own[0]), search.salience_of(salient))
+
+    def _take(self, found: Sequence[Candidate]) -> None:
+        new = [one for one in found if one.anchor_id not in self._own]
+        if not new:
+            return
+        contents = [one.content for one in new]
+        terms, rarity = self._question.terms, self._rarity
+        owns = self._blended(
+            np.array([np.vecdot(one.vector, self._query.vector) for one in new]),
+            np.array([bm25.relevance(terms, sparse.weights(one), rarity.__getitem__) for one in contents]),
+            np.array([one.stored_at.timestamp() for one in contents]),
+            np.array([times.tells_time(words(one.text)) for one in contents]),
+        )
+        for one, own in zip(new, owns, strict=True):
+            self._found[one.anchor_id], self._own[one.anchor_id] = one, float(own)
+
+    def _blended(self, cosines: Floats, wording: Floats, moments: Floats, tell: NDArray[np.bool_]) -> Floats:
+        return hybrid.blended(self._question, self._calibration.similarity(cosines), wording, moments, tell)
+
+    async def _look_around_until_settled(self, unseen: Unseen) -> Ranking:
+        for _ in range(ROUNDS):
+            ranking, doubtful = self._ranked(unseen)
+            if not doubtful:
+                return ranking
+            await self._look_around(doubtful[:LOOKED_UP])
+        return self._ranked(unseen)[0]
+
+    def _ranked(self, unseen: Unseen) -> tuple[Ranking, list[uuid.UUID]]:
+        """The order as far as it is known, and who may still rise in it, most likely first."""
+        may = [one for one in self._found.values() if self._may_answer(one)]
+        similarities = np.array([self._similarity(one.anchor_id) for one in may])
+        ranking = rank(may, self._query, similarities)
+        loudest = max([unseen.own, *self._own.values()], default=0.0)
+        doubtful: list[tuple[float, uuid.UUID]] = []
+        for one in may:
+            own = self._own[one.anchor_id]
+            most = strength(one.content, self._raised(own, loudest), self._query)
+            if one.anchor_id not in self._around and loudest > own and most >= ranking.settled:
+                doubtful.append((most, one.anchor_id))
+        return ranking, [anchor_id for _, anchor_id in sorted(doubtful, reverse=True)]
+
+    def _may_answer(self, one: Candidate) -> bool:
+        """As the filter has it, for those that came as somebody's neighbours."""
+        content, query = one.content, self._query
+        old_enough = content.stored_at <= query.now - timedelta(seconds=YOUNGEST_SECONDS)
+        mine = query.session_id is not None and content.meta.get("session") == query.session_id
+        return old_enough and not mine and one.anchor_id not in query.ignore
+
+    def _similarity(self, anchor_id: uuid.UUID) -> float:
+        return self._raised(self._own[anchor_id], self._around.get(anchor_id, 0.0))
+
+    def _raised(self, own: float, neighbour: float) -> float:
+        return float(hybrid.lifted(np.array([own]), np.array([neighbour]))[0])
+
+    async def _look_around(self, anchor_ids: Sequence[uuid.UUID]) -> None:
+        """Find what was said just before and just after each of these in its session."""
+        asked = [(one, side) for one in anchor_ids for side in search.beside(self._found[one].content)]
+        answers = await self._ask([request for _, request in asked]) if asked else []
+        for anchor_id in anchor_ids:
+            self._around[anchor_id] = 0.0
+        for (anchor_id, _), points in zip(asked, answers, strict=True):
+            beside = candidates(points)
+            self._take(beside)
+            if beside:
+                instant = beside[0].content.stored_at
+                own = max(self._own[one.anchor_id] for one in beside if one.content.stored_at == instant)
+                self._around[anchor_id] = max(self._around[anchor_id], own)
