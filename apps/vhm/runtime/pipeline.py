@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, Message
 
+from vhm.runtime import received
 from vhm.runtime.attempts import Attempts
 from vhm.runtime.conditions import Conditions
 from vhm.runtime.delivery import Delivery
-from vhm.runtime.handler import Headers, Record
+from vhm.runtime.handler import Record
 from vhm.runtime.ledger import Ledger
 from vhm.runtime.metrics import Metrics
 from vhm.runtime.offsets import Partition
@@ -121,19 +122,7 @@ class Pipeline:
         if (error := message.error()) is not None:
             self._on_error(error)
             return None
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        if topic is None or partition is None or offset is None:
-            return None
-        headers = message.headers()
-        return Record(
-            topic=topic,
-            partition=partition,
-            offset=offset,
-            timestamp=message.timestamp()[1],
-            value=message.value(),
-            key=message.key(),
-            headers=_headers(headers) if headers else (),
-        )
+        return received.record(message)
 
     async def _work(self, batch: Batch) -> None:
         async def wait(seconds: float) -> None:
@@ -168,8 +157,3 @@ class Pipeline:
         self._metrics.in_flight.set(len(self._batches))
         if not task.cancelled() and (defect := task.exception()) is not None:
             self._on_defect(defect)
-
-
-def _headers(pairs: object) -> Headers:
-    """Headers as confluent-kafka gives them (values may be None), with every value as bytes."""
-    return tuple((str(name), value or b"") for name, value in pairs)  # type: ignore[attr-defined]

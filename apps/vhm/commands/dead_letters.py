@@ -1,0 +1,160 @@
+"""`vhm dead-letters`: what was refused, why, and sending it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from cyclopts import App
+
+from vhm import client
+from vhm.commands.when import moment
+from vhm.contract.topics import DEAD_LETTER_SUFFIX, dead_letter
+from vhm.errors import UserError
+from vhm.runtime import letters
+from vhm.runtime.kafka import Config, client_config
+from vhm.runtime.letters import DEAD_LETTER_TOPICS, Letter, LettersError
+
+app = App(name="dead-letters", help="Look at what was refused, and send it again.")
+
+
+@app.command(name="list")
+def list_(
+    *, topic: str | None = None, since: str | None = None, reason: str | None = None, each: bool = False
+) -> int:
+    """Count what was refused, by topic and reason.
+
+    Parameters
+    ----------
+    topic
+        Only what came from this topic.
+    since
+        Only what was refused since then: 2026-05-01T09:00, "2 hours ago".
+    reason
+        Only what was refused for this reason.
+    each
+        One line a letter, with its place, instead of counts.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    found = _chosen(_config(), (), topic, since, reason)
+    table = Table(box=None)
+    if each:
+        for column in ("place", "when", "reason", "errors"):
+            table.add_column(column, no_wrap=column != "errors")
+        for letter in found:
+            errors = letters.payload("; ".join(letter.errors).encode(), 120)
+            table.add_row(letter.place, _when(letter.kept_at), letter.reason, errors)
+    else:
+        for column in ("topic", "reason", "letters", "first", "last"):
+            table.add_column(column, justify="right" if column == "letters" else "left")
+        for row in letters.counts(found):
+            table.add_row(row.topic, row.reason, str(row.letters), _when(row.first), _when(row.last))
+    if found:
+        Console(markup=False, highlight=False).print(table)
+    else:
+        print("no dead letters" if topic is since is reason is None else "no dead letters of that kind")
+    return 0
+
+
+@app.command
+def show(*places: str, topic: str | None = None, since: str | None = None, reason: str | None = None) -> int:
+    """Show letters in full: where they were, why they were refused, and what they hold.
+
+    Parameters
+    ----------
+    places
+        Which, by place (`list --each` names them); all that the options leave, if none is given.
+    topic
+        Only what came from this topic.
+    since
+        Only what was refused since then: 2026-05-01T09:00, "2 hours ago".
+    reason
+        Only what was refused for this reason.
+    """
+    for letter in _chosen(_config(), places, topic, since, reason):
+        record = letter.record
+        build = letters.payload(letter.build.encode())
+        print(f"{letter.place}  {letter.reason}  {_when(letter.kept_at)}  build {build}")
+        for error in letter.errors:
+            print(f"  error    {letters.payload(error.encode())}")
+        print(f"  key      {letters.payload(record.key)}")
+        for name, value in record.headers:
+            print(f"  header   {letters.payload(name.encode())}: {letters.payload(value, 200)}")
+        print(f"  payload  {letters.payload(record.value)}")
+    return 0
+
+
+@app.command
+def replay(
+    *places: str,
+    topic: str | None = None,
+    since: str | None = None,
+    reason: str | None = None,
+    all: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Send records again to the topic they came from, with their key, headers and timestamp.
+
+    Nothing is taken out of the dead letters: what is refused again is kept again, under its new place.
+
+    Parameters
+    ----------
+    places
+        Which, by place (`list --each` names them).
+    topic
+        Only what came from this topic.
+    since
+        Only what was refused since then: 2026-05-01T09:00, "2 hours ago".
+    reason
+        Only what was refused for this reason.
+    all
+        Every letter there is.
+    dry_run
+        Only say what would be sent.
+    """
+    if not (places or topic or since or reason or all):
+        raise UserError("say which: places, --topic, --since, --reason or --all")
+    config = _config()
+    found = _chosen(config, places, topic, since, reason)
+    if dry_run:
+        for letter in found:
+            print(f"would send {letter.place} ({letter.reason})")
+    else:
+        try:
+            sent = letters.replay(config, found)
+        except LettersError as error:
+            raise UserError(str(error)) from None
+        for name, count in sorted(sent.items()):
+            print(f"sent {count} to {name}")
+    if not found:
+        print("no dead letters of that kind")
+    return 0
+
+
+def _config() -> Config:
+    return client_config(client.settings(), "dead-letters") | {"log_level": 0}
+
+
+def _chosen(
+    config: Config, places: Sequence[str], topic: str | None, since: str | None, reason: str | None
+) -> list[Letter]:
+    origin = topic.removesuffix(DEAD_LETTER_SUFFIX) if topic else None
+    if origin is not None and dead_letter(origin) not in DEAD_LETTER_TOPICS:
+        known = ", ".join(name.removesuffix(DEAD_LETTER_SUFFIX) for name in DEAD_LETTER_TOPICS)
+        raise UserError(f"--topic: {topic} has no dead letters; those that have: {known}")
+    topics = [dead_letter(origin)] if origin is not None else DEAD_LETTER_TOPICS
+    try:
+        found = letters.read(config, topics, moment(since, "--since") if since else None)
+    except LettersError as error:
+        raise UserError(f"cannot read dead letters: {error}") from None
+    found = [letter for letter in found if reason in (None, letter.reason)]
+    missing = set(places) - {letter.place for letter in found}
+    if missing:
+        raise UserError(f"no such dead letter: {', '.join(sorted(missing))}")
+    return [letter for letter in found if not places or letter.place in places]
+
+
+def _when(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
