@@ -63,9 +63,8 @@ def read(config: Config, topics: Sequence[str], since: datetime | None = None) -
             place = "/".join(_text(message, n) for n in _PLACE)
             # without a place of origin it is none of ours, and stands for itself
             own = f"{message.topic()}/{message.partition()}/{message.offset()}"
-            parts.setdefault((message.topic() or "", place if place.count("/") == 2 else own), []).append(
-                message
-            )
+            named = place if place.count("/") == 2 and not place.startswith("/") else own
+            parts.setdefault(named, []).append(message)
         letters = [letter for found in parts.values() for letter in _letter(found)]
     except KafkaException as error:
         raise LettersError(describe(error.args[0])) from None
