@@ -37,17 +37,16 @@ BootstrapServers = Annotated[
         extra={"aliases": ["KAFKA_BOOTSTRAP"], "wants": "host:port[,host:port]"},
     ),
 ]
+_HTTP_URL = r"https?://([^\s/@]*@)?(\[[0-9a-fA-F:.]+\]|[^\s/:@?#\[\]]+)(:\d{1,5})?([/?#]\S*)?"
 QdrantUrl = Annotated[
     str,
     Meta(
-        pattern=r"^(https?://[^\s/]+\S*|local:.+)$",
+        pattern=rf"^({_HTTP_URL}|local:.+)$",
         description="where the memories are; local:PATH is the embedded store",
         extra={"wants": "http(s)://host:port or local:PATH"},
     ),
 ]
-HttpUrl = Annotated[
-    str, Meta(pattern=r"^https?://[^\s/]+\S*$", extra={"wants": "http(s)://host[:port][/path]"})
-]
+HttpUrl = Annotated[str, Meta(pattern=rf"^{_HTTP_URL}$", extra={"wants": "http(s)://host[:port][/path]"})]
 OllamaUrl = Annotated[HttpUrl | None, Meta(description="where Ollama is; never localhost inside a pod")]
 OpenaiKey = Annotated[Secret | None, Meta(description="set: OpenAI is used")]
 OpenaiUrl = Annotated[HttpUrl | None, Meta(description="another address that speaks OpenAI's protocol")]

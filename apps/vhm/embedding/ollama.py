@@ -32,7 +32,7 @@ class Ollama:
         request = {"model": self._model, "input": list(texts), "truncate": False}
         try:
             response = await self._client.post("/api/embed", json=request)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except Exception as error:  # whatever a client library throws has to become one line
             raise broken(error) from error
         if response.is_error:
             said = _said(response.content)

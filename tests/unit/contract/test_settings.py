@@ -54,6 +54,8 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("KAFKA_CREATE_TOPICS", "maybe"),
         ("KAFKA_TOPIC_PARTITIONS", "0"),
         ("QDRANT_URL", "qdrant:6333"),
+        ("QDRANT_URL", "http://qdrant:port"),
+        ("OLLAMA_BASE_URL", "http://[::1"),
         ("EMBEDDING_MODEL", "gpt"),
         ("EMBEDDING_MODEL", "ollama:"),
         ("RESONANCE_MAX_BEATS", "three"),

@@ -198,11 +198,12 @@ def test_an_unknown_model_is_said_at_open(stage: Stage) -> None:
     stage.unopened(life, model="nope")
 
 
-def test_nobody_there_is_one_line(stage: Stage) -> None:
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.0.0.1:99999"])
+def test_nobody_there_is_one_line(stage: Stage, url: str) -> None:
     async def life(server: Server, embedder: Remote) -> None:
         assert "no connection: " in await refusal(embedder)
 
-    stage.unopened(life, url="http://127.0.0.1:9")
+    stage.unopened(life, url=url)
 
 
 def test_retry_after_is_kept_to(stage: Stage) -> None:
