@@ -1,28 +1,34 @@
-"""How often recall brings back the turns that answer a question: hybrid, its parts, and each part alone.
+"""How often recall brings back the turns that answer a question: hybrid, its parts, each part alone, and
+the store itself.
 
-    uv run python tests/bench/recall_quality.py FOLDER [--models minilm deterministic]
+    uv run python tests/bench/recall_quality.py FOLDER [--models minilm deterministic] [--url URL]
 
 FOLDER (or VHM_CONVERSATIONS) holds pairs of JSON-lines files: NAME.jsonl with one anchors-write message a
 line, and NAME-questions.jsonl with `{"question": ..., "evidence": [anchor_id, ...]}` a line. LoCoMo
 (Maharana et al., 2024) in that form is what the figures in the README are from; it is CC BY-NC 4.0 and not
-part of this project. Ageing and salience are left out: what is measured is similarity.
+part of this project. Similarity alone is measured, but for the row that says so: there memories age, the
+day after the conversation's last.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from vhm import embedding
+from vhm.anchors import AnchorStore, Query
 from vhm.contract.messages import Anchor, decode
 from vhm.contract.settings import EmbeddingSettings
 from vhm.memory import hybrid
@@ -32,7 +38,17 @@ from vhm.memory.lexicon import Lexicon
 BATCH = 32
 CUTS = (5, 10)
 ALONE = {"in_period": 0.0, "tells_time": 0.0, "neighbour": 0.0}
-Similarity = Callable[["Conversation", int], NDArray[np.float64]]
+MEMORY = "local::memory:"
+STORE_ROWS = (
+    ("hybrid off", False, 0.0),
+    ("hybrid on", True, 0.0),
+    ("hybrid on, ageing 0.002 a day", True, 0.002),
+)
+DEEPEST = 50
+"""Beats asked of the store."""
+
+Rankings = list[NDArray[np.int64]]
+"""For each question the rows of the anchors recalled, strongest first."""
 
 
 class Asked(msgspec.Struct):
@@ -56,22 +72,51 @@ class Conversation:
         self.moments = np.array([anchor.stored_at.timestamp() for anchor in anchors])
         self.order = Order(np.array(sessions), self.moments)
         self.now = max(anchor.stored_at for anchor in anchors) + timedelta(days=1)
-        self.texts = [anchor.text for anchor in anchors]
-        self.meaning: dict[str, NDArray[np.float64]] = {}
+        self.anchors, self.rows = anchors, rows
+        self.vectors: dict[str, tuple[embedding.Vectors, embedding.Vectors]] = {}
 
     async def embed(self, model: embedding.Embedder) -> None:
-        """Similarity by `model` alone of every question (row) to every anchor."""
+        """The vectors of the questions and of the anchors."""
         asked = await _vectors(model, [one.question for one in self.questions])
-        told = await _vectors(model, self.texts)
-        self.meaning[model.name] = model.calibration.similarity(asked @ told.T)
+        self.vectors[model.name] = asked, await _vectors(model, [anchor.text for anchor in self.anchors])
 
-    def similarity(self, index: int, model: str | None, blend: Blend) -> NDArray[np.float64]:
-        """Of question `index` to every anchor; without a model by words alone."""
-        asked = hybrid.question(self.questions[index].question, self.now)
-        wording = self.lexicon.relevance(asked.terms)
-        meaning = self.meaning[model][index] if model else np.zeros(len(wording))
-        own = hybrid.blended(asked, meaning, wording, self.moments, self.lexicon.tell_time(), blend)
-        return hybrid.lifted(own, self.order.strongest(own), blend)
+    def rankings(self, model: embedding.Embedder | None, blend: Blend) -> Rankings:
+        """By the pure parts; without a model by words alone."""
+        found = []
+        for index, one in enumerate(self.questions):
+            asked = hybrid.question(one.question, self.now)
+            wording = self.lexicon.relevance(asked.terms)
+            meaning = np.zeros(len(wording))
+            if model is not None:
+                questions, anchors = self.vectors[model.name]
+                meaning = model.calibration.similarity(anchors @ questions[index])
+            own = hybrid.blended(asked, meaning, wording, self.moments, self.lexicon.tell_time(), blend)
+            similarities = hybrid.lifted(own, self.order.strongest(own), blend)
+            found.append(np.argsort(-similarities, kind="stable"))
+        return found
+
+    async def recalled(
+        self, settings: EmbeddingSettings, model: embedding.Embedder, with_words: bool, decay_lambda: float
+    ) -> Rankings:
+        """By the store."""
+        questions, anchors = self.vectors[model.name]
+        store = AnchorStore(settings, model, hybrid=with_words)
+        await store.open()
+        await store.add(self.anchors, anchors)
+        queries = [
+            Query(
+                vector=vector,
+                text=one.question,
+                now=self.now,
+                limit=DEEPEST,
+                decay_lambda=decay_lambda,
+                diversity_threshold=1.0,
+            )
+            for one, vector in zip(self.questions, questions, strict=True)
+        ]
+        answers = await store.recall(queries)
+        await store.close()
+        return [np.array([self.rows[str(beat.anchor_id)] for beat in beats]) for beats in answers]
 
 
 async def _vectors(model: embedding.Embedder, texts: Sequence[str]) -> embedding.Vectors:
@@ -91,65 +136,70 @@ def read(folder: Path) -> list[Conversation]:
     return found
 
 
-def measures(conversations: Sequence[Conversation], similarity: Similarity) -> NDArray[np.float64]:
-    """recall@5, recall@10 and reciprocal rank of each question (rows), conversation after conversation."""
-    rows = []
-    for conversation in conversations:
-        for index, answers in enumerate(conversation.answers):
-            scores = similarity(conversation, index)
-            place = np.empty(len(scores), dtype=int)
-            place[np.argsort(-scores, kind="stable")] = np.arange(len(scores))
-            ranks = place[answers]
-            rows.append([*(float((ranks < cut).mean()) for cut in CUTS), 1 / (1 + int(ranks.min()))])
-    return np.array(rows)
-
-
-def averaged(conversations: Sequence[Conversation], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over conversations of their means."""
-    ends = np.cumsum([len(conversation.answers) for conversation in conversations])
-    means = np.array([part.mean(axis=0) for part in np.split(rows, ends[:-1])])
-    mean: NDArray[np.float64] = means.mean(axis=0)
+def measured(conversations: Sequence[Conversation], rankings: Sequence[Rankings]) -> NDArray[np.float64]:
+    """recall@5, recall@10 and mean reciprocal rank: the mean over conversations of their means."""
+    means = []
+    for conversation, ranking in zip(conversations, rankings, strict=True):
+        rows = []
+        for answers, order in zip(conversation.answers, ranking, strict=True):
+            ranks = np.flatnonzero(np.isin(order, answers))
+            recalls = [np.count_nonzero(ranks < cut) / len(answers) for cut in CUTS]
+            rows.append([*recalls, 1 / (1 + ranks[0]) if len(ranks) else 0.0])
+        means.append(np.mean(rows, axis=0))
+    mean: NDArray[np.float64] = np.mean(means, axis=0)
     return mean
 
 
-def variants(models: Sequence[str]) -> dict[str, Similarity]:
+def variants(models: Sequence[embedding.Embedder]) -> dict[str, tuple[embedding.Embedder | None, Blend]]:
     """What is compared, by name; the first model is the one taken apart."""
-
-    def by(model: str | None, blend: Blend) -> Similarity:
-        return lambda conversation, index: conversation.similarity(index, model, blend)
-
     first = models[0]
-    named: dict[str, Similarity] = {
-        f"{model} alone": by(model, Blend(meaning=1.0, **ALONE)) for model in models
+    name = first.name
+    return {
+        **{f"{model.name} alone": (model, Blend(meaning=1.0, **ALONE)) for model in models},
+        "BM25 alone": (None, Blend(meaning=0.0, **ALONE)),
+        f"{name} + BM25": (first, Blend(**ALONE)),
+        f"{name} + BM25 + time": (first, Blend(neighbour=0.0)),
+        f"{name} + BM25 + neighbours": (first, Blend(in_period=0.0, tells_time=0.0)),
+        "BM25 + time + neighbours": (None, Blend(meaning=0.0)),
+        **{f"hybrid with {model.name}": (model, Blend()) for model in models},
     }
-    named["BM25 alone"] = by(None, Blend(meaning=0.0, **ALONE))
-    named[f"{first} + BM25"] = by(first, Blend(**ALONE))
-    named[f"{first} + BM25 + time"] = by(first, Blend(neighbour=0.0))
-    named[f"{first} + BM25 + neighbours"] = by(first, Blend(in_period=0.0, tells_time=0.0))
-    named["BM25 + time + neighbours"] = by(None, Blend(meaning=0.0))
-    named |= {f"hybrid with {model}": by(model, Blend()) for model in models}
-    return named
 
 
-async def run(folder: Path, models: Sequence[str]) -> None:
+def row(name: str, figures: NDArray[np.float64]) -> None:
+    """Print one line of the table."""
+    print(f"| {name} | {' | '.join(f'{figure:.3f}' for figure in figures)} |", flush=True)
+
+
+async def run(folder: Path, names: Sequence[str], qdrant_url: str) -> None:
     """Print the table."""
     conversations = read(folder)
     if not conversations:
         sys.exit(f"{folder}: no *-questions.jsonl with its conversation there")
-    settings = EmbeddingSettings(kafka_bootstrap_servers="127.0.0.1:9092", qdrant_url="local::memory:")
-    for name in models:
-        model = embedding.create(msgspec.structs.replace(settings, embedding_model=name))
+    settings = EmbeddingSettings(kafka_bootstrap_servers="127.0.0.1:9092", qdrant_url=qdrant_url)
+    models = [embedding.create(msgspec.structs.replace(settings, embedding_model=name)) for name in names]
+    for model in models:
         await model.open()
         for conversation in conversations:
             await conversation.embed(model)
-        await model.close()
     questions = sum(len(conversation.questions) for conversation in conversations)
-    turns = sum(len(conversation.texts) for conversation in conversations)
+    turns = sum(len(conversation.anchors) for conversation in conversations)
     print(f"{len(conversations)} conversations, {turns} anchors, {questions} questions\n")
     print("| similarity | recall@5 | recall@10 | MRR |\n|---|---|---|---|")
-    for name, similarity in variants(models).items():
-        at5, at10, mrr = averaged(conversations, measures(conversations, similarity))
-        print(f"| {name} | {at5:.3f} | {at10:.3f} | {mrr:.3f} |")
+    for name, (variant, blend) in variants(models).items():
+        row(name, measured(conversations, [each.rankings(variant, blend) for each in conversations]))
+    for what, with_words, decay in STORE_ROWS:
+        rankings = []
+        for number, each in enumerate(conversations):
+            place = msgspec.structs.replace(
+                settings,
+                embedding_model=names[0],
+                qdrant_url=qdrant_url + (f"{what}{number}" if qdrant_url == MEMORY else ""),
+                qdrant_collection=f"bench-{uuid.uuid4()}",
+            )
+            rankings.append(await each.recalled(place, models[0], with_words, decay))
+        row(f"the store, {what}", measured(conversations, rankings))
+    for model in models:
+        await model.close()
 
 
 def main() -> None:
@@ -159,10 +209,12 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, nargs="?", default=os.environ.get("VHM_CONVERSATIONS"))
     parser.add_argument("--models", nargs="+", default=["minilm", "deterministic"])
+    parser.add_argument("--url", default=MEMORY, help="the store: the embedded one in memory, or QDRANT_URL")
     given = parser.parse_args()
     if given.folder is None:
         parser.error("which folder of conversations? give it, or set VHM_CONVERSATIONS")
-    asyncio.run(run(Path(given.folder), given.models))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    asyncio.run(run(Path(given.folder), given.models, given.url))
 
 
 if __name__ == "__main__":
