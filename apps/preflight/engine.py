@@ -19,6 +19,7 @@ from preflight.model import Model
 from preflight.registry import FAMILIES, Rule
 from preflight.registry import rules as all_rules
 from preflight.report import Report
+from preflight.schemas import unavailable
 from preflight.sources import Sources
 
 
@@ -72,6 +73,8 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     ids = {rule.id for rule in known}
     left, silenced = suppressions.apply(found, written, {rule.id for rule in chosen}, ids)
     accepted, notes = 0, []
+    if any(rule.id == "not-in-schema" for rule in chosen) and (why := unavailable(config.minor)):
+        notes.append(why)
     if options.baseline is not None:
         count = len(left)
         left, stale = baselines.subtract(left, baselines.read(options.baseline))

@@ -27,23 +27,25 @@ class Program(msgspec.Struct, frozen=True):
     """What renders."""
 
     command: tuple[str, ...]
-    version: str
-    """As it says it itself: `kustomize v5.8.1`, `kubectl v1.34.1 with kustomize v5.7.1`."""
+
+    def version(self) -> str:
+        """As it says it itself: `kustomize v5.8.1`, `kubectl v1.34.1 with kustomize v5.7.1`."""
+        path = self.command[0]
+        if self.command[1] == "build":
+            return f"kustomize {_said(path, 'version').strip() or 'of unknown version'}"
+        lines = _said(path, "version", "--client").splitlines()
+        said = dict(line.split(": ", 1) for line in lines if ": " in line)
+        client, inner = said.get("Client Version", "?"), said.get("Kustomize Version", "?")
+        return f"kubectl {client} with kustomize {inner}"
 
 
 @functools.cache
 def find_program() -> Program:
     """kustomize on PATH, else kubectl. Raises `CannotLook` where neither is there."""
-    path = shutil.which("kustomize")
-    if path is not None:
-        return Program((path, "build"), f"kustomize {_said(path, 'version').strip() or 'of unknown version'}")
-    path = shutil.which("kubectl")
-    if path is not None:
-        said = dict(
-            line.split(": ", 1) for line in _said(path, "version", "--client").splitlines() if ": " in line
-        )
-        client, inner = said.get("Client Version", "?"), said.get("Kustomize Version", "?")
-        return Program((path, "kustomize"), f"kubectl {client} with kustomize {inner}")
+    for name, verb in (("kustomize", "build"), ("kubectl", "kustomize")):
+        path = shutil.which(name)
+        if path is not None:
+            return Program((path, verb))
     raise CannotLook("neither kustomize nor kubectl is on PATH: install one of them to render kustomizations")
 
 

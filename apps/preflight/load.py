@@ -30,8 +30,8 @@ class Loaded(msgspec.Struct):
     objects: list[Obj]
     duplicates: list[Duplicate]
     tree: Tree | None = None
-    renderer: str = ""
-    """What rendered it, with its version; empty where nothing was rendered."""
+    renderer: kustomize.Program | None = None
+    """What rendered it, None where nothing was rendered."""
 
 
 def load(target: str, root: Path, *, stdin: bytes | None = None, allow_remote: bool = False) -> Loaded:
@@ -123,7 +123,7 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
         objects=objects,
         duplicates=built.tree.duplicates,
         tree=built.tree,
-        renderer=kustomize.find_program().version,
+        renderer=kustomize.find_program(),
     )
 
 

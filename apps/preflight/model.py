@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from preflight.apps import AppKnowledge
 from preflight.config import Config
 from preflight.findings import Place
+from preflight.kustomize import Program
 from preflight.objects import Obj, strings
 from preflight.registry import Step
 from preflight.workloads import POD_TEMPLATE, Container, Workload
@@ -81,7 +82,7 @@ class Model:
 
     `root` is the repository's folder, `target` what was asked to be checked, `kustomization` the tree of
     sources with a record of what each edit matched (None where the target is no kustomization), `duplicates`
-    the keys written twice in its sources, `renderer` what rendered it with its version, `apps` what is known
+    the keys written twice in its sources, `renderer` the program that rendered it, `apps` what is known
     of the containers' applications by container name, `before` the model of the tree as it is in
     `--against REF` (None without; its sources are gone, its objects are not).
     """
@@ -95,7 +96,7 @@ class Model:
         objects: list[Obj],
         kustomization: Tree | None = None,
         duplicates: Sequence[Duplicate] = (),
-        renderer: str = "",
+        renderer: Program | None = None,
         apps: Apps | None = None,
         before: Model | None = None,
     ) -> None:

@@ -126,7 +126,8 @@ class Obj:
         best = self.origin
         for step, node, value in self._trail(path):
             name = node_at(node, value, "name") if isinstance(step, int) else None
-            best = name.place if name is not None and _agree(name, value["name"]) else node.place
+            named = name is not None and _agree(name, dig(value, "name"))
+            best = name.place if name is not None and named else node.place
         return best
 
     def writer(self, *path: Step) -> Node | None:
@@ -173,11 +174,12 @@ def selects(selector: object, labels: Mapping[str, str]) -> bool:
     """Whether a LabelSelector (matchLabels, matchExpressions) selects these labels; {} selects all."""
     if not isinstance(selector, dict):
         return False
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+    wanted, expressions = selector.get("matchLabels"), selector.get("matchExpressions")
+    wanted = wanted if isinstance(wanted, dict) else {}
+    expressions = expressions if isinstance(expressions, list) else []
+    if any(labels.get(key) != value for key, value in wanted.items()):
         return False
-    return all(
-        _holds(each, labels) for each in selector.get("matchExpressions") or [] if isinstance(each, dict)
-    )
+    return all(_holds(each, labels) for each in expressions if isinstance(each, dict))
 
 
 def walk(value: Plain, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Plain]]:
@@ -193,7 +195,8 @@ def walk(value: Plain, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step
 
 
 def _holds(expression: dict[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = str(expression.get("key")), expression.get("values") or []
+    key, values = str(expression.get("key")), expression.get("values")
+    values = values if isinstance(values, list) else []
     match expression.get("operator"):
         case "In":
             return key in labels and labels[key] in values

@@ -138,15 +138,22 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             yield Finding(
                 rule=self.id,
                 severity=hit.severity or self.severity,
-                object=hit.object,
-                container=hit.container or UNSET,
-                field=hit.field,
+                object=printable(hit.object),
+                container=printable(hit.container) or UNSET,
+                field=printable(hit.field),
                 file=hit.place.file,
                 line=hit.place.line,
-                message=hit.message,
+                message=printable(hit.message),
                 outcome=hit.outcome or self.outcome,
-                fix=hit.fix,
+                fix=printable(hit.fix),
             )
+
+
+def printable(text: str) -> str:
+    """A text on one line and without control characters: manifests may hold any, terminals obey some."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 _RULES: dict[str, Rule] = {}

@@ -38,7 +38,12 @@ def build(folder: Path, root: Path, *, allow_remote: bool = False) -> Built:
     resources = builder.folder(folder.resolve(), [], ())
     reader = builder.reader
     duplicates = [each for stream in reader.streams for each in stream.duplicates]
-    tree = Tree(files=list(dict.fromkeys(reader.files)), edits=builder.edits, duplicates=duplicates)
+    tree = Tree(
+        files=list(dict.fromkeys(reader.files)),
+        edits=builder.edits,
+        complete=builder.complete and not builder.remote,
+        duplicates=duplicates,
+    )
     return Built(tree, resources, builder.remote)
 
 
@@ -48,6 +53,7 @@ class _Builder:
         self.edits: list[Edit] = []
         self.remote: list[Node] = []
         self.folders = 0
+        self.complete = True
 
     def folder(self, folder: Path, given: list[Resource], above: tuple[Path, ...]) -> list[Resource]:
         """The objects of one kustomization; `given` are those a component starts from."""
@@ -107,6 +113,7 @@ class _Level:
             self.reader.resolve(self.dir, schema)
         for field in ("generators", "transformers", "validators"):
             for each in self.entries.items(field):
+                self.builder.complete = False
                 for config in self._plugin_configs(each):
                     self._refuse_remote_paths(config)
 

@@ -40,6 +40,10 @@ class Edit(msgspec.Struct, kw_only=True):
     """Parts of it that met nothing."""
     keys: dict[str, Place] = msgspec.field(default_factory=dict)
     """Of a generator: the keys it writes."""
+    name_of: str = ""
+    """Of a replacement that copies the name of a generated object: that name, without its hash."""
+    name_at: Place | None = None
+    """Where that name is written."""
     followed: bool = True
     """False where its effect was not worked out; then nothing is said about it."""
 
@@ -51,5 +55,7 @@ class Tree(msgspec.Struct, kw_only=True):
     """Every file read, relative to the repository root."""
     edits: list[Edit]
     """Every entry that edits objects, in the order of application."""
+    complete: bool
+    """Whether every object is known: nothing remote, no plugin that may make or change objects."""
     duplicates: list[Duplicate]
     """Keys written twice in one mapping of a file read."""

@@ -20,7 +20,7 @@ def split(path: str) -> list[str]:
 
 def replace(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
     """One replacement. Raises `NotFollowed` where it does what is not worked out here."""
-    value = _value(resources, entry)
+    value = _value(resources, entry, edit)
     for target in entry.items("targets"):
         select = target.get("select")
         if select is None:
@@ -42,7 +42,7 @@ def replace(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
             edit.missed.append(Missed(f"target {selector.words}", select.place))
 
 
-def _value(resources: Sequence[Resource], entry: Node) -> Node:
+def _value(resources: Sequence[Resource], entry: Node, edit: Edit) -> Node:
     given = entry.get("sourceValue")
     if given is not None:
         return given
@@ -52,10 +52,13 @@ def _value(resources: Sequence[Resource], entry: Node) -> Node:
     matches = [each for each in resources if _is_source(source, each)]
     if len(matches) != 1:
         raise NotFollowed
-    found = list(_reach(matches[0].node, split(source.text("fieldPath") or "metadata.name")))
+    field = source.text("fieldPath") or "metadata.name"
+    found = list(_reach(matches[0].node, split(field)))
     if len(found) != 1 or isinstance(found[0].value, dict | list):
         raise NotFollowed
     value = found[0]
+    if field == "metadata.name" and matches[0].hashed:
+        edit.name_of, edit.name_at = value.text(), value.place
     delimiter = source.text("options", "delimiter")
     if delimiter:
         parts = value.text().split(delimiter)

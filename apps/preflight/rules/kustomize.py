@@ -1,1 +1,221 @@
-"""Kustomize: edits without effect."""
+"""Edits of a kustomization that edit nothing: kustomize says nothing of them and exits 0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from preflight.findings import Place
+from preflight.kustomization import Edit
+from preflight.merges import slips
+from preflight.model import Model
+from preflight.names import hint, near
+from preflight.objects import walk
+from preflight.registry import Hit, at, rule
+from preflight.rules.admission.pods import added_by_patch
+
+LITERAL = re.compile(r"[\w./-]+")
+
+
+@rule("image-matches-nothing", family="kustomize", severity="warning", outcome="applies nothing")
+def image_matches_nothing(model: Model) -> Iterator[Hit]:
+    """An entry of `images` whose name no container has.
+
+    The tag or registry it sets is set nowhere, and the pods keep what the base says. The name must be the
+    whole name in the base, registry included. It is an error where a container has nearly that name.
+
+        images:
+        - name: vhm-worker            # the base says localhost/vhm-worker
+          newTag: "1.2.0"
+    """
+    names = {_name(each.image) for each in model.containers if each.image}
+    for edit in _without_effect(model, "image"):
+        wanted = edit.wants.removeprefix("image ")
+        meant = near(wanted, names) or next((each for each in names if _last(each) == _last(wanted)), None)
+        yield _hit(
+            edit,
+            edit.place,
+            message=f"no container has the image {wanted}{hint(meant)}",
+            fix=f"write name: {meant}"
+            if meant
+            else "name the image as the base writes it, or remove the entry",
+            certain=meant is not None,
+        )
+
+
+def _name(image: str) -> str:
+    return re.sub(r"(:[^:/@]*)?(@.*)?$", "", image)
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+@rule("patch-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
+def patch_matches_nothing(model: Model) -> Iterator[Hit]:
+    """A patch whose `target` selects no object.
+
+    kustomize fails on a strategic merge patch without a target that meets nothing, and is silent where a
+    `target` is given. A warning where the target names no object (all of a kind).
+
+        patches:
+        - path: memory.yaml
+          target: {kind: Deployment, name: resonanse}
+    """
+    names = [each.ref for each in model.objects]
+    for edit in _without_effect(model, "patch"):
+        for missed in edit.missed:
+            wanted = missed.what.removeprefix("target ")
+            meant = near(wanted, names)
+            yield _hit(
+                edit,
+                missed.place,
+                message=f"no object is {wanted}{hint(meant)}",
+                fix=f"name {meant}" if meant else "name an object that is there, or remove the patch",
+                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
+            )
+
+
+@rule("replacement-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
+def replacement_matches_nothing(model: Model) -> Iterator[Hit]:
+    """A target of `replacements` that selects no object.
+
+    kustomize fails where a field path is not there, and is silent where no object is selected at all.
+
+        replacements:
+        - source: {kind: Service, name: kafka-service}
+          targets:
+          - select: {kind: Deployment, name: indexr}
+            fieldPaths: [spec.template.spec.containers.0.env.0.value]
+    """
+    names = [each.ref for each in model.objects]
+    for edit in _edits(model, "replacement"):
+        for missed in edit.missed:
+            wanted = missed.what.removeprefix("target ")
+            meant = near(wanted, names)
+            yield _hit(
+                edit,
+                missed.place,
+                message=f"no object is {wanted}{hint(meant)}",
+                fix=f"name {meant}" if meant else "name an object that is there, or remove the target",
+                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
+            )
+
+
+@rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")
+def replacement_of_hashed_name(model: Model) -> Iterator[Hit]:
+    """A replacement that copies the name of a generated ConfigMap or Secret without its hash.
+
+    Hashes are appended after replacements have been carried out, and only the references that kustomize knows
+    follow; anywhere else the copied name is that of an object that does not exist.
+
+        replacements:
+        - source: {kind: ConfigMap, name: settings}        # the name becomes settings-4k7hbm2h9t
+          targets:
+          - select: {kind: Deployment, name: app}
+            fieldPaths: [spec.template.spec.containers.0.args.0]
+    """
+    for edit in _edits(model, "replacement"):
+        if edit.name_at is None:
+            continue
+        for obj in model.objects:
+            for path, value in walk(obj.doc):
+                writer = obj.writer(*path) if value == edit.name_of else None
+                if writer is not None and writer.place == edit.name_at:
+                    yield at(
+                        obj,
+                        *path,
+                        place=edit.place,
+                        message=f"{edit.name_of} is copied without the hash its object's name ends with",
+                        fix="say disableNameSuffixHash: true for that generator, or refer to it otherwise",
+                    )
+
+
+@rule("patch-adds-container", family="kustomize", severity="error", outcome="rejected by the API server")
+def patch_adds_container(model: Model) -> Iterator[Hit]:
+    """A patch for a container that is not there: it adds a second one, which has no image.
+
+    Strategic merge joins containers by name. The API server refuses the result.
+
+        containers:
+        - name: indxer                # the base's is indexer
+          resources: {limits: {memory: 1Gi}}
+    """
+    for container in model.containers:
+        if container.image or not container.name or not added_by_patch(container):
+            continue
+        others = [each.name for each in container.workload.containers if each.image]
+        meant = near(container.name, others) or (others[0] if len(others) == 1 else None)
+        yield at(
+            container,
+            "name",
+            message=f"adds a container {container.name} without an image{hint(meant)}",
+            fix=f"write name: {meant}" if meant else "name a container of the base, or give it an image",
+        )
+
+
+@rule("merged-key-misspelt", family="kustomize", severity="error", outcome="applies nothing")
+def merged_key_misspelt(model: Model) -> Iterator[Hit]:
+    """A key in a generator with `behavior: merge` that the base lacks, has under nearly that name, and no
+    container reads.
+
+    It is added beside the base's, whose value stays. A warning where a container takes it whose settings are
+    not known.
+
+        configMapGenerator:
+        - name: vhm-config
+          behavior: merge
+          literals: [QDRANT_URI=http://qdrant.example.org]     # QDRANT_URL
+    """
+    for slip in slips(model).values():
+        yield at(
+            slip.obj,
+            "data",
+            slip.key,
+            message=f"{slip.key} is added beside the base's {slip.meant}, whose value stays",
+            fix=f"write {slip.meant}",
+            severity="error" if slip.certain else "warning",
+        )
+
+
+@rule("key-twice", family="kustomize", severity="warning", outcome="applies nothing")
+def key_twice(model: Model) -> Iterator[Hit]:
+    """A key written twice in one mapping: kubectl takes the last and says nothing; kustomize refuses it.
+
+    env:
+      LOG_LEVEL: INFO
+      LOG_LEVEL: DEBUG
+    """
+    for each in model.duplicates if model.kustomization is None else ():
+        yield Hit(
+            object="",
+            container="",
+            field=each.key,
+            place=each.first,
+            message=f"{each.key} is written again in line {each.second.line}, and that one counts",
+            fix="remove one of the two",
+        )
+
+
+def _edits(model: Model, kind: str) -> Iterator[Edit]:
+    """The entries of a kind that were followed, where every object is known."""
+    tree = model.kustomization
+    if tree is not None and tree.complete:
+        yield from (each for each in tree.edits if each.kind == kind and each.followed)
+
+
+def _without_effect(model: Model, kind: str) -> Iterator[Edit]:
+    # files that a tool is yet to fill (`flux bootstrap`) render to nothing, and edits wait for them
+    return (each for each in _edits(model, kind) if not each.matched and model.objects)
+
+
+def _hit(edit: Edit, place: Place, *, message: str, fix: str, certain: bool) -> Hit:
+    return Hit(
+        object=f"Kustomization/{edit.file.rpartition('/')[0] or '.'}",
+        container="",
+        field=edit.field,
+        place=place,
+        message=message,
+        fix=fix,
+        severity="error" if certain else "warning",
+    )

@@ -1,1 +1,205 @@
-"""Schema: kubeconform's findings, and API versions removed by the target version."""
+"""The render against Kubernetes' own schemas, and API versions that the target version no longer serves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from preflight.model import Model
+from preflight.names import hint, near
+from preflight.objects import Obj, dig
+from preflight.registry import Hit, Step, at, rule
+from preflight.rules.admission.reach import is_built_in
+from preflight.schemas import check, find_schemas
+
+REMOVED: dict[tuple[str, str], tuple[int, str]] = {
+    **dict.fromkeys(
+        (
+            (version, kind)
+            for version in ("extensions/v1beta1", "apps/v1beta1", "apps/v1beta2")
+            for kind in ("Deployment", "DaemonSet", "ReplicaSet", "StatefulSet")
+        ),
+        (16, "apps/v1"),
+    ),
+    ("extensions/v1beta1", "NetworkPolicy"): (16, "networking.k8s.io/v1"),
+    ("extensions/v1beta1", "PodSecurityPolicy"): (16, "Pod Security labels on the namespace"),
+    ("extensions/v1beta1", "Ingress"): (22, "networking.k8s.io/v1"),
+    ("networking.k8s.io/v1beta1", "Ingress"): (22, "networking.k8s.io/v1"),
+    ("networking.k8s.io/v1beta1", "IngressClass"): (22, "networking.k8s.io/v1"),
+    **dict.fromkeys(
+        (
+            ("rbac.authorization.k8s.io/v1beta1", kind)
+            for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+        ),
+        (22, "rbac.authorization.k8s.io/v1"),
+    ),
+    ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition"): (22, "apiextensions.k8s.io/v1"),
+    ("apiregistration.k8s.io/v1beta1", "APIService"): (22, "apiregistration.k8s.io/v1"),
+    **dict.fromkeys(
+        (
+            ("admissionregistration.k8s.io/v1beta1", kind)
+            for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+        ),
+        (22, "admissionregistration.k8s.io/v1"),
+    ),
+    ("certificates.k8s.io/v1beta1", "CertificateSigningRequest"): (22, "certificates.k8s.io/v1"),
+    ("coordination.k8s.io/v1beta1", "Lease"): (22, "coordination.k8s.io/v1"),
+    ("scheduling.k8s.io/v1beta1", "PriorityClass"): (22, "scheduling.k8s.io/v1"),
+    **dict.fromkeys(
+        (
+            ("storage.k8s.io/v1beta1", kind)
+            for kind in ("CSIDriver", "CSINode", "StorageClass", "VolumeAttachment")
+        ),
+        (22, "storage.k8s.io/v1"),
+    ),
+    ("batch/v1beta1", "CronJob"): (25, "batch/v1"),
+    ("policy/v1beta1", "PodDisruptionBudget"): (25, "policy/v1"),
+    ("policy/v1beta1", "PodSecurityPolicy"): (25, "Pod Security labels on the namespace"),
+    ("discovery.k8s.io/v1beta1", "EndpointSlice"): (25, "discovery.k8s.io/v1"),
+    ("events.k8s.io/v1beta1", "Event"): (25, "events.k8s.io/v1"),
+    ("node.k8s.io/v1beta1", "RuntimeClass"): (25, "node.k8s.io/v1"),
+    ("autoscaling/v2beta1", "HorizontalPodAutoscaler"): (25, "autoscaling/v2"),
+    ("autoscaling/v2beta2", "HorizontalPodAutoscaler"): (26, "autoscaling/v2"),
+    **{
+        (f"flowcontrol.apiserver.k8s.io/{version}", kind): (minor, "flowcontrol.apiserver.k8s.io/v1")
+        for version, minor in (("v1beta1", 26), ("v1beta2", 29), ("v1beta3", 32))
+        for kind in ("FlowSchema", "PriorityLevelConfiguration")
+    },
+    ("storage.k8s.io/v1beta1", "CSIStorageCapacity"): (27, "storage.k8s.io/v1"),
+}
+"""API version and kind → the minor version that no longer serves it, and what to use (Kubernetes' deprecated
+API migration guide)."""
+
+
+@rule("removed-api-version", family="schema", severity="error", outcome="rejected by the API server")
+def removed_api_version(model: Model) -> Iterator[Hit]:
+    """An API version that the target version of Kubernetes does not serve any more.
+
+    `kubectl apply` answers `no matches for kind`. The target is `kubernetes-version` of `[tool.preflight]`,
+    or `--kubernetes-version`.
+
+        apiVersion: policy/v1beta1      # policy/v1 since 1.21, the only one since 1.25
+        kind: PodDisruptionBudget
+    """
+    for obj in model.objects:
+        minor, instead = REMOVED.get((obj.api_version, obj.kind), (0, ""))
+        if minor and model.config.minor >= minor:
+            yield at(
+                obj,
+                "apiVersion",
+                message=f"{obj.kind} of {obj.api_version} is not served since 1.{minor}",
+                fix=f"use {instead}",
+            )
+
+
+@rule("unknown-kind", family="schema", severity="error", outcome="rejected by the API server")
+def unknown_kind(model: Model) -> Iterator[Hit]:
+    """A kind that its API version does not have, in one of Kubernetes' own API groups.
+
+    apiVersion: v1
+    kind: Deployment      # apps/v1
+    """
+    schemas = find_schemas(model.config.minor)
+    if schemas is None:
+        return
+    for obj in model.objects:
+        own = is_built_in(obj) and not obj.group.startswith(("gateway.", "metrics.", "snapshot.", "node."))
+        removed = (obj.api_version, obj.kind) in REMOVED
+        if own and not removed and _served(obj.group) and not schemas.knows(obj.api_version, obj.kind):
+            meant = near(obj.kind, KINDS)
+            version = next((v for v in VERSIONS if schemas.knows(v, meant or obj.kind)), None)
+            yield at(
+                obj,
+                "kind",
+                message=f"there is no {obj.kind} in {obj.api_version}{hint(meant)}",
+                fix=f"write {version}, {meant or obj.kind}" if version else "see `kubectl api-resources`",
+            )
+
+
+VERSIONS = (
+    "v1",
+    "apps/v1",
+    "batch/v1",
+    "networking.k8s.io/v1",
+    "policy/v1",
+    "rbac.authorization.k8s.io/v1",
+    "autoscaling/v2",
+    "storage.k8s.io/v1",
+    "scheduling.k8s.io/v1",
+    "apiextensions.k8s.io/v1",
+    "coordination.k8s.io/v1",
+)
+KINDS = (
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ConfigMap",
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "Job",
+    "Namespace",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "Pod",
+    "PodDisruptionBudget",
+    "ReplicaSet",
+    "Role",
+    "RoleBinding",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+    "StatefulSet",
+    "StorageClass",
+)
+
+
+def _served(group: str) -> bool:
+    """Whether every API server serves this group itself; others are added by custom resources."""
+    return group == "" or any(version.startswith(f"{group}/") for version in VERSIONS)
+
+
+@rule("not-in-schema", family="schema", severity="error", outcome="rejected by the API server")
+def not_in_schema(model: Model) -> Iterator[Hit]:
+    """A field that is not in Kubernetes' schema, is missing, or is of another type, as kubeconform finds it.
+
+    An unquoted `yes`, `1e7` or `0012345` is no string, a `port: "80"` no number, and a field one level too
+    deep or misspelt is unknown.
+
+        containers:
+        - name: indexer
+          imagePullPolcy: Always
+    """
+    schemas = find_schemas(model.config.minor)
+    if schemas is None:
+        return
+    objects = [each for each in model.objects if schemas.knows(each.api_version, each.kind)]
+    for obj, faults in zip(objects, check(objects, schemas), strict=True):
+        for fault in faults:
+            path = _path(obj, fault.pointer)
+            names = re.findall(r"'([^']*)'", fault.text) if "additional properties" in fault.text else []
+            for name in names or [""]:
+                siblings = dig(obj.doc, *path)
+                yield at(
+                    obj,
+                    *path,
+                    *([name] if name else []),
+                    message=f"{name} is no field of it" if name else fault.text,
+                    fix="remove it, or write it as `kubectl explain` has it"
+                    if name and isinstance(siblings, dict)
+                    else "write what `kubectl explain` says",
+                )
+
+
+def _path(obj: Obj, pointer: str) -> tuple[Step, ...]:
+    """A JSON pointer as a path into the object."""
+    path: list[Step] = []
+    value: object = obj.doc
+    for raw in pointer.split("/")[1:]:
+        step: Step = raw.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list) and str(step).isdigit():
+            step = int(step)
+        path.append(step)
+        value = dig(value, step)
+    return tuple(path)

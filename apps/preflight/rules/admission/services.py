@@ -64,11 +64,11 @@ def invalid_service(model: Model) -> Iterator[Hit]:
 
 def _ports(service: Service) -> Iterator[Hit]:
     names: set[str] = set()
-    numbers: set[tuple[Any, Any]] = set()
+    numbers: set[tuple[str, str]] = set()
     kind = service.obj.get("spec", "type", default="ClusterIP")
     for index, port in enumerate(service.obj.items("spec", "ports")):
         port = mapping(port)
-        name, number = port.get("name"), (port.get("port"), port.get("protocol") or "TCP")
+        name, number = port.get("name"), (str(port.get("port")), str(port.get("protocol") or "TCP"))
         if not name and len(service.ports) > 1:
             yield at(
                 service,

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from preflight.merges import slips
 from preflight.model import Model, Service
 from preflight.names import near
 from preflight.objects import Obj, dig, walk
@@ -48,7 +49,8 @@ def variable_unread(model: Model) -> Iterator[Hit]:
         for key in config.mapping("data") if config.name not in elsewhere else ():
             taken = takers.get((config.namespace, config.name, key), [])
             dead = [known[id(c)] for c, name in taken if id(c) in known and not _reads(known[id(c)], name)]
-            if taken and len(dead) == len(taken):
+            misspelt = config.where("data", key) in slips(model)  # merged-key-misspelt says it
+            if taken and len(dead) == len(taken) and not misspelt:
                 yield _unread(config, ("data", key), taken[0][1], dead)
     for reading in known.values():
         for each in reading.container.offers:
