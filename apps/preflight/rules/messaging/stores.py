@@ -1,0 +1,150 @@
+"""Producers and consumers that must agree: on the collection, its model, the broker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+
+from preflight.addresses import parse
+from preflight.findings import Outcome
+from preflight.model import Model
+from preflight.names import near
+from preflight.reading import Reading, readings, spot
+from preflight.registry import Hit, Located, Step, at, rule
+
+VECTORS = re.compile(r"(\w+_)?(EMBEDDING_(MODEL|PROVIDER|DIM(ENSIONS?)?|SIZE)|VECTOR_(SIZE|DIM(ENSIONS?)?))")
+"""Settings that decide what vectors look like."""
+COLLECTION = re.compile(r"(\w+_)?(COLLECTION(_NAME)?|INDEX_NAME|VECTOR_TABLE)")
+
+
+def _common(one: Reading, other: Reading, names: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
+    """Settings of both that match, with the two values."""
+    for variable in one.variables:
+        if names.fullmatch(variable.name) and any(each.name == variable.name for each in other.variables):
+            first, second = one.value(variable.name), other.value(variable.name)
+            if first is not None and second is not None:
+                yield variable.name, first.strip(), second.strip()
+
+
+def _stores(reading: Reading) -> dict[str, str]:
+    """The addresses of stores: of variables that go with a collection, by their common prefix."""
+    prefixes = [v.name.split("_")[0] for v in reading.variables if COLLECTION.fullmatch(v.name)]
+    return {
+        variable.name: (reading.value(variable.name) or "").strip()
+        for variable in reading.variables
+        if variable.is_address and variable.name.split("_")[0] in prefixes
+    }
+
+
+def _share_store(one: Reading, other: Reading) -> bool:
+    first, second = _stores(one), _stores(other)
+    return bool(first) and first == second and one.container.obj.namespace == other.container.obj.namespace
+
+
+def _written(reading: Reading, name: str) -> tuple[Located, tuple[Step, ...]]:
+    """Where a setting is written: its value, or the container's name where the default holds."""
+    variable = reading.app.variable(name)
+    offered = reading.offered(variable) if variable is not None else []
+    return spot(reading.container, offered[0]) if offered else (reading.container, ("name",))
+
+
+def _later(one: Reading, other: Reading, name: str) -> tuple[Reading, Reading]:
+    """The two with the one first whose value is probably to be changed: the one written for it alone."""
+    return (one, other) if _alone(one, name) and not _alone(other, name) else (other, one)
+
+
+def _alone(reading: Reading, name: str) -> bool:
+    variable = reading.app.variable(name)
+    offered = reading.offered(variable) if variable is not None else []
+    return bool(offered) and offered[0].origin == "literal"
+
+
+def _outcome(reading: Reading) -> Outcome:
+    ready = {"readinessProbe", "startupProbe"} & reading.container.probes.keys()
+    return "never ready" if ready else "ready but silent"
+
+
+@rule("collection-model-differs", family="messaging", severity="error", outcome="never ready")
+def collection_model_differs(model: Model) -> Iterator[Hit]:
+    """Two workers that share a collection and make vectors in different ways.
+
+    Vectors of two models have different sizes, which the store refuses, or the same size and no common
+    meaning, which nobody notices: what one writes the other never finds.
+
+        EMBEDDING_MODEL=minilm                    # of the indexer
+        EMBEDDING_MODEL=openai:text-embedding-3-small    # of resonance, on the same collection
+    """
+    for one, other in combinations(readings(model), 2):
+        collections = list(_common(one, other, COLLECTION))
+        if not _share_store(one, other) or any(first != second for _, first, second in collections):
+            continue
+        for name, first, second in _common(one, other, VECTORS):
+            if first != second:
+                wrong, right = _later(one, other, name)
+                part, path = _written(wrong, name)
+                yield at(
+                    part,
+                    *path,
+                    message=f"{name} is {second if wrong is other else first} in {wrong.container.name} and "
+                    f"{first if wrong is other else second} in {right.container.name}, for one collection",
+                    fix="set it once, in a ConfigMap that both take",
+                    outcome=_outcome(wrong),
+                )
+
+
+@rule("collection-differs", family="messaging", severity="warning", outcome="ready but silent")
+def collection_differs(model: Model) -> Iterator[Hit]:
+    """Two workers with the same store and different collections.
+
+    What one stores the other does not find, and each is healthy. An error where the two names are a slip
+    apart.
+
+        QDRANT_COLLECTION=anchor                  # the indexer writes to anchors
+    """
+    for one, other in combinations(readings(model), 2):
+        for name, first, second in _common(one, other, COLLECTION) if _share_store(one, other) else ():
+            if first != second:
+                wrong, right = _later(one, other, name)
+                part, path = _written(wrong, name)
+                yield at(
+                    part,
+                    *path,
+                    message=f"{name} is {second if wrong is other else first} in {wrong.container.name} and "
+                    f"{first if wrong is other else second} in {right.container.name}",
+                    fix="set it once, in a ConfigMap that both take",
+                    severity="error" if near(first, [second]) else "warning",
+                )
+
+
+@rule("broker-differs", family="messaging", severity="error", outcome="ready but silent")
+def broker_differs(model: Model) -> Iterator[Hit]:
+    """Two workers that write and read the same topic on different brokers.
+
+    Each is connected and ready, and no message of the one ever reaches the other.
+
+        KAFKA_BOOTSTRAP_SERVERS=kafka-old:9092    # of the reader; the writer's is kafka-service:9092
+    """
+    for one, other in combinations(readings(model), 2):
+        shared = _shared_topics(one, other)
+        names = re.compile(r"(\w+_)?(BOOTSTRAP(_SERVERS)?|BROKERS)")
+        for name, first, second in _common(one, other, names) if shared else ():
+            if not {(a.host, a.port) for a in parse(first)} & {(a.host, a.port) for a in parse(second)}:
+                wrong, right = _later(one, other, name)
+                part, path = _written(wrong, name)
+                yield at(
+                    part,
+                    *path,
+                    message=f"{name} of {wrong.container.name} is not that of {right.container.name}, "
+                    f"and both use topic {sorted(shared)[0]}",
+                    fix="set it once, in a ConfigMap that both take",
+                )
+
+
+def _shared_topics(one: Reading, other: Reading) -> set[str]:
+    names = {one.container.name, other.container.name}
+    return {
+        topic.name
+        for topic in one.app.topics or ()
+        if names <= {*topic.readers, *topic.writers} and len(names) == 2
+    }
