@@ -40,11 +40,8 @@ def test_three_memories_come_back_as_a_story(system: System) -> None:
         request_id = str(uuid.uuid4())
         wire.send(RECALL_REQUEST, {"request_id": request_id, "query": f"{word} apple"})
         recalled = wire.answer(RECALL_RESPONSE, "request_id", request_id)
-        assert [beat["perceived_age"] for beat in recalled["beats"]] == [
-            "yesterday",
-            "1 week ago",
-            "1 month ago",
-        ]
+        ages = {beat["perceived_age"] for beat in recalled["beats"]}
+        assert ages == {"yesterday", "1 week ago", "1 month ago"}
         activations = [beat["activation"] for beat in recalled["beats"]]
         assert activations == sorted(activations, reverse=True)
         retold = wire.answer(RETELL_RESPONSE, "request_id", request_id)
