@@ -124,9 +124,9 @@ class Columns:
 
     def _with_words(self, query: Query, meaning: Floats) -> Floats:
         self.read_words()
-        asked, moments = hybrid.question(query.text, query.now), self._moments[: len(self)]
+        asked = hybrid.question(query.text, query.now)
         wording = self._lexicon.relevance(asked.terms)
-        own = hybrid.blended(asked, meaning, wording, moments, self._lexicon.tell_time())
+        own = hybrid.blended(asked, meaning, wording, self._lexicon.told(asked))
         return hybrid.lifted(own, self._order.strongest(own))
 
     def read_words(self) -> None:

@@ -7,21 +7,24 @@ batch is one transaction.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import pickle
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import portalocker
-from qdrant_client import models
-from qdrant_client.local.persistence import CollectionPersistence
 
 from vhm.anchors.types import StoreUnavailable
 
 META, LOCK = "meta.json", ".lock"
+
+_MODELS = "qdrant_client.http.models.models"
 
 
 class Point:
@@ -44,7 +47,7 @@ class Folder:
         self._path = path
         self._lock: portalocker.Lock | None = None
         self._meta: dict[str, Any] = {"collections": {}, "aliases": {}}
-        self._rows: dict[str, CollectionPersistence] = {}
+        self._databases: dict[str, sqlite3.Connection] = {}
         if path is not None:
             try:
                 self._open(path)
@@ -81,38 +84,41 @@ class Folder:
         self._meta = meta
 
     def load(self, name: str) -> Iterator[Point]:
-        """All points of a collection."""
-        if self._path is not None:
-            for row in self._storage(name).load():
-                yield Point(str(row.id), row.vector, row.payload or {})
+        """All points of a collection. An id comes again where an old client kept a row for each of its
+        spellings; the last one counts."""
+        if self._path is None:
+            return
+        for (row,) in self._database(name).execute("SELECT point FROM points ORDER BY rowid"):
+            point = _Unpickler(io.BytesIO(row)).load()
+            yield Point(str(point.id), point.vector, point.payload or {})
 
     def write(self, name: str, points: Iterable[Point]) -> None:
         """Add points whose ids are new; all of them, and safe against a crash, or none."""
         if self._path is None:
             return
-        storage = self._storage(name)
-        rows = [(storage.encode_key(point.id), _pickled(point)) for point in points]
-        with storage.storage as connection:
-            connection.executemany("INSERT INTO points VALUES (?, ?)", rows)
+        rows = [(_key(point.id), _pickled(point)) for point in points]
+        with self._database(name) as database:
+            database.executemany("INSERT INTO points VALUES (?, ?)", rows)
 
     def close(self) -> None:
         """Let others have it."""
-        for storage in self._rows.values():
-            storage.close()
-        self._rows.clear()
+        for database in self._databases.values():
+            database.close()
+        self._databases.clear()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
-    def _storage(self, name: str) -> CollectionPersistence:
-        if name not in self._rows:
+    def _database(self, name: str) -> sqlite3.Connection:
+        if name not in self._databases:
             assert self._path is not None  # noqa: S101 - callers looked
-            storage = CollectionPersistence(
-                str(self._path / "collection" / name), force_disable_check_same_thread=True
-            )
-            storage.storage.execute("PRAGMA journal_mode=WAL")  # one sync for a batch instead of several
-            self._rows[name] = storage
-        return self._rows[name]
+            folder = self._path / "collection" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(folder / "storage.sqlite", check_same_thread=False)
+            database.execute("PRAGMA journal_mode=WAL")  # one sync for a batch instead of several
+            database.execute("CREATE TABLE IF NOT EXISTS points (id TEXT PRIMARY KEY, point BLOB)")
+            self._databases[name] = database
+        return self._databases[name]
 
     def _save(self, meta: dict[str, Any]) -> None:
         if self._path is None:
@@ -125,6 +131,41 @@ class Folder:
         new.replace(self._path / META)
 
 
+class _Model:
+    """Stands for a model of the client, which takes a second of CPU to import."""
+
+    id: Any
+    vector: Any
+    payload: Any
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state["__dict__"])
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads the client's rows and makes nothing but its models."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == _MODELS:
+            return _Model
+        if (module, name) == ("builtins", "set"):
+            return set
+        raise pickle.UnpicklingError(f"a row holds a {module}.{name}, which no point of Qdrant's does")
+
+
+def _key(id: str) -> str:
+    return base64.b64encode(pickle.dumps(id, protocol=4)).decode()
+
+
 def _pickled(point: Point) -> bytes:
-    row = models.PointStruct.model_construct(id=point.id, vector=point.vector, payload=point.payload)
-    return pickle.dumps(row)
+    """What `pickle.dumps(models.PointStruct(...))` gives: the class by name, made empty, and its state."""
+    fields = {"id": point.id, "vector": point.vector, "payload": point.payload}
+    state = {
+        "__dict__": fields,
+        "__pydantic_extra__": None,
+        "__pydantic_fields_set__": set(fields),
+        "__pydantic_private__": None,
+    }
+    head = pickle.PROTO + b"\x04" + pickle.GLOBAL + f"{_MODELS}\nPointStruct\n".encode()
+    body = pickle.dumps(state, protocol=4).removesuffix(pickle.STOP)
+    return head + pickle.EMPTY_TUPLE + pickle.NEWOBJ + body + pickle.BUILD + pickle.STOP

@@ -17,7 +17,6 @@ from datetime import timedelta
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from qdrant_client import models
 
 from vhm.anchors import search, sparse
@@ -25,8 +24,7 @@ from vhm.anchors.payload import from_payload
 from vhm.anchors.ranking import Candidate, Floats, Ranking, rank, strength
 from vhm.anchors.recall import PAGE_MOST, WIDER, candidates
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query
-from vhm.memory import bm25, hybrid, times
-from vhm.memory.words import words
+from vhm.memory import bm25, hybrid
 
 PREFETCH = 256
 WIDEST = 8_192
@@ -167,8 +165,9 @@ class HybridRecall:
         cosine = near[0].score if near else -1.0
         wording = min(1.0, wordy[0].score / self._most) if wordy else 0.0
         period = self._question.period
-        moment = period.start.timestamp() if period is not None else 0.0
-        own = self._blended(np.array([cosine]), np.array([wording]), np.array([moment]), np.array([True]))
+        moment, yes = period.start.timestamp() if period is not None else 0.0, np.array([True])
+        most = hybrid.Told(moments=np.array([moment]), tell_time=yes, by_named=yes)
+        own = self._blended(np.array([cosine]), np.array([wording]), most)
         return Unseen(float(own[0]), search.salience_of(salient))
 
     def _take(self, found: Sequence[Candidate]) -> None:
@@ -180,14 +179,13 @@ class HybridRecall:
         owns = self._blended(
             np.array([np.vecdot(one.vector, self._query.vector) for one in new]),
             np.array([bm25.relevance(terms, sparse.weights(one), rarity.__getitem__) for one in contents]),
-            np.array([one.stored_at.timestamp() for one in contents]),
-            np.array([times.tells_time(words(one.text)) for one in contents]),
+            hybrid.told(self._question, [(one.text, one.stored_at) for one in contents]),
         )
         for one, own in zip(new, owns, strict=True):
             self._found[one.anchor_id], self._own[one.anchor_id] = one, float(own)
 
-    def _blended(self, cosines: Floats, wording: Floats, moments: Floats, tell: NDArray[np.bool_]) -> Floats:
-        return hybrid.blended(self._question, self._calibration.similarity(cosines), wording, moments, tell)
+    def _blended(self, cosines: Floats, wording: Floats, told: hybrid.Told) -> Floats:
+        return hybrid.blended(self._question, self._calibration.similarity(cosines), wording, told)
 
     async def _look_around_until_settled(self, unseen: Unseen) -> Ranking:
         for _ in range(ROUNDS):

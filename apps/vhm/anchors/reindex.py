@@ -88,10 +88,12 @@ async def reindex(
     settings: EmbeddingSettings,
     embedder: Embedder,
     report: Callable[[Progress], None] = lambda progress: None,
+    *,
+    hybrid: bool = False,
     settling_seconds: float | None = None,
 ) -> Reindexed:
     """Make the settings' collection one of `embedder`, which is open. Raises StoreUnavailable and
-    EmbeddingUnavailable; called again then, it goes on where it was."""
+    EmbeddingUnavailable; called again then, it goes on where it was. `hybrid` as for `AnchorStore`."""
     if settling_seconds is None:
         settling_seconds = 0.0 if settings.qdrant_url.startswith("local:") else SETTLING_SECONDS
     admin = await asyncio.to_thread(_admin, settings)
@@ -106,7 +108,9 @@ async def reindex(
             await admin.describe(source.name, {MODEL_KEY: embedder.name})
             return Reindexed(source=source.name, target=source.name, adopted=True)
         wanted = msgspec.structs.replace(settings, qdrant_collection=target)
-        copy = _Copy(admin, source, AnchorStore(wanted, embedder, follow=False), embedder, report)
+        copy = _Copy(
+            admin, source, AnchorStore(wanted, embedder, hybrid=hybrid, follow=False), embedder, report
+        )
         await copy.run(base.name, target, settling_seconds)
         return Reindexed(
             source=source.name, target=target, copied=copy.copied, refused=tuple(sorted(copy.refused))

@@ -120,7 +120,8 @@ class Shared:
         """Every anchor of a collection, whatever its vectors are."""
         if name in self._columns:
             return self._columns[name].rows()
-        return [row for point in self.folder.load(name) if (row := _row(point)) is not None]
+        rows = (row for point in self.folder.load(name) if (row := _row(point)) is not None)
+        return list({row.anchor_id: row for row in rows}.values())
 
     def _loaded(self, name: str, size: int) -> Columns:
         columns = Columns(size)

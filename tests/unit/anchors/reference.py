@@ -11,7 +11,7 @@ import numpy as np
 from vhm.anchors import Query
 from vhm.contract.messages import Anchor
 from vhm.embedding import Calibration
-from vhm.memory import bm25, hybrid, times
+from vhm.memory import bm25, hybrid
 from vhm.memory.words import words
 
 SECONDS_PER_DAY = 86_400
@@ -72,8 +72,7 @@ def with_words(anchors: Sequence[Anchor], query: Query, meaning: Sequence[float]
         asked,
         np.array(meaning),
         np.array([bm25.relevance(asked.terms, held, rarity) for held in weights]),
-        np.array([anchor.stored_at.timestamp() for anchor in anchors]),
-        np.array([times.tells_time(words(anchor.text)) for anchor in anchors], dtype=bool),
+        hybrid.told(asked, [(anchor.text, anchor.stored_at) for anchor in anchors]),
     )
     around = [
         max([own[other] for other in neighbours(anchors, row)], default=0.0) for row in range(len(anchors))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -173,6 +175,20 @@ def test_a_broken_database_is_one_line(tmp_path: Path) -> None:
     asyncio.run(made())
     (tmp_path / "collection" / "anchors" / "storage.sqlite").write_bytes(b"not a database at all" * 500)
     with pytest.raises(StoreUnavailable, match=r"the embedded store in .*database"):
+        asyncio.run(Place(f"local:{tmp_path}").store().open())
+
+
+def test_a_row_that_would_run_something_is_refused(tmp_path: Path) -> None:
+    async def made() -> None:
+        async with Place(f"local:{tmp_path}").opened() as store:
+            await store.add([anchor("x")], ONE)
+
+    asyncio.run(made())
+    database = sqlite3.connect(tmp_path / "collection" / "anchors" / "storage.sqlite")
+    with database:
+        database.execute("UPDATE points SET point = ?", (pickle.dumps(print),))
+    database.close()
+    with pytest.raises(StoreUnavailable, match=r"holds a builtins.print"):
         asyncio.run(Place(f"local:{tmp_path}").store().open())
 
 
