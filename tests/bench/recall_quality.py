@@ -37,7 +37,8 @@ from vhm.memory.lexicon import Lexicon
 
 BATCH = 32
 CUTS = (5, 10)
-ALONE = {"in_period": 0.0, "tells_time": 0.0, "neighbour": 0.0}
+NEITHER_TIME, NOR_NAMES = {"in_period": 0.0, "tells_time": 0.0}, {"by_named": 0.0}
+ALONE = {**NEITHER_TIME, **NOR_NAMES, "neighbour": 0.0}
 MEMORY = "local::memory:"
 STORE_ROWS = (
     ("hybrid off", False, 0.0),
@@ -90,7 +91,7 @@ class Conversation:
             if model is not None:
                 questions, anchors = self.vectors[model.name]
                 meaning = model.calibration.similarity(anchors @ questions[index])
-            own = hybrid.blended(asked, meaning, wording, self.moments, self.lexicon.tell_time(), blend)
+            own = hybrid.blended(asked, meaning, wording, self.lexicon.told(asked), blend)
             similarities = hybrid.lifted(own, self.order.strongest(own), blend)
             found.append(np.argsort(-similarities, kind="stable"))
         return found
@@ -158,9 +159,10 @@ def variants(models: Sequence[embedding.Embedder]) -> dict[str, tuple[embedding.
         **{f"{model.name} alone": (model, Blend(meaning=1.0, **ALONE)) for model in models},
         "BM25 alone": (None, Blend(meaning=0.0, **ALONE)),
         f"{name} + BM25": (first, Blend(**ALONE)),
-        f"{name} + BM25 + time": (first, Blend(neighbour=0.0)),
-        f"{name} + BM25 + neighbours": (first, Blend(in_period=0.0, tells_time=0.0)),
-        "BM25 + time + neighbours": (None, Blend(meaning=0.0)),
+        f"{name} + BM25 + time": (first, Blend(**NOR_NAMES, neighbour=0.0)),
+        f"{name} + BM25 + names": (first, Blend(**NEITHER_TIME, neighbour=0.0)),
+        f"{name} + BM25 + neighbours": (first, Blend(**NEITHER_TIME, **NOR_NAMES)),
+        "BM25 + time + names + neighbours": (None, Blend(meaning=0.0)),
         **{f"hybrid with {model.name}": (model, Blend()) for model in models},
     }
 

@@ -154,7 +154,7 @@ class Columns:
     def _reserve(self, rows: int) -> None:
         if rows <= len(self._moments):
             return
-        room = max(1024, 2 * rows)
+        room = max(1024, rows + rows // 2)
         self._vectors = _grown(self._vectors, room)
         self._moments = _grown(self._moments, room)
         self._saliences = _grown(self._saliences, room)

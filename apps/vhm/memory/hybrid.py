@@ -1,10 +1,11 @@
-"""Similarity of a memory to a question by meaning and by words, with the time it speaks of and the turns
-around it.
+"""Similarity of a memory to a question by meaning and by words, with the time and the people it names and
+the turns around it.
 
     blend      = 0.4 · calibrated cosine + 0.6 · BM25(query, anchor) / BM25(query, query)
-    in time    = blend raised by a tenth of what it lacks to 1 where the question names a time and the
-                 anchor was said then, and likewise where it asks when and the anchor tells a time
-    raised     = in time raised by half of what it lacks to the stronger neighbour in its session
+    own        = blend, raised by a tenth of what it lacks to 1 where the question names a time and the
+                 anchor was said then, where it asks when and the anchor tells a time, and where it names
+                 the one who said the anchor
+    raised     = own, raised by half of what it lacks to the stronger neighbour in its session
     similarity = raised, read so that what matches well (0.7) is told verbatim (0.85), 0 and 1 staying
 
 All are within 0..1, and an exact match is 1. No score hangs on which other anchors are candidates: a
@@ -14,6 +15,7 @@ two parts that seldom agree would make every memory sound vague.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vhm.memory import bm25, forgetting, times
+from vhm.memory.spoken import speaker
 from vhm.memory.words import words
 
 Floats = NDArray[np.float64]
@@ -36,6 +39,7 @@ class Blend(msgspec.Struct, frozen=True, kw_only=True):
     meaning: float = 0.4
     in_period: float = 0.1
     tells_time: float = 0.1
+    by_named: float = 0.1
     neighbour: float = 0.5
 
 
@@ -48,35 +52,53 @@ conversations the best answering turn reads 0.55 / 0.71 / 0.86 then (quartiles; 
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What a query asks, beside its embedding."""
+    """What a query asks, beside its embedding. `names` are all its words: any may be somebody's name."""
 
     terms: bm25.Terms
+    names: frozenset[str]
     asks_when: bool
     period: times.Period | None
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts of n anchors beside their meaning and their words, as columns."""
+
+    moments: Floats
+    """When they were said, in seconds since 1970."""
+
+    tell_time: Flags
+    """Whether they hold words that say when."""
+
+    by_named: Flags
+    """Whether the question names who said them."""
+
+
 def question(text: str, now: datetime) -> Question:
     """A query as hybrid recall reads it at `now`."""
-    return Question(bm25.terms(words(text)), times.asks_when(text), times.meant(text, now))
+    spoken = words(text)
+    return Question(bm25.terms(spoken), frozenset(spoken), times.asks_when(text), times.meant(text, now))
 
 
-def blended(
-    asked: Question,
-    meaning: Floats,
-    wording: Floats,
-    moments: Floats,
-    tell_time: Flags,
-    blend: Blend = BLEND,
-) -> Floats:
-    """What n anchors have of their own for the question, 0..1: their calibrated cosines, their relevance
-    (`bm25.relevance`), when they were said (seconds since 1970) and whether they tell a time."""
+def told(asked: Question, anchors: Sequence[tuple[str, datetime]]) -> Told:
+    """What counts of a few anchors, given as their texts and when they were said (`Lexicon` knows many)."""
+    return Told(
+        moments=np.array([said_at.timestamp() for _, said_at in anchors]),
+        tell_time=np.array([times.tells_time(words(text)) for text, _ in anchors], dtype=bool),
+        by_named=np.array([not asked.names.isdisjoint(speaker(text)) for text, _ in anchors], dtype=bool),
+    )
+
+
+def blended(asked: Question, meaning: Floats, wording: Floats, beside: Told, blend: Blend = BLEND) -> Floats:
+    """What n anchors have of their own for the question, 0..1: of their calibrated cosines, their relevance
+    (`bm25.relevance`) and what else counts."""
     own: Floats = blend.meaning * meaning + (1 - blend.meaning) * wording
     np.clip(own, 0.0, 1.0, out=own)
     if asked.period is not None:
         start, end = asked.period.start.timestamp(), asked.period.end.timestamp()
-        own += blend.in_period * (1 - own) * ((moments >= start) & (moments < end))
+        own += blend.in_period * (1 - own) * ((beside.moments >= start) & (beside.moments < end))
     if asked.asks_when:
-        own += blend.tells_time * (1 - own) * tell_time
+        own += blend.tells_time * (1 - own) * beside.tell_time
+    own += blend.by_named * (1 - own) * beside.by_named
     return own
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.memory import bm25, times
+from vhm.memory import bm25, hybrid, times
+from vhm.memory.spoken import speaker
 from vhm.memory.words import words
 
 
@@ -19,6 +20,8 @@ class Lexicon:
     def __init__(self) -> None:
         self._rows: dict[str, array[int]] = {}
         self._weights: dict[str, array[float]] = {}
+        self._speakers: dict[str, array[int]] = {}
+        self._moments: array[float] = array("d")
         self._tell_time: array[int] = array("b")
 
     def __len__(self) -> int:
@@ -31,6 +34,9 @@ class Lexicon:
             for term, weight in bm25.terms(spoken, said_at).weights().items():
                 self._rows.setdefault(term, array("i")).append(row)
                 self._weights.setdefault(term, array("f")).append(weight)
+            for name in speaker(text):
+                self._speakers.setdefault(name, array("i")).append(row)
+            self._moments.append(said_at.timestamp())
             self._tell_time.append(times.tells_time(spoken))
 
     def rarity(self, term: str) -> float:
@@ -50,6 +56,13 @@ class Lexicon:
                 scores[rows] += weights * (self.rarity(term) / most)
         return np.minimum(scores, 1.0)
 
-    def tell_time(self) -> NDArray[np.bool_]:
-        """Which anchors hold words that say when."""
-        return np.array(self._tell_time, dtype=np.bool_)
+    def told(self, asked: hybrid.Question) -> hybrid.Told:
+        """`hybrid.told` of every anchor."""
+        by_named = np.zeros(len(self), dtype=bool)
+        for name in asked.names & self._speakers.keys():
+            by_named[np.array(self._speakers[name])] = True
+        return hybrid.Told(
+            moments=np.array(self._moments),
+            tell_time=np.array(self._tell_time, dtype=bool),
+            by_named=by_named,
+        )

@@ -69,24 +69,46 @@ def test_relevance_is_a_share_an_exact_match_is_whole_and_the_lexicon_agrees_wit
         assert score == pytest.approx(bm25.relevance(asked, weights, lexicon.rarity), abs=1e-6)
 
 
-def blended(query, meaning, wording, moments, tell):
+def blended(query, meaning, wording, anchors):
     asked = hybrid.question(query, NOW)
-    return hybrid.blended(asked, np.array(meaning), np.array(wording), np.array(moments), np.array(tell))
+    return hybrid.blended(asked, np.array(meaning), np.array(wording), hybrid.told(asked, anchors))
 
 
 def test_an_exact_match_is_one_and_nothing_is_above():
     for query in ("What?", "When did Ann paint last week?"):
-        own = blended(query, [1.0, 0.5, 0.0], [1.0, 0.5, 0.0], [0.0, 0.0, 0.0], [True, True, False])
+        own = blended(
+            query, [1.0, 0.5, 0.0], [1.0, 0.5, 0.0], [("Ann: Today.", NOW), ("Ann: So?", NOW), ("", SAID)]
+        )
         assert own[0] == 1.0
         assert 0 <= own[2] <= own[1] < 1
 
 
-def test_what_was_said_in_the_time_asked_about_and_what_tells_a_time_comes_first():
-    then = (NOW - timedelta(days=7)).timestamp()
-    own = blended("What did Ann paint last week?", [0.5, 0.5], [0.2, 0.2], [then, 0.0], [False, True])
+@pytest.mark.parametrize(
+    ("query", "stronger", "weaker"),
+    [
+        ("What did she paint last week?", ("A lake.", NOW - timedelta(days=7)), ("A lake.", SAID)),
+        ("When did she paint?", ("A lake, last May.", SAID), ("A lake.", SAID)),
+        ("what did ann paint?", ("Ann: A lake.", SAID), ("Ben: Ann, a lake!", SAID)),
+        ("What did Ann's dog eat?", ("Ann Smith: A shoe.", SAID), ("A shoe.", SAID)),
+    ],
+)
+def test_time_and_names_in_the_question_count(query, stronger, weaker):
+    own = blended(query, [0.5, 0.5], [0.2, 0.2], [stronger, weaker])
     assert own[0] > own[1]
-    own = blended("When did Ann paint?", [0.5, 0.5], [0.2, 0.2], [then, then], [False, True])
-    assert own[0] < own[1]
+
+
+@given(
+    st.lists(texts | st.sampled_from(["Ann: Hi", "Ben Bo: In 2022!"]), max_size=5),
+    st.sampled_from(["", "Ann", "Ben"]),
+)
+def test_the_lexicon_knows_of_many_what_is_told_of_few(told, query):
+    lexicon = Lexicon()
+    anchors = [(text, SAID) for text in told]
+    lexicon.extend(anchors)
+    asked = hybrid.question(query, NOW)
+    few, many = hybrid.told(asked, anchors), lexicon.told(asked)
+    for column in ("moments", "tell_time", "by_named"):
+        assert list(getattr(few, column)) == list(getattr(many, column))
 
 
 turns = st.lists(
