@@ -10,8 +10,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from qdrant_client import QdrantClient, models
 
 from vhm.anchors import AnchorStore, Query
+from vhm.contract.environment import Secret
 from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings
 from vhm.embedding import Calibration
@@ -37,9 +39,10 @@ class Place(msgspec.Struct):
         """One more store on the same collection, not opened yet."""
         return AnchorStore(self.settings(), model or FixedModel(), hybrid=hybrid)
 
-    def settings(self) -> EmbeddingSettings:
+    def settings(self, api_key: str | None = None) -> EmbeddingSettings:
         """What a worker would be told."""
         return EmbeddingSettings(
+            qdrant_api_key=Secret(api_key) if api_key else None,
             kafka_bootstrap_servers="127.0.0.1:9",
             qdrant_url=self.url,
             qdrant_collection=self.collection,
@@ -92,3 +95,12 @@ def anchor(text: str = "we met", days: float = 1.0, salience: float = 1.0, **met
 def query(vector: Sequence[float] | np.ndarray, **changes: Any) -> Query:
     """A query at NOW."""
     return Query(**{"vector": unit(vector)[0], "text": "", "now": NOW, **changes})
+
+
+def looked_at(place: Place) -> models.CollectionInfo:
+    """The collection as Qdrant's own client sees it."""
+    client = QdrantClient(url=place.url, check_compatibility=False)
+    try:
+        return client.get_collection(place.collection)
+    finally:
+        client.close()

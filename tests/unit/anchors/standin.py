@@ -26,7 +26,8 @@ class StandIn:
         self.version = version
         self.client = QdrantClient(":memory:")
         self.indexes: dict[str, dict[str, str]] = {}
-        self.requests: list[tuple[str, str, Any]] = []
+        self.keys: set[str | None] = set()
+        """The api keys that were given."""
         self.fault: Callable[[str, str], Answer | None] | None = None
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -41,7 +42,6 @@ class StandIn:
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         parsed = json.loads(body) if body else {}
-        self.requests.append((method, path, parsed))
         if self.fault is not None and (fault := self.fault(method, path)) is not None:
             return fault
         try:
@@ -129,6 +129,7 @@ class StandIn:
             protocol_version = "HTTP/1.1"
 
             def _serve(self) -> None:
+                standin.keys.add(self.headers.get("api-key"))
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 status, content = standin.answer(self.command, self.path.partition("?")[0], body)
                 self.send_response(status)

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from unit.anchors.places import Place, anchor, query, unit
+from unit.anchors.places import FixedModel, Place, anchor, query, unit
 from unit.anchors.standin import StandIn, hang
 from vhm.anchors import AnchorStore, Stored, StoreUnavailable, connection
 
@@ -58,6 +58,15 @@ def test_every_answer_that_is_none_is_one_line(standin: StandIn, status: int, bo
     line = asyncio.run(refusal(Place(standin.url).store()))
     assert line.startswith(f"Qdrant at {standin.url}")
     assert told in line
+
+
+def test_the_key_is_sent_and_never_shown(standin: StandIn) -> None:
+    standin.fault = lambda method, path: (403, b'{"status":{"error":"forbidden"}}')
+    store = AnchorStore(Place(standin.url).settings(api_key="hunter2"), FixedModel())
+    line = asyncio.run(refusal(store))
+    assert standin.keys == {"hunter2"}
+    assert "check QDRANT_API_KEY" in line
+    assert "hunter2" not in line
 
 
 def test_an_older_server_is_not_used() -> None:

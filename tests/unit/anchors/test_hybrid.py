@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
 from unit.anchors import reference
-from unit.anchors.places import NOW, FixedModel, Place, anchor, query, unit
+from unit.anchors.places import NOW, FixedModel, Place, anchor, looked_at, query, unit
 from vhm.anchors import Query
 from vhm.contract.messages import Anchor
 from vhm.embedding import Calibration
@@ -118,14 +118,6 @@ def test_a_rare_word_finds_what_the_embedding_does_not(place: Place) -> None:
 
     assert asyncio.run(recalled(hybrid=False)) != "Ludmila moved to Zamora"
     assert asyncio.run(recalled(hybrid=True)) == "Ludmila moved to Zamora"
-
-
-def looked_at(place: Place) -> models.CollectionInfo:
-    client = QdrantClient(url=place.url, check_compatibility=False)
-    try:
-        return client.get_collection(place.collection)
-    finally:
-        client.close()
 
 
 def vectors_of(place: Place, one: Anchor) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
-from unit.anchors.places import FixedModel, Place, anchor, query, unit
+from unit.anchors.places import FixedModel, Place, anchor, looked_at, query, unit
 from vhm.anchors import Stored, StoreMismatch
 from vhm.anchors.identity import Facts, fits
 
@@ -32,14 +32,6 @@ def recreate(place: Place, params: models.VectorParams = COSINE) -> None:
         client.delete_collection(place.collection)
         client.create_collection(place.collection, vectors_config=params)
     client.close()
-
-
-def looked_at(place: Place) -> models.CollectionInfo:
-    client = QdrantClient(url=place.url, check_compatibility=False)
-    try:
-        return client.get_collection(place.collection)
-    finally:
-        client.close()
 
 
 def test_the_collection_is_as_other_programs_expect_it(server: Place) -> None:
