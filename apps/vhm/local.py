@@ -137,11 +137,14 @@ class System:
         reteller = _load(RetellerSettings, given)
         model = embedding.create(indexer)
         embedder = _Lent(model)
-        self._store = AnchorStore(indexer, embedder)
+        self._store = AnchorStore(indexer, embedder, hybrid=indexer.hybrid_recall)
         await self._open(embedder, indexer)
         handlers: list[tuple[Handler, WorkerSettings]] = [
-            (Indexer(embedder, AnchorStore(indexer, embedder)), indexer),
-            (Resonance(resonance, embedder, AnchorStore(resonance, embedder)), resonance),
+            (Indexer(embedder, AnchorStore(indexer, embedder, hybrid=indexer.hybrid_recall)), indexer),
+            (
+                Resonance(resonance, embedder, AnchorStore(indexer, embedder, hybrid=indexer.hybrid_recall)),
+                resonance,
+            ),
             (Reteller(reteller), reteller),
         ]
         workers = {handler.name: self._worker(handler, settings) for handler, settings in handlers}
@@ -168,7 +171,7 @@ class System:
                 await self._store.open()
             except StoreMismatch as mismatch:
                 self._report(f"{mismatch}: embedding all of it with {embedder.name} now …")
-                done = await reindex(settings, embedder)
+                done = await reindex(settings, embedder, hybrid=settings.hybrid_recall)
                 self._report(f"{done.copied} memories embedded anew, {len(done.refused)} refused")
                 await self._store.open()
         except (EmbeddingUnavailable, StoreUnavailable) as error:

@@ -71,7 +71,7 @@ async def _run(settings: EmbeddingSettings) -> Reindexed:
 
         try:
             await embedder.open()
-            return await re_embed(settings, embedder, report)
+            return await re_embed(settings, embedder, report, hybrid=settings.hybrid_recall)
         except (EmbeddingUnavailable, StoreUnavailable) as error:
             raise UserError(str(error)) from None
         finally:

@@ -125,6 +125,12 @@ class EmbeddingSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
         Meta(min_length=1, max_length=255, pattern=r"^[^/\s]+$", description="the collection of memories"),
     ] = "anchors"
     embedding_model: EmbeddingModel = "minilm"
+    hybrid_recall: Annotated[
+        bool,
+        Meta(
+            description="memories are found by words as well as by meaning; indexer and resonance must agree"
+        ),
+    ] = True
     ollama_base_url: OllamaUrl = None
     openai_api_key: OpenaiKey = None
     openai_base_url: OpenaiUrl = None

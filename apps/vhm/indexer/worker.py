@@ -99,7 +99,7 @@ class Indexer:
 def make(settings: Settings) -> Indexer:
     """The indexer as its settings want it."""
     embedder = embedding.create(settings)
-    return Indexer(embedder, AnchorStore(settings, embedder))
+    return Indexer(embedder, AnchorStore(settings, embedder, hybrid=settings.hybrid_recall))
 
 
 def _answer(anchor: Anchor, state: Stored) -> Outcome:

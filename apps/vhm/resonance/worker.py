@@ -139,7 +139,7 @@ class Resonance:
 def make(settings: Settings) -> Resonance:
     """Resonance as its settings want it."""
     embedder = embedding.create(settings)
-    return Resonance(settings, embedder, AnchorStore(settings, embedder))
+    return Resonance(settings, embedder, AnchorStore(settings, embedder, hybrid=settings.hybrid_recall))
 
 
 def _ask(record: Record) -> Ask:
