@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -133,23 +134,73 @@ def _faults(message: str) -> list[SchemaFault]:
 
 
 def _prepared(schemas: Schemas) -> Path:
-    """The schemas with their references turned into files, in the user's cache folder.
-
-    Only `$ref` is rewritten: with `$id` rewritten too, kubeconform calls a schema that does not compile one
-    it could not find.
+    """The schemas of whole objects in the user's cache folder, each with the definitions it needs and no
+    others, and without prose: kubeconform reads and compiles what a schema refers to again for every kind.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "preflight"
     release = importlib.metadata.version("kubernetes-validate")
-    folder = cache / f"schemas-{release}" / schemas.version
+    folder = cache / f"schemas-{release}-whole" / schemas.version
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    known = _read(schemas.source / "_definitions.json")["$defs"]
+    needs = {name: _references(definition) for name, definition in known.items()}
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
         new = Path(made) / "new"
         new.mkdir()
-        for schema in schemas.source.glob("*.json"):
-            text = schema.read_text("utf-8").replace('"$ref": "/api/', f'"$ref": "file://{folder}/')
-            (new / schema.name).write_text(text, "utf-8")
+        for file in schemas.source.glob("*.json"):
+            schema = _read(file) if not file.name.startswith("_") else {}
+            if GROUP_VERSION_KIND in schema:
+                names = _reached(_references(schema), needs)
+                schema["$defs"] = {name: known[name] for name in sorted(names)}
+                (new / file.name).write_bytes(msgspec.json.encode(schema))
         if not folder.exists():
             new.rename(folder)
     return folder
+
+
+GROUP_VERSION_KIND = "x-kubernetes-group-version-kind"
+"""What schemas of whole objects have, and those of their parts have not."""
+DEFINITIONS = "/api/_definitions.json"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    bare: dict[str, Any] = _bare(msgspec.json.decode(file.read_bytes()))
+    return bare
+
+
+def _bare(schema: Any) -> Any:
+    """The schema without descriptions (a property of that name is a mapping, and stays), and with references
+    into its own definitions."""
+    if isinstance(schema, list):
+        return [_bare(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value.removeprefix(DEFINITIONS) if key == "$ref" and isinstance(value, str) else _bare(value)
+        for key, value in schema.items()
+        if key != "description" or not isinstance(value, str)
+    }
+
+
+def _references(schema: Any) -> set[str]:
+    """Names of the definitions a bare schema refers to."""
+    if isinstance(schema, list):
+        return {name for each in schema for name in _references(each)}
+    if not isinstance(schema, dict):
+        return set()
+    own = schema.get("$ref")
+    found = {own.removeprefix("#/$defs/")} if isinstance(own, str) else set()
+    return found.union(*(_references(value) for value in schema.values()))
+
+
+def _reached(names: set[str], needs: dict[str, set[str]]) -> set[str]:
+    """These definitions and all they need."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += needs[name]
+    return found
