@@ -148,4 +148,4 @@ def test_a_neighbour_only_lifts_and_nothing_is_above_one(told):
 def test_similarity_keeps_the_order_and_an_exact_match_is_one(own):
     low, high = hybrid.lifted(np.array(sorted(own)), np.zeros(2))
     assert low <= high
-    assert list(hybrid.lifted(np.array([0.0, 0.7, 1.0]), np.zeros(3))) == [0.0, 0.85, 1.0]
+    assert list(hybrid.lifted(np.array([0.0, 0.75, 1.0]), np.zeros(3))) == [0.0, 0.85, 1.0]
