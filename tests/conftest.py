@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import structlog
 
 import tools
 from tools import binaries
@@ -22,12 +21,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         )
         for name in names:
             tools.binary(name)
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_comes() -> None:
-    """A worker started in this process configures logging for the whole of it."""
-    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
