@@ -15,7 +15,7 @@ import msgspec
 
 from preflight.findings import CannotLook
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 180.0
 MOST_MEMORY = 2 * 1024**3
 """Bytes of data kustomize may hold; a render of 2 000 objects takes about 0.1 GiB."""
 MOST_OUTPUT = 64 * 1024**2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -109,13 +108,7 @@ class Model:
         self.renderer = renderer
         self.apps: Apps = apps if apps is not None else {}
         self.before = before
-
-    @cached_property
-    def _by_kind(self) -> dict[str, list[Obj]]:
-        found = defaultdict(list)
-        for each in self.objects:
-            found[each.kind].append(each)
-        return dict(found)
+        self._of_kinds: dict[tuple[str, ...], list[Obj]] = {}
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str, str], Obj]:
@@ -123,9 +116,9 @@ class Model:
 
     def objects_of(self, *kinds: str) -> list[Obj]:
         """The objects of these kinds, in the render's order."""
-        if len(kinds) == 1:
-            return self._by_kind.get(kinds[0], [])
-        return [each for each in self.objects if each.kind in kinds]
+        if kinds not in self._of_kinds:
+            self._of_kinds[kinds] = [each for each in self.objects if each.kind in kinds]
+        return self._of_kinds[kinds]
 
     def find(self, kind: str, namespace: str, name: str) -> Obj | None:
         """The object of that kind and name; `namespace` is ignored for cluster-scoped kinds."""

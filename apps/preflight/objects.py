@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from preflight.findings import Place
@@ -92,12 +93,12 @@ class Obj:
         """The API group, empty for the core group."""
         return self.api_version.rpartition("/")[0]
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, str]:
         """Its labels; what is no string is left out."""
         return strings(self.get("metadata", "labels"))
 
-    @property
+    @cached_property
     def annotations(self) -> dict[str, str]:
         """Its annotations; what is no string is left out."""
         return strings(self.get("metadata", "annotations"))
@@ -161,6 +162,12 @@ def dig(value: Any, *path: Step, default: Any = None) -> Any:
                 return default
             value = value[step]
     return default if value is None else value
+
+
+def list_at(value: Any, *path: Step) -> list[Any]:
+    """The list at `path` in plain data, empty where there is none."""
+    found = dig(value, *path)
+    return found if isinstance(found, list) else []
 
 
 def strings(value: object) -> dict[str, str]:
