@@ -33,6 +33,7 @@ LOOKED_UP = 16
 """Candidates whose neighbours are asked for in one request."""
 
 ROUNDS = 12
+
 Ask = Callable[[list[models.QueryRequest]], Awaitable[list[list[models.ScoredPoint]]]]
 
 
@@ -165,9 +166,11 @@ class HybridRecall:
         cosine = near[0].score if near else -1.0
         wording = min(1.0, wordy[0].score / self._most) if wordy else 0.0
         period = self._question.period
-        moment, yes = period.start.timestamp() if period is not None else 0.0, np.array([True])
-        most = hybrid.Told(moments=np.array([moment]), tell_time=yes, by_named=yes)
-        own = self._blended(np.array([cosine]), np.array([wording]), most)
+        moment = period.start.timestamp() if period is not None else 0.0
+        everything = hybrid.Told(
+            moments=np.array([moment]), tell_time=np.array([True]), by_named=np.array([True])
+        )
+        own = self._blended(np.array([cosine]), np.array([wording]), everything)
         return Unseen(float(own[0]), search.salience_of(salient))
 
     def _take(self, found: Sequence[Candidate]) -> None:
@@ -184,8 +187,8 @@ class HybridRecall:
         for one, own in zip(new, owns, strict=True):
             self._found[one.anchor_id], self._own[one.anchor_id] = one, float(own)
 
-    def _blended(self, cosines: Floats, wording: Floats, told: hybrid.Told) -> Floats:
-        return hybrid.blended(self._question, self._calibration.similarity(cosines), wording, told)
+    def _blended(self, cosines: Floats, wording: Floats, beside: hybrid.Told) -> Floats:
+        return hybrid.blended(self._question, self._calibration.similarity(cosines), wording, beside)
 
     async def _look_around_until_settled(self, unseen: Unseen) -> Ranking:
         for _ in range(ROUNDS):

@@ -21,6 +21,7 @@ from vhm.embedding import Calibration
 
 SIZE = 8
 PEOPLE = ("Anna", "Bob", "Carla", "Dora")
+SPEAKERS = ("", "Anna:", "Bob:")
 THINGS = ("a sourdough loaf", "the marathon in Graz", "42 tulips", "her violin", "an old Vespa", "sushi")
 DEEDS = ("bought", "lost", "painted", "talked about", "fixed")
 WHEN = ("", "yesterday", "last week", "in 2019")
@@ -42,7 +43,7 @@ def conversations(rng: np.random.Generator, count: int) -> list[Anchor]:
     for _ in range(count):
         session = int(rng.integers(4))
         moments[session] += timedelta(seconds=int(rng.choice([0, 20, 900, 4000])))
-        words = [rng.choice(kind) for kind in (PEOPLE, DEEDS, THINGS, WHEN)]
+        words = [rng.choice(kind) for kind in (SPEAKERS, PEOPLE, DEEDS, THINGS, WHEN)]
         anchors.append(
             Anchor(
                 anchor_id=uuid.UUID(bytes=rng.bytes(16)),
