@@ -63,6 +63,19 @@ def test_explained_candidates_multiply_up(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.usefixtures("here")
+def test_a_recall_can_be_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    word = uuid.uuid4().hex
+    remember(f"{word} costs $5 & more", at="2 days ago")
+    for name, begins in (("p.svg", b"<?xml"), ("p.png", b"\x89PNG")):
+        recall(word, plot=tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(begins)
+    for name in ("p.gif", "nowhere/p.svg"):
+        with pytest.raises(UserError, match="--plot"):
+            recall(word, plot=tmp_path / name)
+    capsys.readouterr()
+
+
+@pytest.mark.usefixtures("here")
 def test_a_file_of_notes_is_counted_and_its_faults_named_by_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

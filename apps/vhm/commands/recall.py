@@ -6,14 +6,16 @@ import sys
 import time
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
 from vhm import client
 from vhm.client import Client
+from vhm.commands import plotting
 from vhm.commands.when import moment
 from vhm.contract import explain as explaining
-from vhm.contract.explain import Explanation
+from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import Beat, RecallRequest, RecallResponse, RetellResponse, encode
 from vhm.contract.topics import RECALL_REQUEST, RECALL_RESPONSE, RETELL_RESPONSE
 from vhm.errors import UserError
@@ -40,6 +42,7 @@ def recall(
     session: str | None = None,
     json: bool = False,
     explain: int = 0,
+    plot: Path | None = None,
     wait: bool = True,
     timeout: float = 60,
 ) -> int:
@@ -59,6 +62,8 @@ def recall(
         Print one JSON object instead of a table.
     explain
         Show this many candidates with similarity, decay and salience, and why each was left out.
+    plot
+        Draw the activation of the store's strongest memories against their age, into this .svg or .png.
     wait
         Wait out the five seconds in which a new memory is not recalled yet.
     timeout
@@ -68,19 +73,24 @@ def recall(
         raise UserError("--top-k: wants a whole number from 1 to 50")
     if not query.strip():
         raise UserError("the query is empty")
+    if plot is not None:
+        plotting.check(plot)
+    candidates = max(explain, explaining.MAX_CANDIDATES if plot else 1)
     at = moment(now, "--now") if now else None
     with Client(client.settings(), [RECALL_RESPONSE, RETELL_RESPONSE]) as connection:
-        found, why = ask(connection, query, at, top_k, session, max(explain, 1), timeout)
+        found, why = ask(connection, query, at, top_k, session, candidates, timeout)
         if wait and at is None and why is not None and why.too_young:
             print("a memory is younger than 5 s: waiting for it …", file=sys.stderr)
             time.sleep(YOUNGEST_SECONDS)
-            found, why = ask(connection, query, at, top_k, session, max(explain, 1), timeout)
+            found, why = ask(connection, query, at, top_k, session, candidates, timeout)
     if json:
         print(msgspec.json.encode(found).decode())
     else:
         show(found)
         if explain and why is not None:
-            _show_candidates(why)
+            _show_candidates(why.candidates[:explain])
+    if plot is not None and why is not None:
+        plotting.draw(plot, query, why.candidates)
     if not found.beats:
         print(f"vhm: {reason(why, query, session)}", file=sys.stderr)
     return 0
@@ -147,7 +157,7 @@ def show(found: Recollection) -> None:
     console.print(escape(found.retelling), style="italic")
 
 
-def _show_candidates(why: Explanation) -> None:
+def _show_candidates(candidates: list[Candidate]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -157,7 +167,7 @@ def _show_candidates(why: Explanation) -> None:
         table.add_column(title, justify="right")
     table.add_column("left out because")
     table.add_column("memory", overflow="fold")
-    for one in why.candidates:
+    for one in candidates:
         figures = (one.similarity, one.decay, one.salience, one.activation)
         table.add_row(*(f"{figure:.3f}" for figure in figures), one.left_out or "", escape(one.text))
     console = Console(highlight=False)

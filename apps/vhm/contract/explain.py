@@ -21,6 +21,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     anchor_id: uuid.UUID
     text: str
+    age_days: float
     similarity: float
     decay: float
     salience: float

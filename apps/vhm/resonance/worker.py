@@ -25,6 +25,7 @@ from vhm.contract.messages import (
 )
 from vhm.contract.topics import RECALL_RESPONSE
 from vhm.embedding import Embedder, EmbeddingFailed, EmbeddingUnavailable
+from vhm.memory.activation import age_days
 from vhm.memory.ages import perceived_age
 from vhm.resonance.settings import Settings
 from vhm.runtime.handler import Headers, Outcome, Outgoing, Poison, Record, Reply, Unavailable
@@ -103,7 +104,7 @@ class Resonance:
         candidates = await self._store.explain(query, ask.explain)
         summary = await self._store.summary(query.now, query.session_id)
         explanation = Explanation(
-            candidates=[_candidate(one) for one in candidates],
+            candidates=[_candidate(one, query.now) for one in candidates],
             total=summary.total,
             too_young=summary.younger_than_5s,
             same_session=summary.of_session,
@@ -152,11 +153,12 @@ def _ask(record: Record) -> Ask:
     )
 
 
-def _candidate(explained: Explained) -> Candidate:
+def _candidate(explained: Explained, now: datetime) -> Candidate:
     one = explained.recalled
     return Candidate(
         anchor_id=one.anchor_id,
         text=one.text[: explain.TEXT],
+        age_days=age_days(one.stored_at, now),
         similarity=one.similarity,
         decay=one.decay,
         salience=one.salience,
