@@ -147,6 +147,13 @@ def fatal_line(error: KafkaError, settings: KafkaSettings) -> str:
     return line
 
 
+def setup_line(error: KafkaError, settings: KafkaSettings) -> str:
+    """Why a client could not even be made: its configuration, of which files are the likeliest fault."""
+    ca = settings.kafka_ssl_ca_location
+    hint = f"; check KAFKA_SSL_CA_LOCATION ({ca})" if ca and "ssl" in error.str() else ""
+    return f"Kafka client cannot be set up: {describe(error)}{hint}"
+
+
 _LIBRDKAFKA = logging.getLogger("vhm.librdkafka")
 # librdkafka repeats itself on every attempt; what matters reaches us as errors, so only on DEBUG
 _LIBRDKAFKA.setLevel(logging.CRITICAL)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from vhm.contract import topics as graph
 from vhm.contract.environment import EX_CONFIG, SettingsError, load
@@ -128,6 +128,12 @@ class Worker:
     async def run(self) -> int:
         """The whole life; returns the exit code."""
         self._log.info("starting", build=build(), reads=graph.reads(self._handler.name))
+        config = kafka.producer_config(self._settings, self._handler.name)
+        try:
+            self._producer = Producer(config | {"error_cb": self._heard})
+        except KafkaException as error:
+            self._log.critical(kafka.setup_line(error.args[0], self._settings))
+            return EX_CONFIG
         try:
             listener = listen(*self._address)
         except PortInUse as error:
@@ -136,8 +142,6 @@ class Worker:
         self.port = listener.getsockname()[1]
         pages = Server(self.status, listener)
         await pages.start()
-        config = kafka.producer_config(self._settings, self._handler.name)
-        self._producer = Producer(config | {"error_cb": self._heard})
         self._sender = Sender(self._producer, self._loop, self._metrics)
         servers = self._settings.kafka_bootstrap_servers
         self._connection = Connection(self._producer, servers, self._conditions)

@@ -1,0 +1,252 @@
+"""What the runtime costs: against loops written by hand, on the same broker, in the same run.
+
+    uv run python tests/bench/runtime.py [--quick] [--bootstrap HOST:PORT]
+
+(a) the plain client loop, batched: what the client library can do; (b) the naive loop: flush and synchronous
+commit a message; (c) produce only, consume only. Each contender is a process of its own and copies
+recall-response to retell-response; the messages are there before it starts. Prints Markdown tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests")]
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition  # noqa: E402  path above
+from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
+
+from broker.kafka import Kafka, free_ports  # noqa: E402
+from vhm.contract import topics as graph  # noqa: E402
+
+IN, OUT, GROUP = "recall-response", "retell-response", "reteller"
+CONTENDER = Path(__file__).with_name("contender.py")
+BYTES = 300
+
+
+class Figures(NamedTuple):
+    """One contender's run."""
+
+    per_second: float
+    cpu_seconds: float
+    megabytes: float
+
+
+def topics(bootstrap: str, partitions: int) -> None:
+    """The topics anew, with so many partitions."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    names = graph.needs(GROUP)
+    there = [name for name in names if name in admin.list_topics(timeout=10).topics]
+    for future in admin.delete_topics(there).values() if there else ():
+        future.result(10)
+    time.sleep(0.5)
+    for future in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
+        future.result(10)
+    for future in admin.delete_consumer_groups([GROUP]).values():
+        try:
+            future.result(10)
+        except Exception:
+            continue
+
+
+def message(size: int) -> bytes:
+    """JSON of about `size` bytes."""
+    return json.dumps({"request_id": "0" * 36, "text": "x" * max(0, size - 70)}).encode()
+
+
+def produce(bootstrap: str, count: int, size: int) -> float:
+    """Fill the topic; messages a second."""
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": 5, "queue.buffering.max.messages": 1_000_000}
+    )
+    value = message(size)
+    began = time.monotonic()
+    for number in range(count):
+        while True:
+            try:
+                producer.produce(IN, value, b"%d" % number)
+                break
+            except BufferError:
+                producer.poll(0.05)
+    producer.flush()
+    return count / (time.monotonic() - began)
+
+
+def consume(bootstrap: str, count: int, topic: str = IN) -> float:
+    """Read the topic from its beginning; messages a second from the first one on."""
+    consumer = reader(bootstrap, topic)
+    seen, began = 0, 0.0
+    while seen < count:
+        got = len(consumer.consume(10_000, 0.2))
+        began = began or (time.monotonic() if got else 0.0)
+        seen += got
+    seconds = time.monotonic() - began
+    consumer.close()
+    return count / seconds
+
+
+def reader(bootstrap: str, topic: str) -> Consumer:
+    """A consumer of the whole topic, from its beginning."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench", "enable.auto.commit": False})
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
+    return consumer
+
+
+def start(kind: str, bootstrap: str, **environment: str) -> subprocess.Popen[bytes]:
+    """One contender as a process."""
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+        "HEALTH_PORT": str(free_ports(1)[0]),
+        "RETELLER_LOG_LEVEL": "ERROR",
+        "PYTHONPATH": str(ROOT / "apps"),
+    }
+    return subprocess.Popen([sys.executable, str(CONTENDER), kind], env=os.environ | given | environment)
+
+
+def usage(pid: int) -> tuple[float, float]:
+    """CPU seconds so far, and resident megabytes."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = os.sysconf("SC_CLK_TCK")
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return (int(fields[11]) + int(fields[12])) / ticks, pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def throughput(
+    kind: str, bootstrap: str, count: int, size: int, partitions: int, **environment: str
+) -> Figures:
+    """Let one contender copy `count` messages that are there already."""
+    topics(bootstrap, partitions)
+    produce(bootstrap, count, size)
+    process = start(kind, bootstrap, **environment)
+    try:
+        consumer = reader(bootstrap, OUT)
+        seen, began, cpu = 0, 0.0, 0.0
+        while seen < count:
+            got = len(consumer.consume(10_000, 0.2))
+            if got and not began:
+                began, (cpu, _) = time.monotonic(), usage(process.pid)
+            seen += got
+        seconds = time.monotonic() - began
+        after, megabytes = usage(process.pid)
+        consumer.close()
+        return Figures(count / seconds, after - cpu, megabytes)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def latencies(
+    bootstrap: str, rate: int, seconds: float, kind: str | None = "runtime"
+) -> tuple[list[float], float]:
+    """Milliseconds from each message being produced to its answer being read, at a fixed rate; and the
+    cores the worker kept busy meanwhile. Without a kind, of messages read where they are written."""
+    topics(bootstrap, 3)
+    process = start(kind, bootstrap) if kind else None
+    source = IN if kind else OUT
+    try:
+        producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+        consumer = reader(bootstrap, OUT)
+        warm = 0
+        while warm < 20:  # until it answers at once
+            producer.produce(source, b"warm")
+            producer.poll(0)
+            warm += len(consumer.consume(100, 0.5))
+        time.sleep(0.5)
+        consumer.consume(10_000, 0.2)
+        found: list[float] = []
+        began, sent = time.monotonic(), 0
+        cpu, _ = usage(process.pid if process else os.getpid())
+        while (now := time.monotonic()) < began + seconds + 1:
+            while sent < rate * min(seconds, now - began):
+                producer.produce(source, b"%d" % time.monotonic_ns())
+                sent += 1
+            producer.poll(0)
+            answer = consumer.poll(max(0.0, min(0.05, began + sent / rate - now)))
+            if answer is not None and answer.error() is None and (answer.value() or b"").isdigit():
+                found.append((time.monotonic_ns() - int(answer.value() or b"0")) / 1e6)
+        busy = (usage(process.pid if process else os.getpid())[0] - cpu) / (time.monotonic() - began)
+        consumer.close()
+        return found, busy
+    finally:
+        if process is not None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def report(bootstrap: str, quick: bool) -> Iterator[str]:
+    """The tables, line by line as they come."""
+    count, naive = (60_000, 1_000) if quick else (300_000, 3_000)
+    topics(bootstrap, 3)
+    yield f"produce only {produce(bootstrap, count, BYTES):,.0f}/s, consume only {consume(bootstrap, count):,.0f}/s"
+    yield ""
+    yield f"| {BYTES}-byte JSON, 3 partitions | messages/s | µs CPU a message | resident MB |"
+    yield "|---|--:|--:|--:|"
+    results: dict[str, Figures] = {}
+    for kind, number in (("plain", count), ("runtime", count), ("naive", naive)):
+        results[kind] = figures = throughput(kind, bootstrap, number, BYTES, 3)
+        cpu = figures.cpu_seconds / number * 1e6
+        yield f"| {kind} | {figures.per_second:,.0f} | {cpu:.1f} | {figures.megabytes:.0f} |"
+    runtime = results["runtime"].per_second
+    yield ""
+    yield f"runtime / plain {runtime / results['plain'].per_second:.2f}, runtime / naive {runtime / results['naive'].per_second:.0f}"
+    yield ""
+    yield "| rate | through | p50 ms | p95 ms | p99 ms | answered | cores busy |"
+    yield "|--:|---|--:|--:|--:|--:|--:|"
+    for rate in (10, 100, 1_000):
+        for kind in (None, "plain", "runtime"):
+            found, busy = latencies(bootstrap, rate, 5 if quick else 20, kind)
+            p50, p95, p99 = (percentile(found, share) for share in (0.5, 0.95, 0.99))
+            name = kind or "the broker alone"
+            yield f"| {rate}/s | {name} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {len(found)} | {busy:.2f} |"
+    if quick:
+        return
+    yield ""
+    yield "| runtime, varied | messages/s | MB/s |"
+    yield "|---|--:|--:|"
+    for partitions in (1, 2, 4):
+        figures = throughput("runtime", bootstrap, count // 3, BYTES, partitions)
+        yield f"| {partitions} partition(s) | {figures.per_second:,.0f} | {figures.per_second * BYTES / 1e6:.1f} |"
+    for size, number in ((100, 100_000), (1_000, 60_000), (10_000, 20_000), (100_000, 3_000)):
+        figures = throughput("runtime", bootstrap, number, size, 3)
+        yield f"| {size:,} bytes | {figures.per_second:,.0f} | {figures.per_second * size / 1e6:.1f} |"
+    for batch, window in ((1, 32), (50, 4), (500, 1), (500, 2), (500, 4), (500, 8)):
+        figures = throughput(
+            "runtime", bootstrap, count // 6, BYTES, 3, BENCH_BATCH=str(batch), BENCH_WINDOW=str(window)
+        )
+        yield f"| batch {batch}, window {window} | {figures.per_second:,.0f} | {figures.per_second * BYTES / 1e6:.1f} |"
+
+
+def main() -> None:
+    """Print the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a minute instead of several")
+    parser.add_argument("--bootstrap", help="a broker that is there; one is started if not given")
+    given = parser.parse_args()
+    own = None if given.bootstrap else Kafka().start()
+    try:
+        for line in report(given.bootstrap or own.address, given.quick):  # type: ignore[union-attr]
+            print(line, flush=True)
+    finally:
+        if own is not None:
+            own.close()
+
+
+if __name__ == "__main__":
+    main()
