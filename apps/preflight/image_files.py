@@ -45,6 +45,24 @@ def places(dockerfile: Dockerfile, stage: Stage, source: str, root: Path) -> lis
     return found
 
 
+def python_path(dockerfile: Dockerfile, stage: Stage, root: Path) -> list[str]:
+    """The folders of the build context (relative to `root`) whose modules a stage's PYTHONPATH and working
+    directory put on Python's path."""
+    value = stage.env["PYTHONPATH"].value if "PYTHONPATH" in stage.env else ""
+    entries = {posixpath.normpath(entry) for entry in (*value.split(":"), stage.workdir.value) if entry}
+    found = []
+    for entry in sorted(entries):
+        source = locate(dockerfile, stage, entry, root)
+        found += [source] if source is not None and (root / source).is_dir() else []
+        for copy in stage.copies if entry != "/" else ():
+            for given in copy.sources if copy.source_stage is None else ():
+                folder = posixpath.normpath(given.lstrip("/"))
+                # a package copied below the entry under its own name
+                if f"{entry}/{posixpath.basename(folder)}" == posixpath.normpath(copy.target):
+                    found.append(posixpath.dirname(folder))
+    return ["" if folder == "." else folder for folder in dict.fromkeys(found)]
+
+
 def _targets(copy: Copy, source: str, root: Path) -> list[str]:
     found = []
     for given in copy.sources:

@@ -55,14 +55,16 @@ class _Statement(msgspec.Struct, frozen=True):
 class Code:
     """The Python code of one repository, each file read at most once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, more: Iterable[str] = ()) -> None:
+        """`more` are further folders that are on the path, relative to the repository root."""
         self.root = root
+        self.folders = tuple(dict.fromkeys((*IMPORT_ROOTS, *more)))
         self._sources: dict[str, Path | None] = {}
         self._own: dict[str, bool] = {}
         self._statements: dict[Path, tuple[_Statement, ...]] = {}
 
     def source_of(self, module: str) -> Path | None:
-        """The file of a module of this repository, below one of its import roots."""
+        """The file of a module of this repository, below one of the folders on the path."""
         if module not in self._sources:
             self._sources[module] = self._find(module)
         return self._sources[module]
@@ -71,7 +73,7 @@ class Code:
         """Whether a module's top-level name is this repository's own: a module, or a folder with modules."""
         top = module.partition(".")[0]
         if top not in self._own:
-            folders = [self.root / folder / top for folder in IMPORT_ROOTS]
+            folders = [self.root / folder / top for folder in self.folders]
             self._own[top] = self.source_of(top) is not None or any(
                 folder.is_dir() and any(folder.glob(pattern))
                 for folder in folders
@@ -122,7 +124,7 @@ class Code:
         parts = module.split(".")
         if not all(part.isidentifier() for part in parts):
             return None
-        for folder in IMPORT_ROOTS:
+        for folder in self.folders:
             base = self.root.joinpath(folder, *parts)
             for file in (base / "__init__.py", base.with_name(base.name + ".py")):
                 if file.is_file():

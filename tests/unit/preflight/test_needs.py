@@ -1,0 +1,122 @@
+"""What the code of a container imports, beside what its image installs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from preflight.apps import AppKnowledge, Apps
+from preflight.config import ContainerConfig
+from preflight.dockerfile import parse
+from preflight.image_files import python_path
+from preflight.needs import code_of, entry_modules, lacks, scripts
+from unit.preflight.trees import write
+
+SHOP = """\
+=== pyproject.toml
+[project]
+name = "shop"
+version = "1"
+dependencies = ["stripe-not-here"]
+[project.scripts]
+shop = "shop.cli:main"
+=== shop/__init__.py
+=== shop/cli.py
+def main():
+    import yaml
+=== shop/worker.py
+import msgspec, stripe_not_here, nobody_knows_this
+from helpers import tool
+try:
+    import rich
+except ImportError:
+    rich = None
+=== common/lib/helpers/__init__.py
+=== common/lib/helpers/tool.py
+import cyclopts
+=== requirements.txt
+PyYAML==6
+"""
+DOCKERFILE = """\
+FROM python:3.12-slim
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install -r requirements.txt
+COPY common ./common
+COPY shop ./shop
+ENV PYTHONPATH=/app:/app/common/lib
+ENTRYPOINT ["python", "-m"]
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose image installs one package of many."""
+    return write(tmp_path_factory.mktemp("shop"), SHOP)
+
+
+@pytest.fixture(scope="module")
+def app(shop: Path) -> Iterator[AppKnowledge]:
+    """What is known of the container `worker`."""
+    with Apps(shop, {"worker": ContainerConfig(dockerfile="Dockerfile")}) as apps:
+        found = apps.get("worker")
+        assert found is not None
+        yield found
+
+
+def lacking(app: AppKnowledge, shop: Path, dockerfile: str, *modules: str) -> dict[str, tuple[str, ...]]:
+    found = lacks(app, parse(dockerfile), "Dockerfile", shop, modules)
+    return {lack.needed.module: lack.distributions for lack in found}
+
+
+def test_what_is_imported_and_not_installed_is_found_with_its_distribution(
+    app: AppKnowledge, shop: Path
+) -> None:
+    assert lacking(app, shop, DOCKERFILE, "shop.worker") == {
+        "msgspec": ("msgspec",),
+        "cyclopts": ("cyclopts",),
+        "stripe_not_here": ("stripe-not-here",),
+    }, "not what is caught when absent, and not what nobody can name the distribution of"
+    assert lacking(app, shop, DOCKERFILE, "shop.cli") == {}
+
+
+def test_what_an_installed_distribution_draws_in_is_there(app: AppKnowledge, shop: Path) -> None:
+    more = DOCKERFILE.replace("install -r requirements.txt", "install msgspec cyclopts stripe-not-here")
+    assert lacking(app, shop, more, "shop.worker") == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("FROM python:3.12-slim", "FROM example.org/base:1"), ("pip install -r", "conda install --file")],
+)
+def test_where_the_image_may_hold_more_nothing_is_said(
+    app: AppKnowledge, shop: Path, change: tuple[str, str]
+) -> None:
+    assert lacking(app, shop, DOCKERFILE.replace(*change), "shop.worker") == {}
+
+
+def test_folders_on_pythons_path_in_the_image(shop: Path) -> None:
+    found = parse(DOCKERFILE)
+    assert found.final is not None
+    assert sorted(python_path(found, found.final, shop)) == ["", "common/lib"]
+    assert code_of(found, found.final, shop).source_of("helpers.tool") == shop / "common/lib/helpers/tool.py"
+
+
+@pytest.mark.parametrize(
+    ("words", "modules"),
+    [
+        (["python", "-m", "shop.worker"], ["shop.worker"]),
+        (["uvicorn", "shop.worker:app", "--port", "80"], ["shop.worker"]),
+        (["gunicorn", "shop.worker:create()"], ["shop.worker"]),
+        (["/venv/bin/shop", "serve"], ["shop.cli"]),
+        (["/bin/sh", "-c", "exec python -m 'shop.worker' --fast"], ["shop.worker"]),
+        (["python", "-m", "http.server"], []),
+        (["shop.example.org", "1.2.3"], []),
+    ],
+)
+def test_the_modules_a_command_names(shop: Path, words: list[str], modules: list[str]) -> None:
+    found = parse(DOCKERFILE)
+    assert found.final is not None
+    assert entry_modules(code_of(found, found.final, shop), words, scripts(shop)) == modules
