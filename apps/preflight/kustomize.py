@@ -83,7 +83,7 @@ def render(folder: Path, *, component: bool, allow_remote: bool) -> tuple[bytes,
                     f"{folder}: kustomize did not end within {TIMEOUT_SECONDS:.0f} seconds"
                 ) from None
         if done.returncode != 0:
-            raise CannotLook(f"{folder}: {_reason(err, done.returncode, relative)}")
+            raise CannotLook(f"{folder}: {_reason(err, done.returncode, folder)}")
         return out.read_bytes(), wrapper
 
 
@@ -103,18 +103,25 @@ def _quoted(path: str) -> str:
     return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _reason(err: Path, code: int, relative: str) -> str:
+def _reason(err: Path, code: int, target: Path) -> str:
     text = err.read_text("utf-8", "replace")[:20_000]
     if "out of memory" in text or "cannot allocate memory" in text:
         return f"kustomize wanted more than {MOST_MEMORY // 1024**3} GiB of memory"
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     first = next((n for n, line in enumerate(lines) if _STARTS.match(line)), 0)
-    said = _STARTS.sub("", " ".join(lines[first:])).strip(" <>").replace(relative, ".")
-    return f"kustomize refuses it: {said[:500]}" if said else f"kustomize ended with code {code}"
+    said = _STARTS.sub("", " ".join(lines[first:])).strip(' <>"')
+    *outer, inner = _NESTED.split(said)
+    folder = Path(outer[-1]) if outer else target.resolve()
+    where = f" (in {os.path.relpath(folder, target.resolve())})" if folder != target.resolve() else ""
+    return f"kustomize refuses it{where}: {inner[:500]}" if said else f"kustomize ended with code {code}"
 
 
 _STARTS = re.compile(r"^(Error: |error: |E\d{4} [^\]]*\] \"command failed\" err=)")
 """How the line begins that says why: kustomize's, kubectl's, and kubectl's as a log line."""
+_NESTED = re.compile(
+    r"(?:recursed (?:accumulation of|merging from)|couldn't make target for) path '([^']*)': "
+)
+"""How kustomize wraps what it says once for each kustomization on the way."""
 
 
 def _said(*command: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from preflight.findings import CannotLook, Place
-from preflight.kustomization import generate, merge, replace, transform
+from preflight.kustomization import generate, merge, plugins, replace, transform
 from preflight.kustomization.reader import Reader, is_remote, kustomization_file
 from preflight.kustomization.records import Edit, EditKind, Missed, Tree
 from preflight.kustomization.resource import NotFollowed, Resource, Selector
@@ -113,9 +113,10 @@ class _Level:
             self.reader.resolve(self.dir, schema)
         for field in ("generators", "transformers", "validators"):
             for each in self.entries.items(field):
-                self.builder.complete = False
                 for config in self._plugin_configs(each):
                     self._refuse_remote_paths(config)
+                    if config.text("kind") not in plugins.FOLLOWED:
+                        self.builder.complete = False
 
     def _plugin_configs(self, entry: Node) -> list[Node]:
         """The configurations one entry of `generators:` or `transformers:` gives, inline or by path."""
@@ -201,6 +202,20 @@ class _Level:
                 edit = self._edit("image", f"{field}[{index}]", each, f"image {each.text('name')}")
                 self._follow(edit, lambda each=each, edit=edit: transform.set_image(resources, each, edit))  # type: ignore[misc]
         self._replacements(resources)
+        for each in self.entries.items("transformers"):
+            for config in self._plugin_configs(each):
+                self._plugin(resources, config)
+
+    def _plugin(self, resources: list[Resource], config: Node) -> None:
+        """A built-in transformer given by a configuration of its own."""
+        kind = config.text("kind")
+        if kind == "PatchTransformer":
+            source = config.get("patch") or config.get("path")
+            if source is not None:
+                inline = config.get("patch") is not None
+                self._patch(resources, "transformers", config, source, config.get("target"), inline)
+        elif kind in plugins.FOLLOWED:
+            plugins.write_pairs(resources, config)
 
     def _follow(self, edit: Edit, step: Callable[[], None]) -> None:
         try:

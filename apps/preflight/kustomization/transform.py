@@ -93,12 +93,18 @@ def add_labels(resources: Sequence[Resource], entry: Node, pairs: dict[str, Node
                     _write_pairs(claim, (*METADATA, "labels"), pairs)
         if selectors:
             _label_selectors(each, pairs)
-        for spec in [] if common else entry.items("fields"):
-            if spec.text("kind") in ("", each.kind):
-                path = tuple(spec.text("path").split("/"))
-                create = spec.text("create") == "true"
-                for found in _reach(each.node, path, create):
-                    _write_pairs(found, (), pairs)
+        write_fields(each, [] if common else entry.items("fields"), pairs)
+
+
+def write_fields(resource: Resource, specs: Sequence[Node], pairs: dict[str, Node]) -> None:
+    """Pairs into the mappings that field specs name."""
+    group, _, version = resource.api_version.rpartition("/")
+    own = {"kind": resource.kind, "group": group, "version": version}
+    for spec in specs:
+        if all(spec.text(field) in ("", text) for field, text in own.items()):
+            create = spec.text("create") == "true"
+            for found in _reach(resource.node, tuple(spec.text("path").split("/")), create):
+                _write_pairs(found, (), pairs)
 
 
 def _label_selectors(resource: Resource, pairs: dict[str, Node]) -> None:

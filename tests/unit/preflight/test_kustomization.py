@@ -195,6 +195,19 @@ patches:
     "json6902": "patchesJson6902:\n- target: {group: apps, version: v1, kind: StatefulSet, name: db}\n"
     "  patch: |-\n    - op: add\n      path: /spec/podManagementPolicy\n      value: Parallel\n",
     "components": "components: [../component]\n",
+    "transformers": """\
+transformers:
+- labels.yaml
+- |-
+  apiVersion: builtin
+  kind: PatchTransformer
+  metadata: {name: any}
+  target: {kind: Deployment}
+  patch: |-
+    - op: add
+      path: /spec/minReadySeconds
+      value: 3
+""",
     "replacements": """\
 replacements:
 - source: {kind: Service, name: app, fieldPath: spec.ports.0.port}
@@ -254,6 +267,14 @@ spec:
     reject: [{name: db}]
     fieldPaths: [metadata.annotations.schedule]
     options: {create: true}
+=== overlay/labels.yaml
+apiVersion: builtin
+kind: LabelTransformer
+metadata: {name: any}
+labels: {everywhere: "yes"}
+fieldSpecs:
+- {path: metadata/labels, create: true}
+- {path: spec/template/metadata/labels, create: true, kind: Deployment, group: apps}
 === component/kustomization.yaml
 apiVersion: kustomize.config.k8s.io/v1alpha1
 kind: Component
