@@ -37,8 +37,8 @@ data: {colour: red}
 
 @pytest.fixture
 def action() -> dict[str, Any]:
-    """action.yml."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+    """The composite action."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / ".github/actions/preflight/action.yml").read_text())
     return loaded
 
 
