@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,7 +68,7 @@ class Process:
     def close(self) -> None:
         """End it."""
         if self._process is not None:
-            self._process.kill()
+            _end(self._process)
             self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
@@ -123,7 +124,7 @@ class Process:
 
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
         self._late = True
-        process.kill()
+        _end(process)
 
     def _ended(self) -> CannotLook:
         named = {
@@ -135,6 +136,12 @@ class Process:
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2][:300]
         return CannotLook(f"{what} ended the interpreter" + (f": {last}" if last else ""))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill it with whatever the imported code started: they are a session of their own."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def interpreter(root: Path) -> str:

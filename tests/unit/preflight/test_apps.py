@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -390,6 +391,29 @@ def test_an_import_that_hangs_is_ended_and_named(ask: Ask) -> None:
     with pytest.raises(CannotLook, match=r"m:Settings.* took longer than 0\.5 s"):
         ask("import time; time.sleep(60)", "m", seconds=0.5, settings="m:Settings").load()
     assert time.monotonic() - begun < 10
+
+
+def test_what_the_imported_code_starts_ends_with_the_run(tmp_path: Path) -> None:
+    source = "import subprocess\nChild = subprocess.Popen(['sleep', '300'])\nT = [str(Child.pid)]\n"
+    (tmp_path / "starts.py").write_text(source)
+    with Apps(tmp_path, {"main": ContainerConfig(topics="starts:T")}) as apps:
+        app = apps.get("main")
+        assert app is not None
+        assert app.topics is not None
+        child = int(app.topics[0].name)
+        assert runs(child)
+    deadline = time.monotonic() + 10
+    while runs(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not runs(child)
+
+
+def runs(process: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent to notice does not."""
+    said = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False
+    )
+    return said.stdout.strip()[:1] not in ("", "Z")
 
 
 def test_modules_of_the_same_name_as_ours_are_the_repositorys_own(tmp_path: Path) -> None:
