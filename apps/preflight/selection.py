@@ -8,6 +8,7 @@ import msgspec
 
 from preflight.model import Model
 from preflight.names import near
+from preflight.objects import list_at, strings
 from preflight.world import is_custom
 
 AT_RUNTIME = (
@@ -40,8 +41,8 @@ def equals(selector: object) -> dict[str, str] | None:
     """What a LabelSelector asks for as plain pairs; None where it has expressions that are no such pairs."""
     if not isinstance(selector, dict):
         return None
-    pairs = {str(key): str(value) for key, value in (selector.get("matchLabels") or {}).items()}
-    for each in selector.get("matchExpressions") or []:
+    pairs = {str(key): str(value) for key, value in strings(selector.get("matchLabels")).items()}
+    for each in list_at(selector, "matchExpressions"):
         values = each.get("values") if isinstance(each, dict) else None
         if not isinstance(values, list) or len(values) != 1 or each.get("operator") != "In":
             return None

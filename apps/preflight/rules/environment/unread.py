@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from preflight.merges import slips
 from preflight.model import Model, Service
 from preflight.names import near
-from preflight.objects import Obj, dig, walk
+from preflight.objects import Obj, dig, list_at, walk
 from preflight.reading import Reading, listed, readings
 from preflight.registry import Hit, at, rule
 from preflight.workloads import Container
@@ -100,7 +100,7 @@ def _named_elsewhere(model: Model) -> set[str]:
     named = set()
     for workload in model.workloads:
         for volume in workload.volumes:
-            sources = [volume, *dig(volume, "projected", "sources", default=[])]
+            sources = [volume, *list_at(volume, "projected", "sources")]
             named |= {str(dig(source, "configMap", "name")) for source in sources}
     for obj in model.objects:
         if is_custom(obj):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from preflight.brokers import Broker, brokers, siblings
 from preflight.model import Model
+from preflight.objects import dig
 from preflight.reading import asked, listed, spot
 from preflight.registry import Hit, at, rule
 
@@ -29,7 +30,7 @@ def broker_setting_missing(model: Model) -> Iterator[Hit]:
     for broker in brokers(model):
         names = broker.container.env
         given = [n for n in names if n.startswith("KAFKA_") and not NO_PROPERTIES.fullmatch(n)]
-        mounted = [str(each.get("mountPath")) for each in broker.container.items("volumeMounts")]
+        mounted = [dig(each, "mountPath") for each in broker.container.items("volumeMounts")]
         if "apache/kafka" not in broker.container.image or not given or "/mnt/shared/config" in mounted:
             continue
         wanted = ["process.roles", "node.id", "controller.listener.names"]
@@ -172,8 +173,8 @@ def replication_above_brokers(model: Model) -> Iterator[Hit]:
             ("min.insync.replicas", 1, True),
             ("transaction.state.log.replication.factor", 3, False),
             ("transaction.state.log.min.isr", 2, False),
-            ("share.coordinator.state.topic.replication.factor", 3, False),
-            ("share.coordinator.state.topic.min.isr", 2, False),
+            ("share.coordinator.state.topic.replication.factor", 0, False),
+            ("share.coordinator.state.topic.min.isr", 0, False),
         ):
             value, offered = broker.number(name, default), broker.offered(name)
             if value <= count:

@@ -131,7 +131,8 @@ def target_port_not_served(model: Model) -> Iterator[Hit]:
         main = [each for each in containers if each.role != "init"]
         if not main or not all(each.ports for each in main):
             continue
-        served = {port.get("containerPort") for each in main for port in each.ports}
+        declared = [port.get("containerPort") for each in main for port in each.ports]
+        served = {each for each in declared if isinstance(each, int)}
         served |= {number for each in main for number in listening(model, each)}
         targets = [(index, _target(port)) for index, port in enumerate(service.ports)]
         lost = [
@@ -139,7 +140,7 @@ def target_port_not_served(model: Model) -> Iterator[Hit]:
         ]
         for index, target in lost:
             field = "targetPort" if "targetPort" in service.ports[index] else "port"
-            numbers = listed(str(each) for each in sorted(n for n in served if isinstance(n, int)))
+            numbers = listed(str(each) for each in sorted(served))
             yield at(
                 service,
                 "spec",
@@ -206,10 +207,10 @@ def port_taken_in_pod(model: Model) -> Iterator[Hit]:
         - {name: proxy, ports: [{containerPort: 8080}]}
     """
     for workload in model.workloads:
-        taken: dict[tuple[object, str], Container] = {}
+        taken: dict[tuple[str, str], Container] = {}
         for container in workload.containers:
             for index, port in enumerate(container.ports if container.role != "init" else ()):
-                key = (port.get("containerPort"), str(port.get("protocol", "TCP")))
+                key = (str(port.get("containerPort")), str(port.get("protocol", "TCP")))
                 first = taken.setdefault(key, container)
                 if first is not container:
                     yield at(

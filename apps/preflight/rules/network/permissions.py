@@ -10,7 +10,7 @@ from preflight.addresses import Call, calls
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.names import hint, near
-from preflight.objects import Obj, dig, selects
+from preflight.objects import Obj, dig, list_at, selects
 from preflight.policies import (
     Direction,
     entries,
@@ -131,7 +131,7 @@ def _nearest(model: Model, edge: Edge, direction: Direction) -> tuple[Located, t
         (policy, index, entry)
         for policy in policies
         for index, entry in entries(policy, direction)
-        if any(dig(peer, "podSelector") is not None for peer in dig(entry, peers, default=[]))
+        if any(dig(peer, "podSelector") is not None for peer in list_at(entry, peers))
     ]
     for policy, index, entry in pods:
         if meets_peer(model, policy, entry, direction, there):
@@ -190,7 +190,7 @@ def policy_port_name_missing(model: Model) -> Iterator[Hit]:
                 names = {
                     str(port.get("name")) for pod in pods for each in pod.containers for port in each.ports
                 }
-                for number, port in enumerate(dig(entry, "ports", default=[])):
+                for number, port in enumerate(list_at(entry, "ports")):
                     name = dig(port, "port")
                     if isinstance(name, str) and pods and name not in names:
                         meant = near(name, names)
@@ -215,7 +215,7 @@ def _about(model: Model, policy: Obj, direction: str, entry: object) -> list[Wor
     if direction == "ingress":
         selector = policy.get("spec", "podSelector", default={})
         return [each for each in own if selects(selector, each.labels)]
-    peers = dig(entry, "to", default=[])
-    if not peers or any(set(peer) != {"podSelector"} for peer in peers):
+    peers = list_at(entry, "to")
+    if not peers or any(not isinstance(peer, dict) or set(peer) != {"podSelector"} for peer in peers):
         return []
     return [each for each in own if any(selects(peer["podSelector"], each.labels) for peer in peers)]

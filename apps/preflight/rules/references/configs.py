@@ -9,7 +9,7 @@ import msgspec
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.names import near
-from preflight.objects import Obj, dig
+from preflight.objects import Obj, dig, list_at
 from preflight.registry import Hit, Located, Step, at, rule
 from preflight.workloads import Workload, data_of
 from preflight.world import missing
@@ -47,7 +47,7 @@ def uses(workload: Workload) -> Iterator[Use]:
     for index, volume in enumerate(workload.items("volumes")):
         at_volume: tuple[Step, ...] = ("volumes", index)
         yield from _files(workload, volume, at_volume, "secretName")
-        for number, source in enumerate(dig(volume, "projected", "sources", default=[])):
+        for number, source in enumerate(list_at(volume, "projected", "sources")):
             yield from _files(workload, source, (*at_volume, "projected", "sources", number), "name")
 
 
@@ -55,7 +55,7 @@ def _files(workload: Workload, source: object, path: tuple[Step, ...], secret_na
     for field, kind, name in (("configMap", "ConfigMap", "name"), ("secret", "Secret", secret_name)):
         keys = tuple(
             (item["key"], (*path, field, "items", number, "key"))
-            for number, item in enumerate(dig(source, field, "items", default=[]))
+            for number, item in enumerate(list_at(source, field, "items"))
             if isinstance(dig(item, "key"), str)
         )
         yield from _use(workload, (*path, field), kind, name, keys)
@@ -114,9 +114,12 @@ def missing_secret(model: Model) -> Iterator[Hit]:
 
 def _absent(model: Model, kind: str) -> Iterator[Hit]:
     for workload in model.workloads:
+        said = set()
         for use in uses(workload):
             absent = None
-            if use.kind == kind and not use.optional:
+            key = (use.part.path, use.name)
+            if use.kind == kind and not use.optional and key not in said:
+                said.add(key)
                 absent = missing(model, kind, workload.namespace, use.name)
             if absent is not None:
                 fix = (
@@ -207,10 +210,10 @@ def mounted_key_missing(model: Model) -> Iterator[Hit]:
           subPath: app.cnf
     """
     for workload in model.workloads:
-        files = {volume.get("name"): _paths(workload, volume) for volume in workload.volumes}
+        files = {str(volume.get("name")): _paths(workload, volume) for volume in workload.volumes}
         for container in workload.containers:
             for index, mount in enumerate(container.items("volumeMounts")):
-                known, wanted = files.get(dig(mount, "name")), dig(mount, "subPath")
+                known, wanted = files.get(str(dig(mount, "name"))), dig(mount, "subPath")
                 if known and isinstance(wanted, str) and not _has(known, wanted):
                     meant = near(wanted, known)
                     yield at(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from preflight.model import Model, Service
-from preflight.objects import Obj, dig, selects
+from preflight.objects import Obj, dig, list_at, selects
 from preflight.registry import Hit, Located, Step, at, rule
 from preflight.selection import equals, has_custom_pods, is_hopeless, nearly, of_manifests, pods_of
 from preflight.workloads import Container, Workload
@@ -65,7 +65,7 @@ def peer_selects_nothing(model: Model) -> Iterator[Hit]:
     for policy in model.objects_of("NetworkPolicy"):
         for direction, peers in (("ingress", "from"), ("egress", "to")):
             for index, entry in enumerate(policy.items("spec", direction)):
-                for number, peer in enumerate(dig(entry, peers, default=[])):
+                for number, peer in enumerate(list_at(entry, peers)):
                     namespace = None if dig(peer, "namespaceSelector") is not None else policy.namespace
                     path = ("spec", direction, index, peers, number, "podSelector")
                     yield from _label_selector(model, policy, path, namespace, near_only=True)
@@ -245,7 +245,7 @@ def _receives(service: Service, workload: Workload) -> bool:
     """Whether the pods become endpoints of any port: a named target port must be one of theirs."""
     names = {str(port.get("name")) for each in workload.containers for port in each.ports}
     targets = [port.get("targetPort", port.get("port")) for port in service.ports]
-    return any(isinstance(target, int) or target in names for target in targets)
+    return any(isinstance(target, int) or str(target) in names for target in targets)
 
 
 @rule("overlapping-selectors", family="references", severity="warning", outcome="applies nothing")

@@ -9,7 +9,7 @@ import msgspec
 from preflight.findings import Outcome
 from preflight.model import Model, Service
 from preflight.names import near
-from preflight.objects import Obj, dig
+from preflight.objects import Obj, dig, list_at
 from preflight.registry import Hit, Step, at, rule
 from preflight.world import missing
 
@@ -34,7 +34,7 @@ def backends(model: Model) -> Iterator[Backend]:
     for obj in model.objects_of("Ingress"):
         paths: list[tuple[Step, ...]] = [("spec", "defaultBackend")]
         for index, entry in enumerate(obj.items("spec", "rules")):
-            for number, _ in enumerate(dig(entry, "http", "paths", default=[])):
+            for number, _ in enumerate(list_at(entry, "http", "paths")):
                 paths.append(("spec", "rules", index, "http", "paths", number, "backend"))
         for path in paths:
             service = (*path, "service")
@@ -42,7 +42,7 @@ def backends(model: Model) -> Iterator[Backend]:
             yield from _backend(obj, (*service, "name"), (*service, "port", by), obj.namespace)
     for obj in model.objects_of(*ROUTES):
         for index, entry in enumerate(obj.items("spec", "rules")):
-            for number, ref in enumerate(dig(entry, "backendRefs", default=[])):
+            for number, ref in enumerate(list_at(entry, "backendRefs")):
                 if dig(ref, "kind", default="Service") == "Service" and not dig(ref, "group"):
                     ref_path: tuple[Step, ...] = ("spec", "rules", index, "backendRefs", number)
                     namespace = dig(ref, "namespace", default=obj.namespace)
@@ -228,7 +228,7 @@ def missing_tls_secret(model: Model) -> Iterator[Hit]:
             ("spec", "tls", index, "secretName") for index, _ in enumerate(obj.items("spec", "tls"))
         ]
         for index, listener in enumerate(obj.items("spec", "listeners")):
-            for number, _ in enumerate(dig(listener, "tls", "certificateRefs", default=[])):
+            for number, _ in enumerate(list_at(listener, "tls", "certificateRefs")):
                 paths.append(("spec", "listeners", index, "tls", "certificateRefs", number, "name"))
         for path in paths:
             name = obj.get(*path)

@@ -120,7 +120,7 @@ def missing_storage_class(model: Model) -> Iterator[Hit]:
 
         storageClassName: fast-sdd     # provided: StorageClass/fast-ssd
     """
-    static = {volume.get("spec", "storageClassName") for volume in model.objects_of("PersistentVolume")}
+    static = [volume.get("spec", "storageClassName") for volume in model.objects_of("PersistentVolume")]
     provided = [name for ref in model.config.provided if (name := _after(ref, "StorageClass/"))]
     for obj, path in _claims(model):
         name = obj.get(*path, "storageClassName")
