@@ -141,7 +141,7 @@ def json_patch(node: Node, operations: list[Node]) -> None:
 
 def _find(node: Node, steps: list[str], operation: Node) -> Node:
     for step in steps:
-        inner = node.get(int(step)) if step.lstrip("-").isdigit() and node.items() else node.get(step)
+        inner = node.get(int(step)) if step.lstrip("-").isdecimal() and node.items() else node.get(step)
         if inner is None:
             raise DoesNotApply(operation.text("path"), operation.place)
         node = inner
@@ -160,7 +160,7 @@ def _write(node: Node, steps: list[str], value: Node, verb: str, operation: Node
         if last == "-" and verb == "add":
             parent.value.append(value)
             return
-        index = int(last) if last.isdigit() else size + 1
+        index = int(last) if last.isdecimal() else size + 1
         if index > size or (verb == "replace" and index == size):
             raise DoesNotApply(operation.text("path"), operation.place)
         if verb == "replace":

@@ -62,11 +62,21 @@ def _value(resources: Sequence[Resource], entry: Node, edit: Edit) -> Node:
     delimiter = source.text("options", "delimiter")
     if delimiter:
         parts = value.text().split(delimiter)
-        index = int(source.text("options", "index") or 0)
+        index = _index(source)
         if not 0 <= index < len(parts):
             raise NotFollowed
         return Node(parts[index], value.file, value.line)
     return value
+
+
+def _index(entry: Node) -> int:
+    """`options.index` of a source or target."""
+    index = entry.get("options", "index")
+    if index is None or index.value is None:
+        return 0
+    if not isinstance(index.value, int):
+        raise NotFollowed
+    return index.value
 
 
 def _is_source(source: Node, resource: Resource) -> bool:
@@ -93,7 +103,7 @@ def _write(node: Node, path: str, value: Node, target: Node, written: Node) -> N
         was_text = isinstance(each.value, str)
         if delimiter:
             parts = each.text().split(delimiter)
-            index = int(target.text("options", "index") or 0)
+            index = _index(target)
             if index < 0:
                 parts.insert(0, value.text())
             elif index >= len(parts):
@@ -121,7 +131,7 @@ def _reach(node: Node, steps: list[str]) -> Iterator[Node]:
             if (each.text(key) if key else each.text()) == wanted:
                 yield from _reach(each, rest)
     else:
-        inner = node.get(int(step)) if step.isdigit() and node.items() else node.get(step)
+        inner = node.get(int(step)) if step.isdecimal() and node.items() else node.get(step)
         if inner is not None:
             yield from _reach(inner, rest)
 
