@@ -27,6 +27,9 @@ anew finds the name free."""
 OLDEST_SERVER = (1, 17)
 """insert_only writes came with it."""
 
+WORDS_CAN_BE_ADDED = (1, 18)
+"""A sparse vector can be added to a collection that is there since."""
+
 
 class Collection:
     """Knows the name to read and to write, and why that may not be done now."""
@@ -40,6 +43,9 @@ class Collection:
         self._base = name
         self._follow = follow
         self._hybrid = hybrid
+        self._words_can_be_added = True
+        self.words = hybrid
+        """Whether the words of anchors are stored, and recalled by."""
         self._words_stored: asyncio.Task[None] | None = None
         self._connection = connection
         self._collections = Collections(connection)
@@ -52,7 +58,7 @@ class Collection:
         await self._check_server()
         await self._settle(create=True)
         self._watch = asyncio.create_task(self._look(), name="watch the collection")
-        if self._hybrid:
+        if self.words:
             self._words_stored = asyncio.create_task(self._store_words(), name="store missing words")
 
     async def close(self) -> None:
@@ -117,7 +123,9 @@ class Collection:
     async def _check_server(self) -> None:
         version = (await self._connection.call(lambda client: client.info())).version
         with contextlib.suppress(ValueError):  # a version that is no number is a build of one's own
-            if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
+            parsed = tuple(int(part) for part in version.split(".")[:2])
+            self._words_can_be_added = parsed >= WORDS_CAN_BE_ADDED
+            if parsed < OLDEST_SERVER:
                 oldest = ".".join(map(str, OLDEST_SERVER))
                 raise StoreUnavailable(
                     f"{self._connection.where} is version {version}: anchors are immutable only from "
@@ -139,10 +147,22 @@ class Collection:
             await self._collections.describe(facts.name, {MODEL_KEY: self._model.name})
             log.info("collection adopted", collection=facts.name, model=self._model.name)
         await self._collections.index(facts)
-        if self._hybrid and sparse.WORDS not in facts.sparse:
-            await self._collections.add_words(facts.name)
+        await self._settle_words(facts)
         self._closed_to_writers = None
         return self._ready(facts.name)
+
+    async def _settle_words(self, facts: Facts) -> None:
+        there = sparse.WORDS in facts.sparse
+        if self._hybrid and not there and self._words_can_be_added:
+            await self._collections.add_words(facts.name)
+            there = True
+        elif self._hybrid and not there and self.words:
+            log.warning(
+                "recall by meaning alone: no sparse vector there, and Qdrant before 1.18 adds none",
+                collection=facts.name,
+                sparse_vector=sparse.WORDS,
+            )
+        self.words = self._hybrid and there
 
     async def _current(self, create: bool) -> tuple[Facts, bool]:
         """The collection under our name or the one that took its place, and whether it says so itself."""

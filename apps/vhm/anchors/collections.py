@@ -70,14 +70,8 @@ class Collections:
             )
 
     async def add_words(self, name: str) -> None:
-        """Make room for the words of anchors."""
-        try:
-            await self._do(lambda client: client.create_vector_name(name, sparse.WORDS, sparse.CONFIG))
-        except Missing as error:
-            raise StoreUnavailable(
-                f"collection {name!r} has no sparse vector {sparse.WORDS!r}, and servers before 1.18 cannot "
-                "add one: upgrade Qdrant, or turn hybrid recall off"
-            ) from error
+        """Make room for the words of anchors; servers before 1.18 cannot, and raise Missing."""
+        await self._do(lambda client: client.create_vector_name(name, sparse.WORDS, sparse.CONFIG))
 
     async def wordless(self, name: str, after: PointId | None) -> tuple[list[Row], PointId | None]:
         """The next anchors whose words are not stored, and where to go on (None: that was all)."""

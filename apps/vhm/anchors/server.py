@@ -49,7 +49,6 @@ class Server:
     ) -> None:
         self._connection = connection
         self._collection = Collection(connection, collection, model, follow=follow, hybrid=hybrid)
-        self._hybrid = hybrid
         self._model = model
         self._exact = exact
 
@@ -73,15 +72,16 @@ class Server:
         self._collection.to_write()
         first = {anchor.anchor_id: index for index, anchor in reversed(list(enumerate(anchors)))}
         held = await self._held(list(first))
-        points = [
-            self._point(anchors[index], vectors[index])
-            for anchor_id, index in first.items()
-            if anchor_id not in held
-        ]
+        new = [index for anchor_id, index in first.items() if anchor_id not in held]
         written = held
-        if points:
-            await self._insert(points)
+        if new:
+            await self._insert([(anchors[index], vectors[index]) for index in new])
             written = await self._held(list(first))
+        if lost := first.keys() - written.keys():
+            raise StoreUnavailable(
+                f"{self._connection.where}: {len(lost)} anchors just written to "
+                f"{self._collection.to_read()!r} are not there, somebody emptied it meanwhile"
+            )
         return [
             _outcome(anchor, written, fresh=anchor.anchor_id not in held and first[anchor.anchor_id] == index)
             for index, anchor in enumerate(anchors)
@@ -89,7 +89,7 @@ class Server:
 
     async def recall(self, queries: Sequence[Query]) -> list[list[Recalled]]:
         """See `AnchorStore.recall`. By meaning, rounds of one request for all queries not settled yet."""
-        if self._hybrid:
+        if self._collection.words:
             anchors = await self._count(None)
             rankings = await asyncio.gather(*(self._by_words_too(query, anchors).run() for query in queries))
             return [ranking.beats for ranking in rankings]
@@ -103,7 +103,7 @@ class Server:
 
     async def explain(self, query: Query, count: int) -> list[Explained]:
         """See `AnchorStore.explain`."""
-        if self._hybrid:
+        if self._collection.words:
             by_words = self._by_words_too(query, await self._count(None))
             ranking = await by_words.run(count)
             others, similarities = await by_words.excluded(count)
@@ -122,7 +122,9 @@ class Server:
     def _point(self, anchor: Anchor, vector: Vector) -> models.PointStruct:
         """With hybrid recall off a plain vector, as published tools take it for granted."""
         content = Content(anchor.text, anchor.stored_at, anchor.salience, anchor.meta)
-        words = {"": vector.tolist(), sparse.WORDS: sparse.of_anchor(content)} if self._hybrid else None
+        words = (
+            {"": vector.tolist(), sparse.WORDS: sparse.of_anchor(content)} if self._collection.words else None
+        )
         return models.PointStruct(
             id=str(anchor.anchor_id),
             vector=words or vector.tolist(),
@@ -157,12 +159,20 @@ class Server:
             if (anchor_id := point_id(record.id)) is not None
         }
 
-    async def _insert(self, points: list[models.PointStruct]) -> None:
-        name = self._collection.to_write()
-        await self._do(
-            lambda client: client.upsert(name, points, wait=True, update_mode=models.UpdateMode.INSERT_ONLY),
-            refused=AnchorUnstorable,
-        )
+    async def _insert(self, new: Sequence[tuple[Anchor, Vector]]) -> None:
+        try:
+            await self._upsert(new)
+        except (Missing, Refused):  # others may have made the collection anew since it was last looked at
+            await self._collection.settle()
+            try:
+                await self._upsert(new)
+            except Refused as error:
+                raise AnchorUnstorable(str(error)) from error
+
+    async def _upsert(self, new: Sequence[tuple[Anchor, Vector]]) -> None:
+        name, mode = self._collection.to_write(), models.UpdateMode.INSERT_ONLY
+        points = [self._point(anchor, vector) for anchor, vector in new]
+        await self._connection.call(lambda client: client.upsert(name, points, wait=True, update_mode=mode))
 
     async def _query(self, requests: list[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
         name = self._collection.to_read()
@@ -174,16 +184,14 @@ class Server:
         counted = await self._do(lambda client: client.count(name, count_filter=which, exact=True))
         return counted.count
 
-    async def _do(
-        self, request: Request[T], refused: type[AnchorUnstorable | StoreUnavailable] = StoreUnavailable
-    ) -> T:
+    async def _do(self, request: Request[T]) -> T:
         """A refusal may come of a collection that others deleted or made anew: then that is the reason."""
         try:
             return await self._connection.call(request)
         except (Missing, Refused) as error:
             await self._collection.settle()
             self._collection.to_read()
-            raise refused(str(error)) from error
+            raise StoreUnavailable(str(error)) from error
 
 
 def _outcome(anchor: Anchor, held: Mapping[uuid.UUID, dict[str, Any]], *, fresh: bool) -> Stored:

@@ -15,7 +15,8 @@ from qdrant_client import QdrantClient, models
 
 from unit.anchors import reference
 from unit.anchors.places import NOW, FixedModel, Place, anchor, looked_at, query, unit
-from vhm.anchors import Query
+from unit.anchors.standin import StandIn
+from vhm.anchors import Query, Stored
 from vhm.contract.messages import Anchor
 from vhm.embedding import Calibration
 
@@ -180,13 +181,35 @@ def test_recreated_without_it_the_sparse_vector_is_added_within_a_second(server_
             cosine = models.VectorParams(size=SIZE, distance=models.Distance.COSINE)
             client.create_collection(place.collection, vectors_config=cosine)
             client.close()
+            # before we can have noticed
+            assert await store.add([anchor("we had soup")], unit(np.eye(SIZE)[0])) == [Stored.NEW]
             await asyncio.sleep(1.0)
             assert looked_at(place).config.params.sparse_vectors
             await store.add([anchor("Ludmila moved to Zamora")], unit(np.ones(SIZE)))
-            ((beat,),) = await store.recall([query(np.ones(SIZE), text="Zamora")])
-            assert beat.similarity > 0.4
+            (beats,) = await store.recall([query(np.ones(SIZE), text="Zamora")])
+            assert beats[0].text == "Ludmila moved to Zamora"
+            assert beats[0].similarity > 0.6
 
     asyncio.run(lived())
+
+
+def test_a_server_that_cannot_add_one_recalls_by_meaning() -> None:
+    standin = StandIn(version="1.17.1")
+    cosine = models.VectorParams(size=SIZE, distance=models.Distance.COSINE)
+    standin.client.create_collection("theirs", vectors_config=cosine)
+
+    async def lived() -> None:
+        async with Place(standin.url, "theirs").opened(hybrid=True) as store:
+            await store.add([anchor("Ludmila moved to Zamora")], unit(np.ones(SIZE)))
+            ((beat,),) = await store.recall([query(np.ones(SIZE), text="Zamora")])
+            assert beat.similarity == pytest.approx(1.0)
+            assert await store.not_ready() == []
+        async with Place(standin.url, "ours").opened(hybrid=True):
+            assert standin.client.get_collection("ours").config.params.sparse_vectors
+
+    asyncio.run(lived())
+    assert not standin.client.get_collection("theirs").config.params.sparse_vectors
+    standin.close()
 
 
 def test_explained_by_meaning_and_words(place: Place) -> None:
