@@ -84,7 +84,7 @@ def check(objects: Sequence[Obj], schemas: Schemas) -> list[list[SchemaFault]]:
     program = shutil.which("kubeconform")
     if program is None:
         return [[] for _ in objects]
-    location = f"{_prepared(schemas)}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+    location = f"{prepared(schemas)}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
     with tempfile.TemporaryDirectory(prefix="preflight-") as made:
         for index, each in enumerate(objects):
             (Path(made) / f"{index}.json").write_bytes(msgspec.json.encode(each.doc))
@@ -133,7 +133,7 @@ def _faults(message: str) -> list[SchemaFault]:
     return [SchemaFault(pointer, "; ".join(texts)) for pointer, texts in found.items()]
 
 
-def _prepared(schemas: Schemas) -> Path:
+def prepared(schemas: Schemas) -> Path:
     """The schemas of whole objects in the user's cache folder, each with the definitions it needs and no
     others, and without prose: kubeconform reads and compiles what a schema refers to again for every kind.
     """
