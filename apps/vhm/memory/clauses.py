@@ -14,19 +14,16 @@ _IRREGULAR = listed("""
     sent shook shot showed shut slept spoke spent stood stole stuck swam swore taught threw understood
     woke wore won wrote broke bit blew bent cost cut dealt dug fed fled forgave hung hurt lit leapt
     meant overcame shone sank slid sought spun split sprang stung struck swept swung tore wound withdrew
-    would should might
+    would
 """)
 _NOT_PAST = listed("""
     need feed seed speed bleed indeed hundred breed sacred naked wicked exceed proceed succeed embed
 """)
-_IN_THE_PAST = {
-    "am": "was", "is": "was", "are": "were", "has": "had", "have": "had", "do": "did", "does": "did",
-    "can": "could", "will": "would", "may": "might", "isn't": "wasn't", "aren't": "weren't",
-    "hasn't": "hadn't", "haven't": "hadn't", "don't": "didn't", "doesn't": "didn't", "can't": "couldn't",
-    "cannot": "could not", "won't": "wouldn't",
-}  # fmt: skip
-_ENDINGS = (("'m", " was"), ("'ve", " had"), ("'re", " were"), ("'ll", " would"))
-_SHORT_IS = listed("it's he's she's that's there's")
+_BE = {"am": "was", "is": "was", "are": "were", "isn't": "wasn't", "aren't": "weren't"}
+_SHORT_BE = (("'m", " was"), ("'re", " were"), ("'s", " was"))
+_PRESENT = _BE.keys() | listed("""
+    has have do does can will may must hasn't haven't don't doesn't can't cannot won't
+""")
 _ADVERBS = listed("just recently finally also even actually really already always never still")
 _LOWERED = listed("""
     we you he she it they there this that these those the a an my our your his her their its some one
@@ -55,7 +52,8 @@ def tells_a_deed(text: str) -> bool:
 def clause(text: str) -> str | None:
     """The text as a clause in the past that may follow "I remember that"; None where it is none.
 
-    A diary's "Went to the market" becomes "I went to the market", "The cat is ill" "the cat was ill".
+    A diary's "Went to the market" becomes "I went to the market", and "The shop is doing well" "the shop was
+    doing well". What is said in the present and may still hold ("I'm allergic to nuts") is no clause.
     """
     tokens = _tokens(text)
     if not tokens:
@@ -76,12 +74,13 @@ def of_speaker(text: str, speaker: str) -> str | None:
         return None
     if any(_SECOND.fullmatch(token) for token in tokens[1:]) or {"earlier", "before"} & set(tokens):
         return None
-    if any(token in _IN_THE_PAST or "'" in token for token in tokens[1:]):
+    if any(token in _PRESENT or "'" in token for token in tokens[1:]):
         return None
     rest = text.split(" ", 1)[1]
-    if tokens[0] != "i":
-        verb = "was" if tokens[0] == "i'm" else "had"
-        return f"{speaker} {verb} {rest}"
+    if tokens[0] == "i'm":
+        return f"{speaker} was {rest}" if _goes_on(tokens, 0) else None
+    if tokens[0] == "i've":
+        return f"{speaker} had {rest}"
     if tokens[1] in ("just", "recently"):
         tokens, rest = [tokens[0], *tokens[2:]], rest.split(" ", 1)[1]
     verb = tokens[2] if tokens[1] in _ADVERBS else tokens[1]
@@ -96,26 +95,36 @@ def _is_name(text: str, tokens: list[str]) -> bool:
     """Whether the text begins with what looks like a name and its verb, or something of theirs."""
     if not text[:1].isupper() or len(tokens) < 3 or tokens[0].partition("'")[0] in ("yesterday", "today"):
         return False
-    return tokens[0].endswith("'s") or _is_past(tokens[1]) or tokens[1] in _IN_THE_PAST
+    return tokens[0].endswith("'s") or _is_past(tokens[1]) or tokens[1] in _PRESENT
+
+
+def has_verb(text: str) -> bool:
+    """Whether a verb is recognised in the text, so that it may stand alone."""
+    return any(_is_past(token) or token in _PRESENT or "'" in token for token in _tokens(text)[1:])
 
 
 def _in_the_past(text: str, tokens: list[str]) -> str | None:
-    """The text with its first verb in the past; None when no verb is recognised near its beginning."""
-    for position, token in enumerate(tokens[:8]):
-        if _is_past(token) and position:
+    """The text with its first verb in the past; None where that is not known to be true."""
+    for position, token in enumerate(tokens[:12]):
+        if position and _is_past(token):
             return text
-        past = _IN_THE_PAST.get(token)
-        if past is None and token in _SHORT_IS:
-            past = token.removesuffix("'s") + " was"
-        for ending, verb in _ENDINGS:
-            if past is None and token.endswith(ending):
+        past = _BE.get(token)
+        for ending, verb in _SHORT_BE:
+            if past is None and token.endswith(ending) and token not in ("let's", "what's"):
                 past = token.removesuffix(ending) + verb
-        if past is not None:
+        if past is not None and (token.startswith("there") or _goes_on(tokens, position)):
             word = list(_WORD.finditer(text))[position]
-            past = past.replace("i ", "I ", 1) if past.startswith("i ") else past
+            past = "I" + past[1:] if past.startswith("i ") else past
             past = past[:1].upper() + past[1:] if word[0][:1].isupper() else past
             return text[: word.start()] + past + text[word.end() :]
+        if token in _PRESENT or (past is not None and not token.endswith("'s")):
+            return None
     return None
+
+
+def _goes_on(tokens: list[str], verb: int) -> bool:
+    """Whether the form of be at that place says what was going on: "is doing", "'m still learning"."""
+    return any(token.endswith("ing") and len(token) > 4 for token in tokens[verb + 1 : verb + 3])
 
 
 def _tokens(text: str) -> list[str]:

@@ -96,7 +96,8 @@ def when(age: str, unsure: int | None = None) -> str:
         spoken, about = f"{'an' if unit == 'hour' else 'a'} {unit} ago", "about "
     else:
         spoken = f"{_NUMBERS[number] if number < len(_NUMBERS) else number} {unit}s ago"
-        about = "" if unsure is None else _ABOUT[unsure % len(_ABOUT)]
+        loosely = _ABOUT if unit in ("month", "year") else _ABOUT[:1]
+        about = "" if unsure is None else loosely[unsure % len(loosely)]
     return spoken if unsure is None else about + spoken
 
 

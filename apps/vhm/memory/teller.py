@@ -14,7 +14,7 @@ import msgspec
 
 from vhm.contract.messages import Beat
 from vhm.memory import ages, narrative, phrases
-from vhm.memory.clauses import clause, of_speaker
+from vhm.memory.clauses import clause, has_verb, of_speaker
 from vhm.memory.deixis import placed
 from vhm.memory.forgetting import fade
 from vhm.memory.spoken import Turn, gist, sentences, substance, turn
@@ -29,6 +29,8 @@ _BREAKS = re.compile(
     r"|\s(?=(?:and|but|so)\s(?:I|we|he|she|it|they|you|the|my|there)\b)"
 )
 _INNER_QUOTES = re.compile(r"[\"“]([^\"“”]*)[\"”]")
+_FADED = re.compile(r" (?:some time (?:ago|earlier)|a while back|sometime|earlier)(?=[.,;!?]|$)")
+_ADVERBIAL = re.compile(r"(?:in|at|on|for|after|before|when|while|during|as|if|since|with|from|by)\b")
 _DETERMINERS = r"an?|the|my|your|our|his|her|their|this|that"
 _AS_NOUN = rf"\b(?:({_DETERMINERS})|some|of|for|with|about)\s+{{}}(?!['’-])(?:\W*$|\W+(\w+))"
 
@@ -53,10 +55,11 @@ def tell(beats: Sequence[Beat]) -> str:
     if not told:
         return NOTHING
     seed = zlib.crc32("\n".join(beat.text for beat in told).encode("utf-8", "surrogatepass"))
-    closing = _closing(told, seed)
     pairs = zip(told, [None, *told], strict=False)
     parts = [_part(beat, before, seed + number) for number, (beat, before) in enumerate(pairs)]
-    wanted = [len(part.text(sys.maxsize)) for part in parts]
+    whole = [part.text(sys.maxsize) for part in parts]
+    closing = _closing(told, " ".join(whole), seed)
+    wanted = [len(text) for text in whole]
     if sum(wanted) + len(parts) + len(closing) > MOST_CHARACTERS:
         closing = ""  # what happened goes before what it has in common
     rooms = _rooms(wanted, MOST_CHARACTERS - len(closing) - len(parts))
@@ -93,6 +96,8 @@ def _part(beat: Beat, before: Beat | None, seed: int) -> _Part:
         age = phrases.when(beat.perceived_age, seed if band == "low" else None)
     kind, who, what = _content(beat)
     template = kind[band][seed % len(kind[band])]
+    if _ADVERBIAL.match(what):
+        template = template.replace("{when} {what}", "{when}, {what}")
     frame = template.replace("{when}", age).replace("{who}", who or "someone")
     if before is not None and not same and frame.startswith(("I ", "from ", "of ", "my ")):
         frame = phrases.BACK[seed % len(phrases.BACK)].format(frame)
@@ -105,18 +110,20 @@ def _content(beat: Beat) -> tuple[phrases.Phrases, str | None, str]:
     heard = fade(gist(said.said), beat.activation)
     first, *more = sentences(heard) or [heard]
     age = ages.days(beat.perceived_age) or 0.0
+    then = placed(first, age)
     if said.picture and substance(said.said) < 3:
         return phrases.SHOWED, said.speaker, phrases.pictured(said.picture)
     if said.speaker:
         if first.endswith("?"):
             return phrases.ASKED, said.speaker, f"“{first}”"
-        narrated = of_speaker(placed(first, age).rstrip(".!"), said.speaker)
+        narrated = of_speaker(then.rstrip(".!"), said.speaker) if then else None
         if narrated:
             return phrases.HAPPENED, said.speaker, narrated
         return phrases.SAID, said.speaker, f"“{heard}”"
-    told = clause(placed(first, age).rstrip(".!"))
-    if told and not first.endswith("?"):
-        return phrases.HAPPENED, None, ". ".join([told, *(placed(each, age) for each in more)])
+    told = clause(then.rstrip(".!")) if then and not first.endswith("?") else None
+    if told:
+        told = _FADED.sub("", told)  # the frame says when
+        return phrases.HAPPENED, None, ". ".join([told, *(placed(each, age) or each for each in more)])
     return phrases.NOTED, None, heard
 
 
@@ -147,17 +154,17 @@ def _fitting(text: str, room: int) -> str:
 
 def _to_a_pause(text: str, room: int) -> str:
     asked = text.endswith("?") and room > 1
-    pauses = [match.start() for match in _BREAKS.finditer(text) if min(16, room // 3) <= match.start() < room]
-    if pauses and not asked:
+    pauses = [match.start() for match in _BREAKS.finditer(text) if match.start() < room]
+    if pauses and not asked and pauses[-1] > min(10, room // 3) and has_verb(text[: pauses[-1]]):
         return text[: pauses[-1]].rstrip(" ,;:–—-")
     cut = text[: room - 1 - asked]
     return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:–—-") + ("…?" if asked else "…")
 
 
-def _closing(beats: Sequence[Beat], seed: int) -> str:
-    """What two beats or more have in common, where it can be named: the motifs used as nouns."""
-    heard = " ".join(turn(beat.text).said for beat in beats).lower()
-    shared = [noun for word in narrative.motifs(beats) if (noun := _noun(word, heard))][:2]
+def _closing(beats: Sequence[Beat], story: str, seed: int) -> str:
+    """What two beats or more have in common, where the story names it: the motifs used as nouns."""
+    story = story.lower()
+    shared = [noun for word in narrative.motifs(beats) if (noun := _noun(word, story))][:2]
     if not shared:
         return ""
     return phrases.CLOSING[seed % len(phrases.CLOSING)].format(phrases.enumerated(shared))
