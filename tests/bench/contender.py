@@ -87,6 +87,9 @@ def runtime() -> None:
         async def not_ready(self) -> list[str]:
             return []
 
+        def details(self) -> Sequence[str]:
+            return ()
+
         def drain(self, seconds: float) -> None: ...
 
         async def close(self) -> None: ...

@@ -75,6 +75,9 @@ class Echo:
     async def not_ready(self) -> list[str]:
         return self.reasons
 
+    def details(self) -> Sequence[str]:
+        return ()
+
     def drain(self, seconds: float) -> None:
         self.drained = seconds
 

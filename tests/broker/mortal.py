@@ -78,6 +78,9 @@ class Handler:
     async def not_ready(self) -> list[str]:
         return []
 
+    def details(self) -> Sequence[str]:
+        return ()
+
     def drain(self, seconds: float) -> None: ...
 
     async def close(self) -> None: ...

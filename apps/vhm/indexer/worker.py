@@ -87,6 +87,10 @@ class Indexer:
         """See `Handler.not_ready`."""
         return await self._store.not_ready()
 
+    def details(self) -> Sequence[str]:
+        """Nothing beyond readiness."""
+        return ()
+
     def drain(self, seconds: float) -> None:
         """Nothing to hurry: a batch is over in far less."""
 

@@ -128,6 +128,10 @@ class Resonance:
         """See `Handler.not_ready`."""
         return await self._store.not_ready()
 
+    def details(self) -> Sequence[str]:
+        """Nothing beyond readiness."""
+        return ()
+
     def drain(self, seconds: float) -> None:
         """Nothing to hurry: a recall is over in far less."""
 

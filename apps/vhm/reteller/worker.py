@@ -51,6 +51,10 @@ class Reteller:
         """Always able to tell."""
         return ()
 
+    def details(self) -> Sequence[str]:
+        """Each provider: asked, or passed over for a while and why."""
+        return self._chain.states()
+
     def drain(self, seconds: float) -> None:
         """What is still with a provider at half of `seconds` is told by the built-in teller."""
         self._chain.hurry(seconds / 2)

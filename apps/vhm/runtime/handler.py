@@ -89,6 +89,10 @@ class Handler(Protocol):
         or so; answers within a second and never raises."""
         ...
 
+    def details(self) -> Sequence[str]:
+        """What else /health should say, one line each; no secrets. Answers at once."""
+        ...
+
     def drain(self, seconds: float) -> None:
         """A stop has begun: finish what is in flight within `seconds`."""
         ...

@@ -38,6 +38,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}
     assignment: list[PartitionReport] = []
     counters: dict[str, float] = {}
+    details: list[str] = []
+    """The worker's own lines."""
 
 
 class Probe(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vhm.contract.environment import shown
 from vhm.runtime.build import build
 from vhm.runtime.conditions import Conditions
+from vhm.runtime.handler import Handler
 from vhm.runtime.health import PartitionReport, Report
 from vhm.runtime.metrics import Metrics
 from vhm.runtime.settings import WorkerSettings
@@ -25,9 +26,9 @@ class WorkerStatus:
     """Answers `health.Status` for one worker. Liveness never depends on the broker or a store."""
 
     def __init__(
-        self, worker: str, settings: WorkerSettings, conditions: Conditions, metrics: Metrics
+        self, handler: Handler, settings: WorkerSettings, conditions: Conditions, metrics: Metrics
     ) -> None:
-        self._worker = worker
+        self._handler = handler
         self._settings = settings
         self._conditions = conditions
         self._metrics = metrics
@@ -70,12 +71,13 @@ class WorkerStatus:
         return Report(
             ready=not reasons,
             reasons=reasons,
-            worker=self._worker,
+            worker=self._handler.name,
             build=build(),
             uptime_seconds=round(time.monotonic() - self._began, 1),
             settings=shown(self._settings),  # type: ignore[arg-type]  # a Struct, behind a Protocol
             assignment=self._assignment(),
             counters=self._metrics.totals(),
+            details=list(self._handler.details()),
         )
 
     def metrics(self) -> bytes:

@@ -111,7 +111,7 @@ class Worker:
         self._ending = asyncio.Event()
         self._failed = False
         self._topics_watch: asyncio.Task[str] | None = None
-        self.status = WorkerStatus(handler.name, settings, self._conditions, self._metrics)
+        self.status = WorkerStatus(handler, settings, self._conditions, self._metrics)
         self.port = self._address[1]
         """Where the health pages are; the real one once they are up."""
 
