@@ -54,6 +54,11 @@ class Repository:
         self.git("commit", "-q", "-m", "a change")
         return self.look()
 
+    def revert(self) -> None:
+        """Take the newest commit back, and wait until that is applied."""
+        self.git("revert", "--no-edit", "HEAD")
+        self.wait_for(self.look())
+
     def look(self) -> str:
         """Ask Flux to look at the newest commit now; its name."""
         now = f"reconcile.fluxcd.io/requestedAt={time.time()}"
@@ -152,10 +157,11 @@ def test_a_commit_that_does_not_build_changes_nothing(repository: Repository) ->
     before = {pod.uid for pod in cluster.pods()}
     repository.edit("overlays/minikube/kustomization.yaml", "behavior: merge", "behavior: marge")
     repository.commit()
-    assert "marge" in repository.wait_for_failure()
-    assert {pod.uid for pod in cluster.pods()} == before
-    repository.git("revert", "--no-edit", "HEAD")
-    repository.wait_for(repository.look())
+    try:
+        assert "behavior must be merge or replace" in repository.wait_for_failure()
+        assert {pod.uid for pod in cluster.pods()} == before
+    finally:
+        repository.revert()
 
 
 def test_a_broken_rollout_leaves_the_old_pods_whole(repository: Repository) -> None:
@@ -165,25 +171,25 @@ def test_a_broken_rollout_leaves_the_old_pods_whole(repository: Repository) -> N
     [before] = cluster.pods("app=resonance")
     repository.edit("base/resonance/resonance.env", "RESONANCE_MAX_BEATS=4", "RESONANCE_MAX_BEATS=four")
     repository.commit()
-    assert "resonance" in repository.wait_for_failure()
-    old = {pod.name: pod for pod in cluster.pods("app=resonance")}
-    assert old[before.name].ready
-    assert [pod.ready for name, pod in old.items() if name != before.name] == [False]
-    said = cluster.inside("logs", next(name for name in old if name != before.name))
-    assert said.strip() == "resonance: RESONANCE_MAX_BEATS: got 'four', wants a whole number, at least 1"
+    try:
+        assert "resonance" in repository.wait_for_failure()
+        old = {pod.name: pod for pod in cluster.pods("app=resonance")}
+        assert old[before.name].ready
+        assert [pod.ready for name, pod in old.items() if name != before.name] == [False]
+        said = cluster.inside("logs", next(name for name in old if name != before.name))
+        assert said.strip() == "resonance: RESONANCE_MAX_BEATS: got 'four', wants a whole number, at least 1"
 
-    cluster.inside("exec", before.name, "--", "python", "-c", "import os; os.kill(1, 15)")
-    back = {"restarts": before.restarts + 1, "ready": True}
+        cluster.inside("exec", before.name, "--", "python", "-c", "import os; os.kill(1, 15)")
+        back = {"restarts": before.restarts + 1, "ready": True}
 
-    def is_back() -> bool:
-        [pod] = [pod for pod in cluster.pods("app=resonance") if pod.name == before.name]
-        return {"restarts": pod.restarts, "ready": pod.ready} == back
+        def is_back() -> bool:
+            [pod] = [pod for pod in cluster.pods("app=resonance") if pod.name == before.name]
+            return {"restarts": pod.restarts, "ready": pod.ready} == back
 
-    cluster.until("the old container is back", is_back, 90)
-    assert MEMORY in cluster.vhm("recall", "the lamp of the lighthouse", "--json")
-
-    repository.git("revert", "--no-edit", "HEAD")
-    repository.wait_for(repository.look())
+        cluster.until("the old container is back", is_back, 90)
+        assert MEMORY in cluster.vhm("recall", "the lamp of the lighthouse", "--json")
+    finally:
+        repository.revert()
     assert [pod.name for pod in cluster.pods("app=resonance")] == [before.name]
     assert MEMORY in cluster.vhm("recall", "the lamp of the lighthouse", "--json")
 
@@ -192,8 +198,9 @@ def test_a_namespace_dropped_from_git_is_kept(repository: Repository) -> None:
     cluster = repository.cluster
     before = {pod.uid for pod in cluster.pods()}
     repository.edit("base/shared/kustomization.yaml", "- namespace.yaml\n", "")
-    repository.wait_for(repository.commit())
-    assert f"namespace/{NAMESPACE}" in cluster.kubectl("get", "namespaces", "-o", "name")
-    assert {pod.uid for pod in cluster.pods()} == before
-    repository.git("revert", "--no-edit", "HEAD")
-    repository.wait_for(repository.look())
+    try:
+        repository.wait_for(repository.commit())
+        assert f"namespace/{NAMESPACE}" in cluster.kubectl("get", "namespaces", "-o", "name")
+        assert {pod.uid for pod in cluster.pods()} == before
+    finally:
+        repository.revert()
