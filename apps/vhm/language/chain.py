@@ -120,7 +120,8 @@ class Chain:
 
 def chain(settings: LanguageSettings, timeout_seconds: float) -> Chain:
     """The chain of those providers that the settings name; `timeout_seconds` bounds one call to one."""
-    return Chain(_tellers(settings, timeout_seconds), timeout_seconds)
+    # a client's own timeout is each read's; the chain's is the whole call's, and is to come first
+    return Chain(_tellers(settings, timeout_seconds + 1), timeout_seconds)
 
 
 def _tellers(settings: LanguageSettings, timeout_seconds: float) -> list[Teller]:

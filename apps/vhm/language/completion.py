@@ -29,7 +29,7 @@ def story(completion: object) -> str:
     return cleaned(getattr(message, "content", None), cut_short=finish == "length")
 
 
-def failure(error: Exception, model: str, key: Secret) -> Refused:
+def failure(error: Exception, model: str, key: Secret, url: str) -> Refused:
     """The one line for what a client library raised: OpenAI's errors, or others of the same shape."""
     status, response = getattr(error, "status_code", None), getattr(error, "response", None)
     if isinstance(status, int) and response is not None:
@@ -40,4 +40,4 @@ def failure(error: Exception, model: str, key: Secret) -> Refused:
         return Refused("an answer that is not JSON")
     if isinstance(error, ValueError | TypeError):
         return Refused("an answer of another shape than a completion's")
-    return broken(error)
+    return broken(error, url)

@@ -46,7 +46,7 @@ class Ollama:
                 },
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise broken(error) from error
+            raise broken(error, str(self._client.base_url)) from error
         if response.is_error:
             raise refused(response.status_code, _said(response.content), response.headers, self._model)
         try:

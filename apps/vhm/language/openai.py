@@ -31,7 +31,7 @@ class OpenAI:
                 stream=False,
             )
         except (OpenAIError, ValueError) as error:
-            raise failure(error, self._model, self._key) from error
+            raise failure(error, self._model, self._key, str(self._client.base_url)) from error
         return story(completion)
 
     async def close(self) -> None:

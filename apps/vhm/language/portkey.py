@@ -38,7 +38,7 @@ class Portkey:
                 timeout=self._timeout,
             )
         except (OpenAIError, ValueError, TypeError) as error:
-            raise failure(error, self._model, self._key) from error
+            raise failure(error, self._model, self._key, str(self._client.base_url)) from error
         return story(completion)
 
     async def close(self) -> None:

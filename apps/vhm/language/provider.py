@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import email.utils
 import re
+import socket
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from vhm.contract.environment import Secret
 from vhm.memory.narrative import Prompt
@@ -79,11 +81,19 @@ def retry_after(headers: Mapping[str, str]) -> float:
         return 0.0
 
 
-def broken(error: BaseException) -> Refused:
-    """What an error that is no HTTP status means: the innermost cause, in one line."""
-    while error.__cause__ is not None or error.__context__ is not None:
-        error = error.__cause__ or error.__context__ or error
-    return Refused(f"{_one_line(str(error)) or 'failed'} ({type(error).__name__})")
+def broken(error: BaseException, url: str = "") -> Refused:
+    """What an error that is no HTTP status means: its innermost cause, and the host of `url`, in one line."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    if isinstance(error, socket.gaierror):
+        why = "no such host"
+    elif isinstance(error, ConnectionRefusedError):
+        why = "nothing listens there"
+    else:
+        why = f"{_one_line(str(error)) or 'failed'} ({type(error).__name__})"
+    place = urlsplit(url)
+    at = f"{place.hostname}:{place.port}" if place.port else place.hostname
+    return Refused(f"cannot reach {at}: {why}" if at else why)
 
 
 def _one_line(text: str) -> str:
