@@ -127,8 +127,9 @@ class Load:
         numbers = itertools.count()
         while not self._ending.wait(self._pause):
             for number in itertools.islice(numbers, 20):
+                value = b"m%d" % number
                 self._client.producer.produce(
-                    IN, b"m%d" % number, on_delivery=lambda e, m: e or self.sent.append(m.value() or b"")
+                    IN, value, value, on_delivery=lambda e, m: e or self.sent.append(m.value() or b"")
                 )
             self._client.producer.poll(0)
 

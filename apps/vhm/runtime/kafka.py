@@ -142,7 +142,7 @@ def is_fatal(error: KafkaError) -> bool:
 def fatal_line(error: KafkaError, settings: KafkaSettings) -> str:
     """Why the client gave up for good, in one line, and what to set when the broker lacks KIP-848."""
     line = f"Kafka client error that cannot be recovered from: {describe(error)}"
-    if settings.kafka_group_protocol == "consumer" and "protocol" in error.str().lower():
+    if settings.kafka_group_protocol == "consumer" and "ConsumerGroupHeartbeat" in error.str():
         line += ". The broker does not serve KAFKA_GROUP_PROTOCOL=consumer: set KAFKA_GROUP_PROTOCOL=classic"
     return line
 

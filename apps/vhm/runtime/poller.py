@@ -103,6 +103,9 @@ class Poller:
         while not self._stopping.is_set():
             self.beat = time.monotonic()
             self._offsets.settle()
+            if self._reassigned:  # what was lost while paused comes back paused
+                self._consumer.resume(self._consumer.assignment())
+                self._reassigned = False
             room = self._window.wait_for_room(POLL_SECONDS)
             if room:
                 full_since = None
@@ -131,7 +134,7 @@ class Poller:
             self._offsets.settle()
             if (message := self._consumer.poll(POLL_SECONDS)) is not None:
                 self._held.append(message)
-            if self._reassigned:  # a new assignment arrives unpaused
+            if self._reassigned:  # what was never paused before comes unpaused
                 self._consumer.pause(self._consumer.assignment())
                 self._reassigned = False
         if not self._stopping.is_set():

@@ -126,7 +126,7 @@ def test_the_classic_session_is_six_seconds_and_offsets_are_ours_to_store() -> N
 
 
 def test_a_broker_without_the_consumer_protocol_is_told_apart() -> None:
-    error = KafkaError(KafkaError._FATAL, "The consumer group protocol is not supported by the broker")
+    error = KafkaError(KafkaError._FATAL, "Broker: API version not supported: ConsumerGroupHeartbeat")
     assert kafka.is_fatal(error)
     line = kafka.fatal_line(error, settings(KAFKA_GROUP_PROTOCOL="consumer"))
     assert "KAFKA_GROUP_PROTOCOL=classic" in line
