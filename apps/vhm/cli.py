@@ -20,7 +20,7 @@ def main() -> None:
 
         sys.exit(run(sys.argv[1]))
 
-    from cyclopts import App
+    from cyclopts import App, Group
 
     import vhm
     from vhm.errors import UserError
@@ -33,14 +33,17 @@ def main() -> None:
         result_action="return_int_as_exit_code_else_zero",
     )
     app.register_install_completion_command()
+    start, use, care, workers = (
+        Group(name, sort_key=place) for place, name in enumerate(("Start", "Use", "Care", "Workers"))
+    )
     commands = (
-        ("demo", "demo:demo", "Three memories, remembered, recalled and retold, here and now.", "Start"),
-        ("up", "up:up", "The whole system on this machine, with nothing to install.", "Start"),
-        ("remember", "remember:remember", "Store a memory, or a file of them.", "Use"),
-        ("recall", "recall:recall", "Ask what is remembered, and have it told.", "Use"),
-        ("dead-letters", "dead_letters:app", "Look at what was refused, and send it again.", "Care"),
-        ("reindex", "reindex:reindex", "Embed a collection anew with another model.", "Care"),
-        ("settings", "settings:settings", "What each worker reads from its environment.", "Care"),
+        ("demo", "demo:demo", "Three memories, remembered, recalled and retold, here and now.", start),
+        ("up", "up:up", "The whole system on this machine, with nothing to install.", start),
+        ("remember", "remember:remember", "Store a memory, or a file of them.", use),
+        ("recall", "recall:recall", "Ask what is remembered, and have it told.", use),
+        ("dead-letters", "dead_letters:app", "Look at what was refused, and send it again.", care),
+        ("reindex", "reindex:reindex", "Embed a collection anew with another model.", care),
+        ("settings", "settings:settings", "What each worker reads from its environment.", care),
     )
     for name, target, help, group in commands:
         app.command(f"vhm.commands.{target}", name=name, help=help, group=group)
@@ -49,7 +52,7 @@ def main() -> None:
             f"vhm.commands.worker:{worker}",
             name=worker,
             help=f"Run the {worker} worker until it is told to stop.",
-            group="Workers",
+            group=workers,
         )
     try:
         sys.exit(app())
