@@ -44,6 +44,7 @@ _FIXED = (
     (r"\bthis month\b", 15.0),
     (r"\bthis year\b", 180.0),
 )
+_AGO = re.compile(r"\bago\b")
 _QUANTITY = re.compile(
     r"(?:(?P<number>\d+(?:[.,]\d+)?)|\b(?P<word>" + "|".join(_NUMBERS) + r")\b)"
     r"(?P<half>\s+and\s+a\s+half)?[\s-]*(?:of\s+|an?\s+)?"
@@ -77,9 +78,13 @@ def days(phrase: str) -> float | None:
     None for a phrase that tells no age.
     """
     text = " ".join(phrase[:_LONGEST].lower().split())
-    for pattern, value in _FIXED:
-        if re.search(pattern, text):
-            return value
+    counted = _counted(text)
+    if counted is not None and _AGO.search(text):
+        return counted
+    return next((value for pattern, value in _FIXED if re.search(pattern, text)), counted)
+
+
+def _counted(text: str) -> float | None:
     total, found = 0.0, False
     for match in _QUANTITY.finditer(text):
         number, word = match["number"], match["word"]

@@ -94,6 +94,8 @@ def test_phrases_read_back_keep_the_order_of_ages(one, other):
         ("10 minutes ago", 10 / 1_440),
         ("30 seconds ago", 30 / 86_400),
         ("3d ago", 3),
+        ("a year ago today", 365),
+        ("earlier this week", 3),
         ("5h", 5 / 24),
         ("over a decade ago", 3_650),
         ("  A   Week\tago ", 7),
