@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,14 @@ def test_no_input_becomes_part_of_a_script(action: dict[str, Any], tmp_path: Pat
     folder = write(tmp_path, BAD)
     check(action, folder, paths="good.yaml; touch made $(touch made)", baseline="`touch made`")
     assert not (folder / "made").exists()
+
+
+def test_both_bring_the_schemas_that_development_pins(action: dict[str, Any]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    [pin] = [each for each in project["dependency-groups"]["dev"] if each.startswith("kubernetes-validate")]
+    [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert hook["additional_dependencies"] == [pin]
+    assert pin in action["runs"]["steps"][0]["run"].split()
 
 
 def test_the_hook_calls_the_command_and_runs_when_its_inputs_change() -> None:
