@@ -55,7 +55,8 @@ class Sources:
         last = re.split(r"[.\[\]]+", finding.field.rstrip("]"))[-1] if finding.field else ""
         named = key is not None and (key == last or finding.field.endswith((f".{key}", f"[{key}]")))
         value = (start, end) if named and start < end else _content(text)
-        if key is not None and start < end and _is_secret(finding, key):
+        named_so = key == "value" and _beside(lines, finding.line)
+        if key is not None and start < end and (named_so or _is_secret(finding, key)):
             text = text[:start] + "***"
             value = (min(value[0], start), len(text))
         if len(text) > LONGEST:
@@ -118,6 +119,17 @@ def _without_comment(text: str) -> str:
         elif letter == "#" and (index == 0 or text[index - 1] in " \t"):
             return text[:index].rstrip()
     return text.rstrip()
+
+
+def _beside(lines: list[str], line: int) -> bool:
+    """Whether the line above or below says that this is the value of a variable with a secret's name."""
+    around = [lines[number] for number in (line - 2, line) if 0 <= number < len(lines)]
+    names = (
+        found.group(4) or ""
+        for text in around
+        if (found := YAML_ENTRY.match(text)) and found.group(3) == "name"
+    )
+    return any(HIDDEN_KEY.search(name.strip("\"'")) for name in names)
 
 
 def _is_secret(finding: Finding, key: str) -> bool:

@@ -127,6 +127,11 @@ def test_no_format_shows_a_secret(report: Any, format: Any) -> None:
     assert "secret-in-env" in shown
 
 
+def test_the_value_of_a_variable_with_a_secrets_name_is_hidden_whatever_is_wrong_with_it(report: Any) -> None:
+    found = finding(rule="value-is-odd", line=10, field="spec.template.spec.containers[0].env[0].value")
+    assert "verysecret" not in text(report(found), colour=False)
+
+
 def test_the_value_in_a_secret_object_is_hidden_and_its_name_is_not(report: Any, tmp_path: Path) -> None:
     (tmp_path / "secret.yaml").write_text(
         "kind: Secret\nmetadata:\n  name: keys\nstringData:\n  plain: open-sesame\n"
