@@ -44,7 +44,9 @@ def _shown(root: Path, file: str) -> str:
     """The file as it is named from here, so that a terminal can open it."""
     if file == "-":
         return file
-    return os.path.relpath(root / file)
+    inside = Path.cwd().is_relative_to(root.resolve())
+    short = os.path.relpath(root / file)
+    return short if inside or not short.startswith("..") else str(root / file)
 
 
 def _block(finding: Finding, sources: Sources, width: int, paint: Paint, file: str) -> str:

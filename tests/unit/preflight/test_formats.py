@@ -87,6 +87,16 @@ def test_text_without_a_source_line_still_says_all(report: Any) -> None:
     )
 
 
+def test_text_names_files_so_that_they_open_from_here(
+    report: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    assert text(report(finding()), colour=False).startswith("../web.yaml:7:16: ")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert text(report(finding()), colour=False).startswith(f"{tmp_path}/web.yaml:7:16: ")
+
+
 def test_text_counts_what_was_silenced_and_repeats_notes(report: Any) -> None:
     silent = report(suppressed=2, baselined=1, notes=("old.json holds 1 too many",))
     assert text(silent, colour=False) == (
