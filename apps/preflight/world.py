@@ -89,12 +89,25 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         return Missing("error", f"; did you mean {bare}?", bare)
     if kind not in CLUSTER_SCOPED:
         elsewhere = next((each for each in others if base_of(each.name) == base), None)
+        if elsewhere is not None and (is_floating(elsewhere) or (namespace == "default" and _floats(model))):
+            return None
         if elsewhere is not None:
             space = elsewhere.namespace
             return Missing("error", f"; it is in namespace {space}", elsewhere=space)
-    if kind in MADE_COMPLETE and here and is_whole(model) and not _deployers(model):
+    settled = here and not any(is_floating(each) for each in others)
+    if kind in MADE_COMPLETE and settled and is_whole(model) and not _deployers(model):
         return Missing("error", "")
     return Missing("warning", "")
+
+
+def is_floating(obj: Obj) -> bool:
+    """Whether an object names no namespace of its own: it goes where `kubectl apply -n` says."""
+    return bool(obj.namespace) and not obj.get("metadata", "namespace")
+
+
+@lru_cache(maxsize=4)
+def _floats(model: Model) -> bool:
+    return any(is_floating(each) for each in model.objects)
 
 
 def is_given(model: Model, kind: str, name: str) -> bool:
@@ -111,6 +124,11 @@ def is_given(model: Model, kind: str, name: str) -> bool:
 def is_whole(model: Model) -> bool:
     """Whether the render is one thing applied at once, and no folder of loose manifests."""
     return model.kustomization is not None or not (model.root / model.target).is_dir()
+
+
+def are_applied_together(model: Model, one: Obj, other: Obj) -> bool:
+    """Whether two objects are surely in the cluster at once: files of a folder may be alternatives."""
+    return is_whole(model) or one.origin.file == other.origin.file
 
 
 def is_custom(obj: Obj) -> bool:

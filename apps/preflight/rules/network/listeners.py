@@ -119,8 +119,8 @@ def target_port_not_served(model: Model) -> Iterator[Hit]:
     """A Service that leads to a port none of the selected pods' containers has.
 
     Where the settings type says on which ports the app listens, it is asked; otherwise the containers' own
-    declarations are. Declaring a port is a convention, so it is an error only where every container declares
-    ports and the whole Service leads to none of them, and a warning where some of its ports do lead to one.
+    declarations are. Declaring a port is a convention, so it is said only where each of the pods has one
+    container with one port, and no port of the Service leads there.
 
         ports:
         - port: 80
@@ -129,7 +129,9 @@ def target_port_not_served(model: Model) -> Iterator[Hit]:
     for service in model.services:
         containers = [each for workload in service.workloads for each in workload.containers]
         main = [each for each in containers if each.role != "init"]
-        if not main or not all(each.ports for each in main):
+        known = [listening(model, each) for each in main]
+        plain = len(main) == len(service.workloads) and all(len(each.ports) == 1 for each in main)
+        if not main or not (plain or all(known)):
             continue
         declared = [port.get("containerPort") for each in main for port in each.ports]
         served = {each for each in declared if isinstance(each, int)}
@@ -138,7 +140,7 @@ def target_port_not_served(model: Model) -> Iterator[Hit]:
         lost = [
             (index, target) for index, target in targets if isinstance(target, int) and target not in served
         ]
-        for index, target in lost:
+        for index, target in lost if len(lost) == len(targets) else ():
             field = "targetPort" if "targetPort" in service.ports[index] else "port"
             numbers = listed(str(each) for each in sorted(served))
             yield at(
@@ -149,7 +151,6 @@ def target_port_not_served(model: Model) -> Iterator[Hit]:
                 field,
                 message=f"leads to port {target}; the containers of the pods it selects have {numbers}",
                 fix="lead it to a port the container listens on",
-                severity="error" if len(lost) == len(targets) else "warning",
             )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from preflight.model import Model
 from preflight.objects import Obj
 from preflight.registry import Hit, at, rule
-from preflight.world import missing
+from preflight.world import are_applied_together, missing
 
 
 @rule("missing-namespace", family="references", severity="warning", outcome="rejected by the API server")
@@ -46,8 +46,8 @@ def duplicate_object(model: Model) -> Iterator[Hit]:
     """The same object twice, with different content.
 
     `kubectl apply` sends both and the later one stays, so that the earlier one has no effect; a reconciler
-    applies them in turn for ever. A warning where they are in two files of a folder, which need not be
-    applied together.
+    applies them in turn for ever. Files of a folder may be alternatives: there, only objects of one file
+    are compared.
 
         kind: Service                  # both are Service/indexer-service in namespace vhm
     """
@@ -57,12 +57,11 @@ def duplicate_object(model: Model) -> Iterator[Hit]:
             continue
         key = (obj.group, obj.kind, obj.namespace, obj.name)
         earlier = first.setdefault(key, obj)
-        if earlier is not obj and earlier.doc != obj.doc:
+        if earlier is not obj and earlier.doc != obj.doc and are_applied_together(model, earlier, obj):
             yield at(
                 earlier,
                 "metadata",
                 "name",
                 message=f"{obj.ref} is there again, with other content, at {obj.origin}",
                 fix="keep one of them",
-                severity="error" if earlier.origin.file == obj.origin.file else "warning",
             )

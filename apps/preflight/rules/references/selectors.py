@@ -9,7 +9,7 @@ from preflight.objects import Obj, dig, list_at, selects
 from preflight.registry import Hit, Located, Step, at, rule
 from preflight.selection import equals, has_custom_pods, is_hopeless, nearly, of_manifests, pods_of
 from preflight.workloads import Container, Workload
-from preflight.world import is_whole, missing
+from preflight.world import are_applied_together, is_whole, missing
 
 CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController")
 
@@ -186,24 +186,31 @@ def service_selects_others(model: Model) -> Iterator[Hit]:
     """A Service that also selects the pods of a workload that runs something else.
 
     A part of the requests goes to pods that cannot answer them: to a port nobody listens on, or to another
-    program. Two versions of one program behind a Service are taken for what they are (same image, command
-    and first argument, of the containers that have the port where all pods have one), and headless
-    Services, which list members of a cluster, are left alone.
+    program. Two versions of one program behind a Service are taken for what they are (the same container
+    names, or the same image, command and first argument, of the containers that have the port where all pods
+    have one), and headless Services, which list members of a cluster, are left alone.
 
         selector:
           app.kubernetes.io/part-of: vhm   # selects every worker
     """
     for service in model.services:
-        reached = [each for each in service.workloads if _receives(service, each)]
+        reached = [
+            each
+            for each in service.workloads
+            if _receives(service, each) and are_applied_together(model, service.obj, each.obj)
+        ]
         serving = [_serving(service, each) for each in reached]
-        all_serve = all(serving)
-        programs = {
-            _program(found if all_serve else each.containers): each
-            for each, found in reversed(list(zip(reached, serving, strict=True)))
-        }
-        if service.headless or len({each.obj.ref for each in programs.values()}) < 2:
+        running = serving if all(serving) else [each.containers for each in reached]
+        others = [
+            each
+            for each, containers in zip(reached[1:], running[1:], strict=True)
+            if _program(containers) != _program(running[0]) and not _names(containers) & _names(running[0])
+        ]
+        if service.headless or not others:
             continue
-        names = [f"{each.kind} {each.name}" for each in programs.values()]
+        names = dict.fromkeys(f"{each.kind} {each.name}" for each in (reached[0], *others))
+        if len(names) < 2:
+            continue
         yield at(
             service,
             "spec",
@@ -212,6 +219,10 @@ def service_selects_others(model: Model) -> Iterator[Hit]:
             message=f"sends a request to {' or '.join(sorted(names))}, which run different programs",
             fix="select a label that only one of them has",
         )
+
+
+def _names(containers: list[Container]) -> set[str]:
+    return {each.name for each in containers if each.role == "main"}
 
 
 def _serving(service: Service, workload: Workload) -> list[Container]:
@@ -264,7 +275,8 @@ def overlapping_selectors(model: Model) -> Iterator[Hit]:
     for workload in controllers:
         selector = _selector(workload)
         for other in controllers if selector else ():
-            if other is workload or other.namespace != workload.namespace:
+            apart = not are_applied_together(model, workload.obj, other.obj)
+            if other is workload or other.namespace != workload.namespace or apart:
                 continue
             both = selects(selector, other.labels) and selects(selector, workload.labels)
             if both and other.obj.ref != workload.obj.ref:

@@ -148,7 +148,7 @@ def missing_governing_service(model: Model) -> Iterator[Hit]:
     """A StatefulSet's `serviceName` that names no Service, or one that does not select its pods.
 
     The pods run and have no names of their own (`kafka-0.kafka`): members of a cluster that look for each
-    other that way never find each other.
+    other that way never find each other. A StatefulSet of one pod is left alone, unless a slip explains it.
 
         serviceName: kafka-headless    # the Service is kafka-service
     """
@@ -158,7 +158,7 @@ def missing_governing_service(model: Model) -> Iterator[Hit]:
             continue
         absent = missing(model, "Service", workload.namespace, name)
         service = model.find("Service", workload.namespace, name)
-        if absent is not None:
+        if absent is not None and (absent.meant or workload.replicas > 1):
             yield at(
                 workload.obj,
                 "spec",
