@@ -28,6 +28,8 @@ class ContainerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     app: ImportName | None = None
     topics: ImportName | None = None
     dockerfile: str | None = None
+    tag: tuple[str, ...] = ()
+    """A program of the repository with its arguments, which prints the tag of the image this tree makes."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):

@@ -1,0 +1,271 @@
+"""Whether the image has the code a container starts and the packages that code imports."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from preflight import needs
+from preflight.built import Built, built
+from preflight.findings import Place
+from preflight.image_files import places
+from preflight.imports import Code, Reached
+from preflight.model import Model
+from preflight.names import near
+from preflight.registry import Hit, at, rule
+from preflight.requirements import installed
+
+TARGET = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\w.]*(?:\(\))?")
+SERVERS = ("uvicorn", "gunicorn", "hypercorn")
+OPAQUE = re.compile(
+    r"\b(cp|mv|ln|rsync|tar|unzip|git)\s|\b(pip3?|uv|poetry|pdm|hatch)\b[^\n;&|]*"
+    r"\b(install|sync)\b[^\n;&|]*(\s-e\b|\s\.|\.whl\b)|\b(uv|poetry|pdm) (sync|install)\b"
+)
+"""A RUN that may put code where no COPY says."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A module that a container starts."""
+
+    module: str
+    adds: str | None
+    """The folder of the image that starting it puts on the path; None: none."""
+
+
+def entries(image: Built) -> list[Entry]:
+    """The modules a container's command starts: `python -m X`, a server's `X:app`, a console script."""
+    words = list(image.start.words)
+    script = image.start.script
+    if script is not None:
+        try:
+            words = shlex.split(script.strip().rpartition("\n")[2])
+        except ValueError:
+            return []
+    words = words[1:] if words[:1] == ["exec"] else words
+    if not words:
+        return []
+    program = posixpath.basename(words[0])
+    values = {name: image.variable(name) for name in (*image.container.env, *image.stage.env)}
+    words = [re.sub(r"\$\{?(\w+)\}?", lambda m: values.get(m[1], m[0]), word) for word in words]
+    if re.fullmatch(r"python[\d.]*", program):
+        return _python(image, words[1:])
+    if program in SERVERS:
+        return [Entry(m[1], image.workdir) for word in words[1:] if (m := TARGET.fullmatch(word))]
+    if program in image.console_scripts:
+        return [Entry(image.console_scripts[program].partition(":")[0], None)]
+    return []
+
+
+def _python(image: Built, words: list[str]) -> list[Entry]:
+    index = 0
+    while index < len(words):
+        word = words[index]
+        if word == "-m" and index + 1 < len(words):
+            module = words[index + 1]
+            if module in SERVERS:
+                return [Entry(m[1], image.workdir) for each in words[index:] if (m := TARGET.fullmatch(each))]
+            known = re.fullmatch(r"[A-Za-z_][\w.]*", module)
+            return [Entry(module, image.workdir)] if known else []
+        if word in ("-X", "-W"):
+            index += 1
+        elif not word.startswith("-"):
+            return []
+        index += 1
+    return []
+
+
+def _declared(image: Built) -> list[str]:
+    """The modules that the repository names for the container."""
+    names = (image.app.config.settings, image.app.config.app)
+    return [name.partition(":")[0] for name in names if name]
+
+
+class Started(NamedTuple):
+    """What an image starts, the code as the image lays it out, and all that is imported by it."""
+
+    image: Built
+    modules: list[Entry]
+    code: Code
+    reached: Reached
+
+
+@lru_cache(maxsize=4)
+def started(model: Model) -> list[Started]:
+    """Each image with the modules it starts and all that these import; Python only."""
+    found = []
+    known: dict[str, Code] = {}
+    for image in built(model):
+        if image.file not in known:
+            known[image.file] = needs.code_of(image.dockerfile, image.stage, image.root)
+        modules = entries(image)
+        asked = [*(each.module for each in modules), *_declared(image)] if modules else []
+        found.append(Started(image, modules, known[image.file], known[image.file].reach(asked)))
+    return found
+
+
+@rule("module-not-in-image", family="images", severity="error", outcome="CrashLoopBackOff")
+def module_not_in_image(model: Model) -> Iterator[Hit]:
+    """A module that the container starts and that the repository does not have, or does not copy.
+
+    Python ends at once: `No module named shop.mian`. Looked at are `python -m X`, a server's `X:app` and
+    console scripts, with the image's ENTRYPOINT and CMD where the manifest gives none.
+
+        command: [python, -m, workers.vhm_indexer.mian]
+    """
+    said: set[tuple[str, str]] = set()
+    for image, modules, code, reached in started(model):
+        for entry in modules:
+            top = entry.module.partition(".")[0]
+            if top in sys.stdlib_module_names or top in SERVERS or not code.is_own(top):
+                continue
+            own = code.source_of(entry.module) or code.source_of(f"{entry.module}.__main__")
+            if own is None:
+                yield _located(image, entry, f"no module {entry.module} in the repository", code)
+        if not modules or _is_opaque(image):
+            continue
+        for module, file in _sources(code, reached):
+            top = module.partition(".")[0]
+            if (image.file, top) not in said and not _copied(image, file):
+                said.add((image.file, top))
+                line = max((copy.line for copy in image.stage.copies), default=image.stage.line)
+                yield at(
+                    image.container,
+                    "image",
+                    message=f"{file} is imported by what the container starts, and no COPY takes it",
+                    fix=f"COPY {file.partition(top)[0]}{top} into the image",
+                    place=image.place(line),
+                )
+
+
+def _sources(code: Code, reached: Reached) -> Iterator[tuple[str, str]]:
+    for module in reached.modules:
+        path = code.source_of(module)
+        if path is not None:
+            yield module, path.relative_to(code.root).as_posix()
+
+
+def _copied(image: Built, file: str) -> list[str]:
+    return places(image.dockerfile, image.stage, file, image.root)
+
+
+def _located(image: Built, entry: Entry, message: str, code: Code) -> Hit:
+    parent, _, last = entry.module.rpartition(".")
+    folder = next(
+        (f for root in code.folders if (f := code.root / root / parent.replace(".", "/")).is_dir()),
+        code.root,
+    )
+    meant = near(last, (each.stem for each in folder.iterdir() if each.suffix == ".py" or each.is_dir()))
+    fix = f"write {parent}.{meant}".replace(" .", " ") if meant else "name a module the repository has"
+    for field, words in (("command", image.container.command), ("args", image.container.args)):
+        for index, word in enumerate(words):
+            if entry.module in word:
+                return at(image.container, field, index, message=message, fix=fix)
+    offered = next((e for e in image.container.env.values() if e.value == entry.module), None)
+    entry_line = image.stage.entrypoint or image.stage.cmd
+    line = entry_line.line if entry_line is not None else image.stage.line
+    baked = next((s.line for s in image.stage.env.values() if s.value == entry.module), line)
+    place = offered.place if offered is not None else image.place(baked)
+    return at(image.container, "image", message=message, fix=fix, place=place)
+
+
+@rule("module-not-importable", family="images", severity="error", outcome="CrashLoopBackOff")
+def module_not_importable(model: Model) -> Iterator[Hit]:
+    """A module of the repository that is in the image, and not where Python looks for it.
+
+    Python looks in the folder it starts in (`-m`), in PYTHONPATH and in what is installed. A package copied
+    to `/app/common/utils` is found as `vhm_common_utils` only if that folder is on PYTHONPATH.
+
+        ENV PYTHONPATH=/app            # /app:/app/common/utils
+    """
+    said: set[tuple[str, str]] = set()
+    for image, modules, code, reached in started(model):
+        if not modules or _is_opaque(image):
+            continue
+        looked = {posixpath.normpath(e.adds) for e in modules if e.adds is not None}
+        looked |= {posixpath.normpath(p) for p in image.variable("PYTHONPATH").split(":") if p}
+        for module, file in (*_sources(code, reached), *_others(image, reached)):
+            top = module.partition(".")[0]
+            found = _copied(image, file)
+            depth = len(module.split(".")) + (1 if file.endswith("__init__.py") else 0)
+            roots = {_up(path, depth) for path in found}
+            if (
+                (image.file, top) in said
+                or not roots
+                or roots & looked
+                or any("-packages" in r for r in roots)
+            ):
+                continue
+            said.add((image.file, top))
+            given = image.stage.env.get("PYTHONPATH")
+            yield at(
+                image.container,
+                "image",
+                message=f"{top} lies in {sorted(roots)[0]}, where Python does not look",
+                fix=f"add {sorted(roots)[0]} to PYTHONPATH",
+                place=image.place(given.line if given is not None else image.stage.line),
+            )
+
+
+def _others(image: Built, reached: Reached) -> Iterator[tuple[str, str]]:
+    """Modules imported from packages of the repository that lie below folders not on Python's path."""
+    strange = sorted({each.module for each in reached.outside if not each.optional})
+    provided = image.app.providers(strange) if strange else {}
+    for module in strange:
+        file = None if provided.get(module) else _elsewhere(image.root, module)
+        if file is not None:
+            yield module, file.relative_to(image.root).as_posix()
+
+
+def _elsewhere(root: Path, module: str) -> Path | None:
+    for pattern in ("*/*/", "*/*/*/", "*/"):
+        found = [f for f in sorted(root.glob(f"{pattern}{module}/__init__.py")) if ".venv" not in f.parts]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _up(path: str, steps: int) -> str:
+    for _ in range(steps):
+        path = posixpath.dirname(path)
+    return path
+
+
+def _is_opaque(image: Built) -> bool:
+    return any(OPAQUE.search(run.text) for run in image.runs)
+
+
+@rule("package-not-installed", family="images", severity="error", outcome="CrashLoopBackOff")
+def package_not_installed(model: Model) -> Iterator[Hit]:
+    """A package that the code imports and that the Dockerfile does not install.
+
+    Python ends with ModuleNotFoundError: at start, or, where a function imports it, when that is called (a
+    warning). Imports are followed through the repository's own code; which package a module is of, and what
+    packages bring with them, is asked of the repository's own environment.
+
+        RUN pip install -r requirements.txt     # which lacks PyYAML, and the code says: import yaml
+    """
+    said: set[tuple[str, str]] = set()
+    for image, modules, _, _ in started(model):
+        names = [*(each.module for each in modules), *_declared(image)] if modules else []
+        for lack in needs.lacks(image.app, image.dockerfile, image.file, image.root, names):
+            each, wanted = lack.needed, lack.distributions[0]
+            if (image.file, each.module) not in said:
+                said.add((image.file, each.module))
+                has = installed(image.dockerfile, image.file, image.root)
+                where = has.files[0] if has.files else "what the Dockerfile installs"
+                yield at(
+                    image.container,
+                    "image",
+                    message=f"imports {each.module}, and {image.file} installs no {wanted}",
+                    fix=f"add {wanted} to {where}",
+                    place=Place(each.file, each.line),
+                    severity="warning" if each.late else "error",
+                )

@@ -1,0 +1,193 @@
+"""What an image is called, where it is pulled from, and for which architecture it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from preflight import image_names
+from preflight.built import built
+from preflight.model import Model
+from preflight.objects import dig
+from preflight.registry import Hit, Step, at, rule
+from preflight.workloads import Container, Workload
+
+ARCHITECTURES = {
+    "amd64": "amd64",
+    "arm64": "arm64",
+    "arm64v8": "arm64",
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+}
+UNPULLED = (".local", ".localhost", ".internal", ".test")
+"""Ends of registry names that stand for images loaded onto a node."""
+
+
+@rule("image-name-invalid", family="images", severity="error", outcome="InvalidImageName")
+def image_name_invalid(model: Model) -> Iterator[Hit]:
+    """An image whose name the kubelet cannot read.
+
+    The API server takes any text without blanks around it. The kubelet wants a repository in small letters,
+    one tag of letters, digits, `_`, `.` and `-`, and a digest of 64 hexadecimal digits. Names that another
+    tool fills in first (`${TAG}`, `{{ }}`, `ko://`) are left alone.
+
+        image: registry.example.com/VHM-Worker:1.2      # capital letters
+    """
+    for container in model.containers:
+        image = container.image
+        if not image or image_names.is_placeholder(image):
+            continue
+        problem = image_names.parse(image.strip()).problem
+        padded = image != image.strip()
+        if padded or problem:
+            yield at(
+                container,
+                "image",
+                message=f"image {image[:120]!r}: {'blanks around it' if padded else problem}",
+                fix="write registry/repository:tag, the repository in small letters",
+                outcome="rejected by the API server" if padded else None,
+            )
+
+
+@rule("image-not-pinned", family="images", severity="warning", outcome="runs old code")
+def image_not_pinned(model: Model) -> Iterator[Hit]:
+    """An image without a tag and digest, or with the tag `latest`.
+
+    Without a tag the name means `latest`, and what that is changes without a change here: pods of one
+    Deployment run different code, nothing rolls out when the image changes, and nothing can be rolled back.
+    A name that a kustomization of the repository gives a tag (`images:`) is fine in its base.
+
+        image: redis              # redis:8.2.1
+    """
+    for container in model.containers:
+        image = container.image
+        name = image_names.parse(image)
+        if not image or name.problem or name.digest or name.tag not in ("", "latest"):
+            continue
+        if image_names.is_placeholder(image) or (not name.tag and name.name in _tagged(model)):
+            continue
+        why = "the tag latest moves" if name.tag else "no tag means latest, which moves"
+        yield at(
+            container,
+            "image",
+            message=f"image {image}: {why}",
+            fix="name a version, or a digest",
+        )
+
+
+@lru_cache(maxsize=4)
+def _tagged(model: Model) -> frozenset[str]:
+    """Images that a kustomization of the repository gives a tag or a digest."""
+    found: set[str] = set()
+    names = {image_names.parse(each.image).name for each in model.containers if each.image}
+    for pattern in ("*/", "*/*/", "*/*/*/"):
+        for file in model.root.glob(f"{pattern}kustomization.y*ml"):
+            text = file.read_text("utf-8", "replace") if file.stat().st_size < 100_000 else ""
+            for name in names - found:
+                entry = rf"name: ['\"]?{re.escape(name)}['\"]?\s*(?:\n\s+\w+:.*)*\n\s+(?:newTag|digest):"
+                if name in text and re.search(entry, text):
+                    found.add(name)
+    return frozenset(found)
+
+
+@rule("local-image-pulled", family="images", severity="error", outcome="ErrImagePull")
+def local_image_pulled(model: Model) -> Iterator[Hit]:
+    """An image of this machine that the kubelet would pull all the same.
+
+    `localhost/` is what podman and buildah write before a short name; no registry answers there on a node.
+    The kubelet pulls although the node has the image where the policy is `Always`, and that is the default
+    for `latest` and for no tag.
+
+        image: localhost/worker:t1
+        imagePullPolicy: Always        # IfNotPresent
+    """
+    for container in model.containers:
+        name = image_names.parse(container.image)
+        policy = container.get("imagePullPolicy")
+        moving = name.tag == "latest" or not (name.tag or name.digest)
+        by_default = policy is None and moving and name.is_local and name.name not in _tagged(model)
+        if name.is_local and not name.problem and (policy == "Always" or by_default):
+            said = "imagePullPolicy is Always" if policy else "Always is the policy for latest and for no tag"
+            yield at(
+                container,
+                "imagePullPolicy" if policy else "image",
+                message=f"{container.image} is on the node or nowhere, and {said}",
+                fix="write imagePullPolicy: IfNotPresent",
+            )
+
+
+@rule("remote-image-not-pulled", family="images", severity="warning", outcome="ErrImageNeverPull")
+def remote_image_not_pulled(model: Model) -> Iterator[Hit]:
+    """An image of a registry that the kubelet is told never to pull.
+
+    With `Never` the pod starts only on nodes somebody has loaded the image onto: a new or another node says
+    ErrImageNeverPull.
+
+        image: registry.k8s.io/pause:3.10
+        imagePullPolicy: Never         # IfNotPresent
+    """
+    for container in model.containers:
+        name = image_names.parse(container.image)
+        host = name.registry.partition(":")[0]
+        remote = "." in host and not host.endswith(UNPULLED) and not re.fullmatch(r"[\d.]+", host)
+        if container.get("imagePullPolicy") == "Never" and remote and host != "docker.io":
+            yield at(
+                container,
+                "imagePullPolicy",
+                message=f"Never, and {container.image} comes from a registry",
+                fix="write IfNotPresent",
+            )
+
+
+@rule("image-of-other-architecture", family="images", severity="error", outcome="CrashLoopBackOff")
+def image_of_other_architecture(model: Model) -> Iterator[Hit]:
+    """An image for one architecture on nodes of another.
+
+    A Dockerfile whose last FROM names a platform, or an image named after one, is for that architecture
+    alone: elsewhere the container ends with `exec format error`.
+
+        FROM --platform=linux/amd64 python:3.14-slim     # and nodeSelector kubernetes.io/arch: arm64
+    """
+    platforms = {id(each.container): (each.stage.platform or "").split("/") for each in built(model)}
+    for workload in model.workloads:
+        wanted, path = _wanted(workload)
+        if not wanted:
+            continue
+        for container in workload.containers:
+            platform = platforms.get(id(container), [])
+            built_for = platform[1] if len(platform) > 1 and platform[1] in ("amd64", "arm64") else ""
+            has = built_for or _of_name(container)
+            if has and has not in wanted:
+                yield at(
+                    workload,
+                    *path,
+                    message=f"nodes of {' or '.join(sorted(wanted))}; {container.name} is built for {has}",
+                    fix="build the image for that architecture, or choose the nodes it is for",
+                )
+
+
+def _wanted(workload: Workload) -> tuple[set[str], tuple[Step, ...]]:
+    """The architectures a pod's node may have and where that is said; empty where any may."""
+    label = "kubernetes.io/arch"
+    chosen = workload.get("nodeSelector", label)
+    if isinstance(chosen, str):
+        return {chosen}, ("nodeSelector", label)
+    path = ("affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
+    terms: list[Any] = workload.items(*path)
+    expressions = dig(terms[0], "matchExpressions") if len(terms) == 1 else None
+    for index, each in enumerate(expressions if isinstance(expressions, list) else []):
+        values = dig(each, "values")
+        if dig(each, "key") == label and dig(each, "operator") == "In" and isinstance(values, list):
+            return {str(value) for value in values}, (*path, 0, "matchExpressions", index, "values")
+    return set(), ()
+
+
+def _of_name(container: Container) -> str:
+    """The one architecture an image is named after: `amd64/redis`, `pause-arm64`, `1.2-linux-amd64`."""
+    name = image_names.parse(container.image)
+    first = name.repository.partition("/")[0]
+    last = re.split(r"[-_/]", name.repository)[-1]
+    tag = re.split(r"[-_]", name.tag)[-1] if "-" in name.tag else ""
+    return next((ARCHITECTURES[word] for word in (first, last, tag) if word in ARCHITECTURES), "")

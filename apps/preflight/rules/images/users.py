@@ -1,0 +1,94 @@
+"""Whether an image can run as the manifest wants it: not as root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from preflight import image_names
+from preflight.built import built
+from preflight.dockerfile import Stage
+from preflight.findings import Place
+from preflight.model import Model
+from preflight.objects import dig
+from preflight.registry import Hit, at, rule
+from preflight.workloads import Container
+
+ROOT_BY_DEFAULT = (
+    "alpine", "amazonlinux", "busybox", "caddy", "debian", "eclipse-temurin", "fedora", "golang", "httpd",
+    "mariadb", "mongo", "mysql", "nginx", "node", "php", "postgres", "python", "rabbitmq", "redis", "ruby",
+    "rust", "traefik", "ubuntu",
+)  # fmt: skip
+"""Official images of Docker Hub whose configuration names no user."""
+BASES = ("alpine", "busybox", "debian", "golang", "node", "php", "python", "ruby", "rust", "ubuntu")
+
+
+@rule("cannot-run-as-non-root", family="images", severity="error", outcome="CreateContainerConfigError")
+def cannot_run_as_non_root(model: Model) -> Iterator[Hit]:
+    """`runAsNonRoot: true` for an image that runs as root, or as a user whose number is not known.
+
+    The kubelet looks at the number of the user, `runAsUser` or the image's own, and does not start the
+    container where it is 0 (`image will run as root`) or the image names its user
+    (`image has non-numeric user (app), cannot verify user is non-root`).
+
+        USER app                       # USER 10001, or runAsUser: 10001
+    """
+    images = {id(each.container): each for each in built(model)}
+    for container in model.containers:
+        path, wanted = _effective(container, "runAsNonRoot")
+        where, number = _effective(container, "runAsUser")
+        if wanted is not True or _is_windows(container):
+            continue
+        part = container if path == "container" else container.workload
+        if number == 0:
+            part = container if where == "container" else container.workload
+            yield at(
+                part,
+                "securityContext",
+                "runAsUser",
+                message="0 is root, and runAsNonRoot is true",
+                fix="write the number of another user",
+            )
+        elif number is None:
+            image = images.get(id(container))
+            place: Place | None = None
+            if image is not None:
+                problem = _of_stage(image.stage)
+                place = image.place(image.stage.user.line if image.stage.user else image.stage.line)
+            else:
+                name = image_names.parse(container.image)
+                official = name.official in ROOT_BY_DEFAULT and "unprivileged" not in name.tag
+                problem = f"{container.image} runs as root" if official else ""
+            if problem:
+                yield at(
+                    part,
+                    "securityContext",
+                    "runAsNonRoot",
+                    message=f"true, and {problem}",
+                    fix="name a user by number: USER 10001 in the Dockerfile, or runAsUser: 10001",
+                    place=place if image is not None and image.stage.user is not None else None,
+                )
+
+
+def _of_stage(stage: Stage) -> str:
+    """Why the image of a stage cannot be run as another user than root; empty where it can, or may."""
+    if stage.user is None:
+        base = image_names.parse(stage.base)
+        return f"the image runs as root: no USER, and {stage.base} has none" if base.official in BASES else ""
+    user = stage.user.value.partition(":")[0]
+    if user in ("0", "root"):
+        return "the image runs as root"
+    if user and not user.isdigit() and "$" not in user:
+        return f"the image's user {user} has a name and no number"
+    return ""
+
+
+def _effective(container: Container, field: str) -> tuple[str, object]:
+    """Where a field of the security context is set and its value: the container's, else the pod's."""
+    own = container.get("securityContext", field)
+    if own is not None:
+        return "container", own
+    return "pod", container.workload.get("securityContext", field)
+
+
+def _is_windows(container: Container) -> bool:
+    return bool(dig(container.workload.pod, "os", "name") == "windows")

@@ -1,0 +1,4 @@
+#!/bin/sh
+if [ -n "$DEBUG" ]; then
+  set -x
+exec python -m shop.web

@@ -1,0 +1,3 @@
+"""Prices."""
+
+LOWEST = 1

@@ -1,0 +1,5 @@
+"""Answers."""
+
+from prices import LOWEST
+
+print(LOWEST)

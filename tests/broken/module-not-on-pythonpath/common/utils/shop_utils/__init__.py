@@ -1,0 +1,3 @@
+"""What all share."""
+
+NAME = "shop"

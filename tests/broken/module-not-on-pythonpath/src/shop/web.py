@@ -1,0 +1,5 @@
+"""Answers."""
+
+from shop_utils import NAME
+
+print(NAME)

@@ -1,0 +1,6 @@
+"""Answers."""
+
+import msgspec
+import yaml
+
+print(yaml.safe_dump(msgspec.to_builtins({"open": True})))
