@@ -42,7 +42,6 @@ OF_CONTAINERS: dict[str, Bounds] = {
     "securityContext.runAsGroup": USER,
 }
 OF_PODS: dict[str, Bounds] = {
-    "terminationGracePeriodSeconds": NOT_NEGATIVE,
     "activeDeadlineSeconds": POSITIVE,
     "securityContext.runAsUser": USER,
     "securityContext.runAsGroup": USER,
@@ -56,20 +55,18 @@ OF_PODS: dict[str, Bounds] = {
     },
     **{
         f"volumes.*.{kind}.{field}": MODE
-        for kind in ("configMap", "secret", "downwardAPI", "projected")
+        for kind in ("configMap", "secret", "downwardAPI")
         for field in ("defaultMode", "items.*.mode")
     },
+    "volumes.*.projected.defaultMode": MODE,
 }
-ROLLED = {
-    "spec.replicas": NOT_NEGATIVE,
-    "spec.minReadySeconds": NOT_NEGATIVE,
-    "spec.revisionHistoryLimit": NOT_NEGATIVE,
-}
+ROLLED = {"spec.replicas": NOT_NEGATIVE, "spec.minReadySeconds": NOT_NEGATIVE}
+HISTORY = {"spec.revisionHistoryLimit": NOT_NEGATIVE}
 JOB = dict.fromkeys(("parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished"), NOT_NEGATIVE)
 OF_KINDS: dict[str, dict[str, Bounds]] = {
-    "Deployment": {**ROLLED, "spec.progressDeadlineSeconds": NOT_NEGATIVE},
+    "Deployment": {**ROLLED, **HISTORY, "spec.progressDeadlineSeconds": NOT_NEGATIVE},
     "StatefulSet": {**ROLLED, "spec.updateStrategy.rollingUpdate.partition": NOT_NEGATIVE},
-    "DaemonSet": ROLLED,
+    "DaemonSet": {"spec.minReadySeconds": NOT_NEGATIVE, **HISTORY},
     "ReplicaSet": ROLLED,
     "Job": {
         **{f"spec.{field}": bounds for field, bounds in JOB.items()},
@@ -83,9 +80,8 @@ OF_KINDS: dict[str, dict[str, Bounds]] = {
     },
     "Service": {
         "spec.ports.*.port": PORT,
-        "spec.ports.*.targetPort": PORT,
+        "spec.ports.*.targetPort": Bounds(0, 65535),
         "spec.ports.*.nodePort": NODE_PORT,
-        "spec.sessionAffinityConfig.clientIP.timeoutSeconds": Bounds(1, 86400),
     },
     "HorizontalPodAutoscaler": {"spec.minReplicas": POSITIVE, "spec.maxReplicas": POSITIVE},
     "NetworkPolicy": {

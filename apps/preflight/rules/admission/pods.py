@@ -160,8 +160,7 @@ def invalid_volume(model: Model) -> Iterator[Hit]:
     """A volume of two types, or a mount with a path that is not allowed.
 
     A strategic merge joins volumes by name, so a patch that gives a volume another type leaves it both,
-    unless it sets the old one to null. A mountPath may not hold `:`, a subPath is relative and without
-    `..`.
+    unless it sets the old one to null. A mountPath is not empty, a subPath is relative and without `..`.
 
         volumes:
         - name: data
@@ -187,16 +186,9 @@ def invalid_volume(model: Model) -> Iterator[Hit]:
 
 
 def _mount(container: Container, index: int, mount: dict[str, Any]) -> Iterator[Hit]:
-    path, sub = mount.get("mountPath"), mount.get("subPath")
-    if isinstance(path, str) and ":" in path:
-        yield at(
-            container,
-            "volumeMounts",
-            index,
-            "mountPath",
-            message=f"{path!r} holds a colon",
-            fix="use a path without a colon",
-        )
+    sub = mount.get("subPath")
+    if mount.get("mountPath") == "":
+        yield at(container, "volumeMounts", index, "mountPath", message="an empty path", fix="write a path")
     if isinstance(sub, str) and (sub.startswith("/") or ".." in sub.split("/")):
         yield at(
             container,
@@ -276,8 +268,8 @@ def invalid_environment(model: Model) -> Iterator[Hit]:
 def security_contradiction(model: Model) -> Iterator[Hit]:
     """Security settings that exclude each other.
 
-    `allowPrivilegeEscalation: false` cannot be with `privileged: true` or the capability SYS_ADMIN; a host
-    port of a pod on the host's network must equal the container's port.
+    `allowPrivilegeEscalation: false` cannot be with `privileged: true` or the capability CAP_SYS_ADMIN (so
+    written); a host port of a pod on the host's network must equal the container's port.
 
         securityContext:
           allowPrivilegeEscalation: false
@@ -294,7 +286,7 @@ def _contradictions(workload: Workload, container: Container) -> Iterator[Hit]:
         added = mapping(context.get("capabilities")).get("add")
         added = added if isinstance(added, list) else []
         reason = "privileged" if context.get("privileged") is True else ""
-        reason = reason or next((str(each) for each in added if each in ("SYS_ADMIN", "CAP_SYS_ADMIN")), "")
+        reason = reason or next((str(each) for each in added if each == "CAP_SYS_ADMIN"), "")
         if reason:
             yield at(
                 container,

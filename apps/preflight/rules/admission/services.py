@@ -128,7 +128,8 @@ def invalid_ingress(model: Model) -> Iterator[Hit]:
         for index, each in enumerate(obj.items("spec", "rules")):
             host = mapping(each).get("host")
             bare = host.removeprefix("*.") if isinstance(host, str) else ""
-            if isinstance(host, str) and host and not is_dns_name(bare):
+            numeric = all(part.isdecimal() for part in bare.split("."))
+            if isinstance(host, str) and host and (numeric or not is_dns_name(bare)):
                 better = re.sub(r"^\w+://|[:/].*$", "", host)
                 yield at(
                     obj,
@@ -148,7 +149,9 @@ def _ingress_paths(obj: Obj, index: int, each: dict[str, Any]) -> Iterator[Hit]:
         place = ("spec", "rules", index, "http", "paths", number)
         path, backend = mapping(item).get("path"), mapping(mapping(item).get("backend"))
         exact = mapping(item).get("pathType") in ("Exact", "Prefix")
-        if isinstance(path, str) and exact and (not path.startswith("/") or "//" in path):
+        path = path if isinstance(path, str) else "/"
+        wrong = not path.startswith("/") or (exact and "//" in path)
+        if wrong and (path or exact):
             yield at(
                 obj,
                 *place,
@@ -199,7 +202,7 @@ def _peers(obj: Obj, path: tuple[str | int, ...], peers: object) -> Iterator[Hit
                 message=f"beside {given[0]} in one peer",
                 fix="make two items of it",
             )
-        if not mapping(peer):
+        if all(each is None for each in mapping(peer).values()):
             yield at(obj, "spec", *path, number, message="an empty peer", fix="remove the item, or fill it")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from preflight.model import Model
 from preflight.objects import Obj, selects, strings
+from preflight.quantities import quantity
 from preflight.registry import Hit, at, rule
 from preflight.rules.admission.reach import mapping, whole
 from preflight.workloads import Workload
@@ -88,6 +89,16 @@ def invalid_strategy(model: Model) -> Iterator[Hit]:
                 yield at(obj, "spec", field, "rollingUpdate", name, message=problem, fix="write 1, or 25%")
         default = 0 if obj.kind == "DaemonSet" else "25%"
         stuck = all(str(each) in ("0", "0%") for each in (unavailable, default if surge is None else surge))
+        if obj.kind == "DaemonSet" and surge not in (None, 0, "0%") and unavailable not in (0, "0%"):
+            yield at(
+                obj,
+                "spec",
+                field,
+                "rollingUpdate",
+                "maxSurge",
+                message="a DaemonSet surges only where maxUnavailable is 0 (the default is 1)",
+                fix="write maxUnavailable: 0",
+            )
         if stuck and obj.kind != "StatefulSet":
             yield at(
                 obj,
@@ -100,12 +111,14 @@ def invalid_strategy(model: Model) -> Iterator[Hit]:
             )
     for obj in model.objects_of("Deployment"):
         deadline, ready = (whole(obj.get("spec", f)) for f in ("progressDeadlineSeconds", "minReadySeconds"))
-        if ready is not None and (600 if deadline is None else deadline) <= ready:
+        ready = ready or 0
+        if (600 if deadline is None else deadline) <= ready:
+            limit = 600 if deadline is None else deadline
             yield at(
                 obj,
                 "spec",
                 "minReadySeconds" if deadline is None else "progressDeadlineSeconds",
-                message=f"the deadline ({deadline or 600} s) must exceed minReadySeconds ({ready})",
+                message=f"the deadline ({limit} s) must exceed minReadySeconds ({ready})",
                 fix="raise progressDeadlineSeconds",
             )
 
@@ -152,7 +165,7 @@ def invalid_job(model: Model) -> Iterator[Hit]:
     The Job controller makes the selector; giving one needs `manualSelector: true`.
 
         kind: Job
-        spec: {completionMode: Indexed}      # completions: 5
+        spec: {completionMode: Indexed, parallelism: 2}      # completions: 5
     """
     for obj in model.objects_of("Job", "CronJob"):
         path = ("spec",) if obj.kind == "Job" else ("spec", "jobTemplate", "spec")
@@ -161,7 +174,9 @@ def invalid_job(model: Model) -> Iterator[Hit]:
             yield at(
                 obj, *path, "selector", message="a Job's selector is made by its controller", fix="remove it"
             )
-        if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
+        counted = obj.kind == "Job" and spec.get("parallelism") is None  # then both default to 1
+        lacks = spec.get("completions") is None and not counted
+        if spec.get("completionMode") == "Indexed" and lacks:
             yield at(
                 obj,
                 *path,
@@ -266,7 +281,7 @@ def invalid_claim(model: Model) -> Iterator[Hit]:
                     fix="keep one mode",
                 )
             requests = mapping(mapping(spec.get("resources")).get("requests"))
-            if requests.get("storage") is None:
+            if requests.get("storage") is None or quantity(requests["storage"]) == 0:
                 yield at(
                     obj,
                     *path,
