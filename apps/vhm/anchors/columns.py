@@ -42,6 +42,7 @@ class Columns:
         self._session = np.empty(0, dtype=np.int64)
         self._lexicon = Lexicon()
         self._order = hybrid.Order(self._session, self._moments)
+        self._ordered = 0
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -124,17 +125,20 @@ class Columns:
 
     def _with_words(self, query: Query, meaning: Floats) -> Floats:
         self.read_words()
+        n = len(self)
+        if self._ordered < n:
+            self._order = hybrid.Order(self._session[:n], self._moments[:n])
+            self._ordered = n
         asked = hybrid.question(query.text, query.now)
         wording = self._lexicon.relevance(asked.terms)
         own = hybrid.blended(asked, meaning, wording, self._lexicon.told(asked))
         return hybrid.lifted(own, self._order.strongest(own))
 
     def read_words(self) -> None:
-        """Take in the words of anchors that came since the last time."""
-        known, n = len(self._lexicon), len(self)
-        if known < n:
+        """Take in the words of anchors that came since the last time; a recall by words would do it first."""
+        known = len(self._lexicon)
+        if known < len(self):
             self._lexicon.extend((content.text, content.stored_at) for content in self._contents[known:])
-            self._order = hybrid.Order(self._session[:n], self._moments[:n])
 
     def _eligible(self, query: Query) -> NDArray[np.bool_]:
         n = len(self)

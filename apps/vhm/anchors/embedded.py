@@ -120,4 +120,6 @@ class Embedded:
             outcomes.append(Stored.NEW)
         self._shared.folder.write(self._name, points)
         columns.extend(list(new.values()))
+        if self._hybrid:
+            columns.read_words()
         return outcomes
