@@ -10,6 +10,7 @@ the rendered manifests, all their checks switched on. One that is not on PATH is
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -28,8 +29,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "apps")]
 
 import tools  # noqa: E402 - from this checkout's tests
+from preflight.apps import Apps  # noqa: E402
 from preflight.config import find_root, load_config  # noqa: E402
 from preflight.engine import findings_of, model_of  # noqa: E402
+from preflight.findings import Finding  # noqa: E402
 from preflight.schemas import find_schemas, prepared  # noqa: E402
 
 BROKEN = ROOT / "tests" / "broken"
@@ -97,19 +100,21 @@ OTHERS: dict[str, Callable[[Path], Said]] = {
 }
 
 
-def preflight(target: Path) -> list[dict[str, Any]]:
-    """Its findings; empty where it could not look."""
-    done = _run(sys.executable, "-m", "preflight", "check", "--format", "json", str(target))
-    found: list[dict[str, Any]] = json.loads(done or "[]")
-    return found
+def preflight(target: Path) -> str:
+    """One call of the command."""
+    return _run(sys.executable, "-m", "preflight", "check", "--format", "json", str(target))
 
 
-def upgraded(case: Path) -> list[dict[str, Any]]:
-    """Its findings on a case that has what is installed now beside it, asked through the library."""
+def found_in(case: Path, own: Apps) -> list[Finding]:
+    """What preflight finds on a case, asked through the library."""
     root = find_root(case)
-    model = model_of(str(case), root=root, config=load_config(root))
-    model.before = model_of(str(case / "before"), root=root, config=load_config(root))
-    return [{"rule": each.rule, "file": each.file, "line": each.line} for each in findings_of(model)]
+    config = load_config(root)
+    with contextlib.ExitStack() as stack:
+        apps = own if root == ROOT else stack.enter_context(Apps(root, config.containers))
+        model = model_of(str(case), root=root, config=config, apps=apps)
+        if (case / "before").is_dir():
+            model.before = model_of(str(case / "before"), root=root, config=config)
+        return findings_of(model)
 
 
 def _run(*command: str) -> str:
@@ -149,10 +154,9 @@ def cases(only: str) -> Iterator[Path]:
             yield file.parent
 
 
-def compare(only: str, present: dict[str, Callable[[Path], Said]], scratch: Path) -> None:
+def compare(only: str, present: dict[str, Callable[[Path], Said]], scratch: Path, own: Apps) -> None:
     """Print the table: one line a case, one column a tool."""
     clean: dict[Path, dict[str, Said]] = {}
-    seconds = dict.fromkeys((*present, "preflight"), 0.0)
     count = dict.fromkeys((*present, "preflight"), 0)
     print("| fault | " + " | ".join((*present, "preflight")) + " |")
     print("|---" * (len(present) + 2) + "|")
@@ -170,26 +174,18 @@ def compare(only: str, present: dict[str, Callable[[Path], Said]], scratch: Path
             render(base or CLEAN, before)
             clean[base or CLEAN] = {name: tool(before) for name, tool in present.items()}
         for name, tool in present.items():
-            begun = time.perf_counter()
             said = tool(file)
-            seconds[name] += time.perf_counter() - begun
             known = clean[base or CLEAN][name]
             # a case that stands alone has no clean twin: only checks that nothing clean fails count
             checks = {check for check, _ in known}
             new = said - known if base else {each for each in said if each[0] not in checks}
             count[name] += bool(new)
             cells.append(", ".join(sorted({check.partition(":")[0] for check, _ in new}))[:60] or "–")
-        begun = time.perf_counter()
-        found = upgraded(case) if (case / "before").is_dir() else preflight(case)
-        seconds["preflight"] += time.perf_counter() - begun
-        hits = [each for each in found if each["rule"] in {want["rule"] for want in wanted}]
+        hits = [each for each in found_in(case, own) if each.rule in {want["rule"] for want in wanted}]
         count["preflight"] += bool(hits)
-        cells.append(f"{hits[0]['rule']} {Path(hits[0]['file']).name}:{hits[0]['line']}" if hits else "–")
+        cells.append(f"{hits[0].rule} {Path(hits[0].file).name}:{hits[0].line}" if hits else "–")
         print(f"| {case.name} | " + " | ".join(cells) + " |", flush=True)
     print("| **found** | " + " | ".join(f"{count[name]} of {total}" for name in count) + " |")
-    print(
-        "| seconds a case | " + " | ".join(f"{seconds[name] / max(total, 1):.2f}" for name in seconds) + " |"
-    )
 
 
 def many(count: int) -> str:
@@ -269,7 +265,8 @@ def main() -> None:
     present = {name: tool for name, tool in OTHERS.items() if name == "kubeconform" or shutil.which(name)}
     with tempfile.TemporaryDirectory() as folder:
         if given.only != "none":
-            compare(given.only, present, Path(folder))
+            with Apps(ROOT, load_config(ROOT).containers) as own:
+                compare(given.only, present, Path(folder), own)
         measure(given.objects, given.runs, present, Path(folder))
 
 
