@@ -132,7 +132,8 @@ class Columns:
         asked = hybrid.question(query.text, query.now)
         wording = self._lexicon.relevance(asked.terms)
         own = hybrid.blended(asked, meaning, wording, self._lexicon.told(asked))
-        return hybrid.lifted(own, self._order.strongest(own))
+        remembered = self._moments[:n] <= _youngest(query.now)  # what is none yet lends nothing either
+        return hybrid.lifted(own, self._order.strongest(np.where(remembered, own, 0.0)))
 
     def read_words(self) -> None:
         """Take in the words of anchors that came since the last time; a recall by words would do it first."""

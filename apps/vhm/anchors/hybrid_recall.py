@@ -214,10 +214,12 @@ class HybridRecall:
 
     def _may_answer(self, one: Candidate) -> bool:
         """As the filter has it, for those that came as somebody's neighbours."""
-        content, query = one.content, self._query
-        old_enough = content.stored_at <= query.now - timedelta(seconds=YOUNGEST_SECONDS)
-        mine = query.session_id is not None and content.meta.get("session") == query.session_id
-        return old_enough and not mine and one.anchor_id not in query.ignore
+        query = self._query
+        mine = query.session_id is not None and one.content.meta.get("session") == query.session_id
+        return self._is_memory(one) and not mine and one.anchor_id not in query.ignore
+
+    def _is_memory(self, one: Candidate) -> bool:
+        return one.content.stored_at <= self._query.now - timedelta(seconds=YOUNGEST_SECONDS)
 
     def _similarity(self, anchor_id: uuid.UUID) -> float:
         return self._raised(self._own[anchor_id], self._around.get(anchor_id, 0.0))
@@ -234,7 +236,8 @@ class HybridRecall:
         for (anchor_id, _), points in zip(asked, answers, strict=True):
             beside = candidates(points)
             self._take(beside)
-            if beside:
+            # what is no memory yet at `now` lends nothing either
+            if beside and self._is_memory(beside[0]):
                 instant = beside[0].content.stored_at
                 own = max(self._own[one.anchor_id] for one in beside if one.content.stored_at == instant)
                 self._around[anchor_id] = max(self._around[anchor_id], own)

@@ -75,7 +75,15 @@ def with_words(anchors: Sequence[Anchor], query: Query, meaning: Sequence[float]
         hybrid.told(asked, [(anchor.text, anchor.stored_at) for anchor in anchors]),
     )
     around = [
-        max([own[other] for other in neighbours(anchors, row)], default=0.0) for row in range(len(anchors))
+        max(
+            [
+                own[other]
+                for other in neighbours(anchors, row)
+                if (query.now - anchors[other].stored_at).total_seconds() >= 5
+            ],
+            default=0.0,
+        )
+        for row in range(len(anchors))
     ]
     return list(hybrid.lifted(own, np.array(around)))
 

@@ -40,7 +40,7 @@ QUESTIONS = (
 def conversations(rng: np.random.Generator, count: int) -> list[Anchor]:
     """Sessions whose turns follow one another by seconds to hours, some at the same instant."""
     anchors = []
-    moments = [NOW - timedelta(days=float(age)) for age in rng.uniform(0.01, 400, size=4)]
+    moments = [NOW - timedelta(days=float(age)) for age in 10 ** rng.uniform(-1, 2.6, size=4)]
     for _ in range(count):
         session = int(rng.integers(4))
         moments[session] += timedelta(seconds=int(rng.choice([0, 20, 900, 4000])))
