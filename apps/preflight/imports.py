@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -145,9 +146,17 @@ def _parents(module: str) -> Iterator[str]:
 
 def _statements(path: Path, module: str) -> tuple[_Statement, ...]:
     try:
-        if path.stat().st_size > BIGGEST:
-            return ()
-        tree = ast.parse(path.read_bytes())
+        state = path.stat()
+    except OSError:
+        return ()
+    return _parsed(path, module, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(path: Path, module: str, changed: int, size: int) -> tuple[_Statement, ...]:
+    """A file in the state it has: several targets of one run share the reading of it."""
+    try:
+        tree = ast.parse(path.read_bytes() if size <= BIGGEST else b"")
     # an unreadable module has nothing to say here; importing it is what fails, and says so
     except (OSError, SyntaxError, ValueError, RecursionError):
         return ()
