@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+import preflight
 from preflight.apps import AppKnowledge, Apps
 from preflight.config import ContainerConfig
 from preflight.dockerfile import parse
+from preflight.engine import Options
 from preflight.image_files import python_path
 from preflight.needs import code_of, entry_modules, lacks, scripts
 from unit.preflight.trees import write
@@ -120,3 +122,46 @@ def test_the_modules_a_command_names(shop: Path, words: list[str], modules: list
     found = parse(DOCKERFILE)
     assert found.final is not None
     assert entry_modules(code_of(found, found.final, shop), words, scripts(shop)) == modules
+
+
+def test_a_module_that_the_images_own_script_starts_is_followed(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        """\
+=== pyproject.toml
+[project]
+name = "shop"
+version = "1"
+dependencies = ["PyYAML", "stripe-not-here"]
+[tool.preflight.containers.worker]
+dockerfile = "Dockerfile"
+=== requirements.txt
+PyYAML==6
+=== workers/worker/main.py
+import yaml
+import stripe_not_here
+=== Dockerfile
+FROM python:3.12-slim
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install -r requirements.txt
+COPY workers ./workers
+ENV PYTHONPATH=/app
+ARG MODULE=workers.worker.main
+ENV MODULE=${MODULE}
+RUN cat <<'END' > /entrypoint.sh
+#!/bin/sh
+set -e
+exec python -m "${MODULE}" "$@"
+END
+ENTRYPOINT ["/entrypoint.sh"]
+=== worker.yaml
+apiVersion: v1
+kind: Pod
+metadata: {name: worker, namespace: shop}
+spec: {containers: [{name: worker, image: "example.org/worker:1.2.3"}]}
+""",
+    )
+    [found] = preflight.check(root / "worker.yaml", Options(only=("package-not-installed",)))
+    assert (found.file, found.line, found.outcome) == ("workers/worker/main.py", 2, "CrashLoopBackOff")
+    assert found.fix == "add stripe-not-here to requirements.txt"

@@ -25,6 +25,7 @@ from preflight.requirements import installed
 
 TARGET = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\w.]*(?:\(\))?")
 SERVERS = ("uvicorn", "gunicorn", "hypercorn")
+SHELL_SCRIPT = re.compile(r"#!\s*\S*[/\s](sh|bash|ash|dash)\b")
 OPAQUE = re.compile(
     r"\b(cp|mv|ln|rsync|tar|unzip|git)\s|\b(pip3?|uv|poetry|pdm|hatch)\b[^\n;&|]*"
     r"\b(install|sync)\b[^\n;&|]*(\s-e\b|\s\.|\.whl\b)|\b(uv|poetry|pdm) (sync|install)\b"
@@ -41,12 +42,16 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def entries(image: Built) -> list[Entry]:
-    """The modules a container's command starts: `python -m X`, a server's `X:app`, a console script."""
+    """The modules a container's command starts: `python -m X`, a server's `X:app`, a console script; itself,
+    or in the last line of a shell script of the image."""
     words = list(image.start.words)
     script = image.start.script
+    written = image.text_of(words[0]) if words and script is None and words[0].startswith("/") else None
+    if written is not None and SHELL_SCRIPT.match(written[0]):
+        script = written[0]
     if script is not None:
         try:
-            words = shlex.split(script.strip().rpartition("\n")[2])
+            words = [word for word in shlex.split(script.strip().rpartition("\n")[2]) if word != "$@"]
         except ValueError:
             return []
     words = words[1:] if words[:1] == ["exec"] else words
