@@ -160,3 +160,10 @@ def _reaches_dns(model: Model, policy: Obj, entry: Mapping[str, Any]) -> bool:
         if spaces is not None and any(selects_namespace(model, spaces, name) for name in DNS_NAMESPACES):
             return True
     return False
+
+
+def pod_port(port: Mapping[str, object], server: Workload) -> int | None:
+    """The port of a workload's pods that an item of a Service's `ports` leads to; None where undeclared."""
+    target = port.get("targetPort", port.get("port"))
+    numbers = [each.port(target) for each in server.containers]
+    return next((number for number in numbers if number is not None), None)

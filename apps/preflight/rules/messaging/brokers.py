@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from preflight.brokers import Broker, brokers, siblings
+from preflight.brokers import Broker, brokers, clients, siblings
 from preflight.model import Model
 from preflight.objects import dig
-from preflight.reading import asked, listed, spot
+from preflight.reading import asked, listed, readings, spot
 from preflight.registry import Hit, at, rule
 
 NO_PROPERTIES = re.compile(
@@ -227,3 +227,44 @@ def service_link_stops_broker(model: Model) -> Iterator[Hit]:
                     message=f"{variable} is set by the Service {service}, and the image refuses it",
                     fix="say enableServiceLinks: false in the pod",
                 )
+
+
+@rule("group-protocol-unsupported", family="messaging", severity="error", outcome="never ready")
+def group_protocol_unsupported(model: Model) -> Iterator[Hit]:
+    """A client that joins its group by the new protocol, which the broker of the render does not speak.
+
+    `group.protocol=consumer` (KIP-848) is for brokers from 4.0 on, and for those that are not told to speak
+    only `classic`. Others answer UNSUPPORTED_VERSION, and nothing is consumed.
+
+        KAFKA_GROUP_PROTOCOL=consumer  # and image: apache/kafka:3.9.1
+    """
+    seen = set()
+    for reading in readings(model):
+        variable = next((each for each in reading.variables if each.name.endswith("GROUP_PROTOCOL")), None)
+        if variable is None or (reading.value(variable.name) or "").strip().lower() != "consumer":
+            continue
+        for client in clients(model):
+            why = _only_classic(client.broker) if client.call.container is reading.container else None
+            offered = reading.offered(variable)
+            part, path = spot(reading.container, offered[0]) if offered else (reading.container, ("name",))
+            place = part.obj.where(*part.path, *path)
+            if why is None or place in seen:
+                continue
+            seen.add(place)
+            yield at(
+                part,
+                *path,
+                message=f"{variable.name} is consumer, and {client.broker.workload.name} {why}",
+                fix="write classic, or run Kafka 4",
+                outcome=client.call.outcome,
+            )
+
+
+def _only_classic(broker: Broker) -> str | None:
+    protocols = broker.listed("group.coordinator.rebalance.protocols")
+    if protocols and "consumer" not in protocols:
+        return f"speaks only {listed(protocols)}"
+    version = re.search(r"apache/kafka(?:-native)?:(\d+)\.", broker.container.image)
+    if version is not None and int(version[1]) < 4 and not protocols:
+        return f"is Kafka {version[1]}"
+    return None

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 
-from preflight.addresses import parse
+from preflight.addresses import calls, parse
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.names import near
-from preflight.reading import Reading, readings, spot
+from preflight.reading import Reading, asked, readings, spot
 from preflight.registry import Hit, Located, Step, at, rule
+from preflight.workloads import EnvVar, Workload
 
 VECTORS = re.compile(r"(\w+_)?(EMBEDDING_(MODEL|PROVIDER|DIM(ENSIONS?)?|SIZE)|VECTOR_(SIZE|DIM(ENSIONS?)?))")
 """Settings that decide what vectors look like."""
@@ -148,3 +149,51 @@ def _shared_topics(one: Reading, other: Reading) -> set[str]:
         for topic in one.app.topics or ()
         if names <= {*topic.readers, *topic.writers} and len(names) == 2
     }
+
+
+@rule("store-key-not-shared", family="messaging", severity="warning", outcome="never ready")
+def store_key_not_shared(model: Model) -> Iterator[Hit]:
+    """A store that asks for a key which a worker that calls it is not offered.
+
+    Every request is answered with 401. An error where the key is surely there: the store cannot start without
+    it, or the render holds its value; a warning where the Secret is optional and made elsewhere.
+
+        envFrom:                       # the store takes QDRANT_API_KEY of vhm-secrets, and this worker
+        - configMapRef:                # takes no Secret
+            name: store-config
+    """
+    seen = set()
+    for call in calls(model):
+        reading = next((each for each in readings(model) if each.container is call.container), None)
+        key = _key_of(call.service.workloads) if call.service is not None else None
+        if reading is None or key is None or id(call.container) in seen:
+            continue
+        prefix = call.variable.partition("_")[0]
+        variable = reading.app.variable(f"{prefix}_API_KEY")
+        taken = any(
+            each.kind == "Secret" and each.name == key.source_name for each in call.container.env_from
+        )
+        if variable is None or not variable.secret or reading.offered(variable) or taken:
+            continue
+        seen.add(id(call.container))
+        certain = bool(key.value) or not key.optional
+        if certain or key.source is None:
+            yield at(
+                call.container,
+                *asked(call.container, variable.name),
+                message=f"{variable.name} is not offered, and {call.address.host} asks for the key "
+                f"{key.key} of {key.source_name}",
+                fix=f"take the Secret {key.source_name} here as well",
+                severity="error" if certain else "warning",
+                outcome=call.outcome,
+            )
+
+
+def _key_of(workloads: list[Workload]) -> EnvVar | None:
+    """The Secret's key that a Qdrant server of these workloads takes for its own."""
+    for workload in workloads:
+        for container in workload.containers:
+            found = container.env.get("QDRANT__SERVICE__API_KEY")
+            if re.search(r"(^|/)qdrant/qdrant([:@]|$)", container.image) and found is not None:
+                return found if found.is_secret else None
+    return None

@@ -2,4 +2,5 @@
 
 import preflight.rules.network.calls
 import preflight.rules.network.listeners
+import preflight.rules.network.outside
 import preflight.rules.network.permissions  # noqa: F401 - imported so that their rules register

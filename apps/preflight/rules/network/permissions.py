@@ -19,6 +19,7 @@ from preflight.policies import (
     meets_port,
     permits_dns,
     permitted,
+    pod_port,
 )
 from preflight.reading import listed
 from preflight.registry import Hit, Located, Step, at, rule
@@ -42,19 +43,13 @@ def edges(model: Model) -> Iterator[Edge]:
         client = call.container.workload
         for server in call.service.workloads if call.service is not None else ():
             for port in call.service.ports if call.service is not None else ():
-                number = _pod_port(port, server)
+                number = pod_port(port, server)
                 key = (id(client), id(server), number)
                 wanted = call.address.port in (None, port.get("port"), number)
                 if number is not None and wanted and server is not client and key not in seen:
                     seen.add(key)
                     protocol = str(port.get("protocol", "TCP"))
                     yield Edge(call=call, client=client, server=server, port=number, protocol=protocol)
-
-
-def _pod_port(port: dict[str, object], server: Workload) -> int | None:
-    target = port.get("targetPort", port.get("port"))
-    numbers = [each.port(target) for each in server.containers]
-    return next((number for number in numbers if number is not None), None)
 
 
 @rule("egress-not-permitted", family="network", severity="error", outcome="never ready")
