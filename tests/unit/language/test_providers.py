@@ -52,10 +52,10 @@ def settings(url, *providers):
     return LanguageSettings(kafka_bootstrap_servers="127.0.0.1:9092", **given)
 
 
-async def retold(behave, provider, beats=BEATS, timeout=PATIENCE):
+async def retold(behave, provider, beats=BEATS, seconds=PATIENCE):
     """What a provider that behaves so leads to: the retelling, the log, what it was asked, seconds."""
     async with ProviderServer.running(behave) as server:
-        chain = language.chain(settings(server.url, provider), timeout)
+        chain = language.chain(settings(server.url, provider), seconds)
         with structlog.testing.capture_logs() as log:
             began = time.monotonic()
             retelling = await chain.retell(beats)
@@ -152,7 +152,7 @@ FAULTS = {
 def test_a_fault_is_passed_over_in_time_with_one_line_that_holds_no_key(provider, fault):
     behave, why = FAULTS[fault]
     late = fault in ("hang", "slow bytes")
-    retelling, log, asked, took = asyncio.run(retold(behave, provider, timeout=TIMEOUT if late else PATIENCE))
+    retelling, log, asked, took = asyncio.run(retold(behave, provider, seconds=TIMEOUT if late else PATIENCE))
     assert retelling == language.Retelling(teller.tell(BEATS), "built-in")
     assert [line["event"] for line in log] == ["provider passed over"]
     assert log[0]["provider"].startswith(provider)
