@@ -231,7 +231,7 @@ def spread_twice(model: Model) -> Iterator[Hit]:
 def _spread(workload: Workload) -> Iterator[Hit]:
     seen = set()
     for index, each in enumerate(workload.items("topologySpreadConstraints")):
-        key = (mapping(each).get("topologyKey"), mapping(each).get("whenUnsatisfiable"))
+        key = (str(mapping(each).get("topologyKey")), str(mapping(each).get("whenUnsatisfiable")))
         if key in seen:
             yield at(
                 workload,

@@ -28,7 +28,7 @@ def target_port_name_missing(model: Model) -> Iterator[Hit]:
             target = dig(port, "targetPort")
             if not isinstance(target, str) or not containers or target in names or target.isdigit():
                 continue
-            numbers = {p.get("containerPort") for each in containers for p in each.ports}
+            numbers = {str(p.get("containerPort")) for each in containers for p in each.ports}
             meant = near(target, names) or (names[0] if len(set(names)) == 1 and len(numbers) == 1 else "")
             known = f"they have {', '.join(sorted(set(names)))}" if names else "they name none"
             yield at(
