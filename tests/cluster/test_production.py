@@ -129,7 +129,7 @@ def test_a_drain_respects_the_budget(production: Cluster) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        drain = ("drain", node, "--pod-selector=app=resonance", "--timeout=20s")
+        drain = ("drain", node, "--pod-selector=app=resonance", "--delete-emptydir-data", "--timeout=20s")
         with pytest.raises(Failed, match="would violate the pod's disruption budget"):
             production.kubectl(*drain)
     finally:
