@@ -57,7 +57,7 @@ def image_not_pinned(model: Model) -> Iterator[Hit]:
 
     Without a tag the name means `latest`, and what that is changes without a change here: pods of one
     Deployment run different code, nothing rolls out when the image changes, and nothing can be rolled back.
-    A name that a kustomization of the repository gives a tag (`images:`) is fine in its base.
+    A name that a kustomization of the repository gives a tag (`images:`), or that skaffold builds, is fine.
 
         image: redis              # redis:8.2.1
     """
@@ -79,7 +79,7 @@ def image_not_pinned(model: Model) -> Iterator[Hit]:
 
 @lru_cache(maxsize=4)
 def _tagged(model: Model) -> frozenset[str]:
-    """Images that a kustomization of the repository gives a tag or a digest."""
+    """Images that a kustomization of the repository gives a tag or a digest, or skaffold one of its own."""
     found: set[str] = set()
     names = {image_names.parse(each.image).name for each in model.containers if each.image}
     for pattern in ("*/", "*/*/", "*/*/*/"):
@@ -89,6 +89,10 @@ def _tagged(model: Model) -> frozenset[str]:
                 entry = rf"name: ['\"]?{re.escape(name)}['\"]?\s*(?:\n\s+\w+:.*)*\n\s+(?:newTag|digest):"
                 if name in text and re.search(entry, text):
                     found.add(name)
+    skaffold = model.root / "skaffold.yaml"
+    if skaffold.is_file():
+        text = skaffold.read_text("utf-8", "replace")[:100_000]
+        found |= {name for name in names if re.search(rf"(?m)^\s*- image: {re.escape(name)}\s*$", text)}
     return frozenset(found)
 
 

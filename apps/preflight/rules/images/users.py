@@ -11,6 +11,7 @@ from preflight.findings import Place
 from preflight.model import Model
 from preflight.objects import dig
 from preflight.registry import Hit, at, rule
+from preflight.standard import enforced
 from preflight.workloads import Container
 
 ROOT_BY_DEFAULT = (
@@ -39,7 +40,7 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Hit]:
         if wanted is not True or _is_windows(container):
             continue
         part = container if path == "container" else container.workload
-        if number == 0:
+        if number == 0 and enforced(model, container.workload) != "restricted":
             part = container if where == "container" else container.workload
             yield at(
                 part,

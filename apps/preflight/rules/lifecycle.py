@@ -1,1 +1,0 @@
-"""Lifecycle: starting, stopping, moving and replacing pods."""

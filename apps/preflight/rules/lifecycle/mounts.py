@@ -1,0 +1,121 @@
+"""Mounts that hide what the image brings, and files that never change again."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import Any
+
+from preflight import image_names
+from preflight.built import Built, built
+from preflight.model import Model
+from preflight.names import HASHED
+from preflight.objects import dig
+from preflight.registry import Hit, at, rule
+from preflight.workloads import Container
+
+SYSTEM = ("/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/local/bin")
+"""Folders without which hardly any program starts."""
+PROGRAMS = {
+    "apache/kafka": ("/opt/kafka", "/opt/kafka/bin", "/opt/kafka/libs"),
+    "qdrant/qdrant": ("/qdrant",),
+    "postgres": ("/usr/lib/postgresql",),
+}
+"""Where well-known images have the program they start."""
+
+
+def mounts(container: Container) -> Iterator[tuple[int, str, dict[str, Any], dict[str, Any]]]:
+    """Each mount of a container: index, folder, itself, and its volume (empty for a claim template)."""
+    volumes = {each.get("name"): each for each in container.workload.volumes}
+    for index, mount in enumerate(container.items("volumeMounts")):
+        path = mount.get("mountPath") if isinstance(mount, dict) else None
+        if isinstance(path, str) and path.startswith("/"):
+            yield index, posixpath.normpath(path), mount, volumes.get(mount.get("name")) or {}
+
+
+def below(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+@rule("mount-hides-program", family="lifecycle", severity="error", outcome="RunContainerError")
+def mount_hides_program(model: Model) -> Iterator[Hit]:
+    """A mount over a folder of the image that holds the program it starts.
+
+    A volume replaces the folder it is mounted on, files of the image included: `executable file not found`
+    or `no such file or directory`, and for a module of Python ModuleNotFoundError. A single file is mounted
+    with `subPath`.
+
+        mountPath: /opt/vhm            # the image has its program in /opt/vhm/bin
+    """
+    images = {id(each.container): each for each in built(model)}
+    for container in model.containers:
+        image = images.get(id(container))
+        name = image_names.parse(container.image)
+        for index, folder, mount, volume in mounts(container):
+            if mount.get("subPath") or mount.get("subPathExpr") or "hostPath" in volume or "image" in volume:
+                continue
+            hidden = _hidden(image, folder) if image is not None else ""
+            for known in PROGRAMS.get(name.name.removeprefix("docker.io/"), ()):
+                hidden = hidden or (known if below(known, folder) else "")
+            if folder in SYSTEM and not hidden:
+                hidden = folder
+            if hidden:
+                yield at(
+                    container,
+                    "volumeMounts",
+                    index,
+                    "mountPath",
+                    message=f"{folder} hides {hidden} of the image, where its programs are",
+                    fix="mount it elsewhere, or one file of it with subPath",
+                )
+
+
+def _hidden(image: Built, folder: str) -> str:
+    """The folder of the image that a mount hides and the container's command needs."""
+    first = image.start.words[0] if image.start.words else ""
+    if first.startswith("/") and below(first, folder):
+        return posixpath.dirname(first)
+    if "/" in first or not first:
+        return ""
+    path = image.stage.env.get("PATH")
+    standard = ("/usr", "/bin", "/sbin")
+    for entry in path.value.split(":") if path is not None else []:
+        copied = any(below(entry, posixpath.normpath(copy.target)) for copy in image.stage.copies)
+        if entry and not entry.startswith(standard) and copied and below(entry, folder):
+            return entry
+    return ""
+
+
+@rule("mount-never-updates", family="lifecycle", severity="warning", outcome="runs old code")
+def mount_never_updates(model: Model) -> Iterator[Hit]:
+    """A file of a ConfigMap or Secret by `subPath`, whose changes never reach the running pods.
+
+    The kubelet updates mounted folders and not single files. Nor do the pods restart: the name of the
+    ConfigMap stays. A generator's content hash in the name rolls the pods, and so does an annotation with a
+    checksum.
+
+        volumeMounts:
+        - {name: config, mountPath: /etc/app.conf, subPath: app.conf}
+    """
+    for container in model.containers:
+        template = container.workload.annotations
+        rolled = any("checksum" in key or "hash" in key for key in template)
+        reloaded = any("reloader" in key for key in (*template, *container.obj.annotations))
+        if rolled or reloaded or container.workload.kind in ("Job", "CronJob", "Pod"):
+            continue
+        for index, folder, mount, volume in mounts(container):
+            for kind, field, name in (("ConfigMap", "configMap", "name"), ("Secret", "secret", "secretName")):
+                source = dig(volume, field, name)
+                if not mount.get("subPath") or not isinstance(source, str) or HASHED.match(source):
+                    continue
+                made = model.find(kind, container.obj.namespace, source)
+                if made is not None and made.get("immutable") is not True:
+                    yield at(
+                        container,
+                        "volumeMounts",
+                        index,
+                        "subPath",
+                        message=f"{folder} keeps what {kind} {source} held when the pod started",
+                        fix="generate it with a hash in its name, or mount the folder",
+                    )

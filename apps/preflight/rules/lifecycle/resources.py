@@ -1,0 +1,137 @@
+"""Requests and limits: their units, and one against the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from preflight.model import Model
+from preflight.quantities import quantity
+from preflight.registry import Hit, at, rule
+from preflight.workloads import Container
+
+LEAST = Decimal(4 * 2**20)
+"""Bytes below which no container starts: the runtime itself needs more to start it."""
+MOST_CORES = Decimal(200)
+
+
+def amount(container: Container, kind: str, resource: str) -> Decimal | None:
+    """A container's request or limit as a number."""
+    return quantity(container.get("resources", kind, resource))
+
+
+@rule("memory-too-small", family="lifecycle", severity="error", outcome="Pending")
+def memory_too_small(model: Model) -> Iterator[Hit]:
+    """A memory limit in the wrong unit: `m` is thousandths of a byte, no suffix is bytes.
+
+    The API server takes both. No process starts in so little: the kubelet reports FailedCreatePodSandBox or
+    StartError (`container init was OOM-killed (memory limit too low?)`) and the pod stays in
+    ContainerCreating. A request of that size is only a warning: it reserves nothing.
+
+        limits:
+          memory: 512m       # 512Mi
+    """
+    for container in model.containers:
+        limit = amount(container, "limits", "memory")
+        small = limit is not None and 0 < limit < LEAST
+        for kind in ("limits", "requests"):
+            given, size = container.get("resources", kind, "memory"), amount(container, kind, "memory")
+            if size is None or not 0 < size < (LEAST if kind == "limits" else Decimal(2**20)):
+                continue
+            if kind == "requests" and small:
+                continue
+            text = str(given)
+            better = f"{text.rstrip('mkK')}Mi" if text.rstrip("mkK").isdigit() else "a number of Mi"
+            yield at(
+                container,
+                "resources",
+                kind,
+                "memory",
+                message=f"{text} is {size.normalize():f} bytes",
+                fix=f"write {better}",
+                severity="error" if kind == "limits" else "warning",
+            )
+
+
+@rule("cpu-too-large", family="lifecycle", severity="warning", outcome="Pending")
+def cpu_too_large(model: Model) -> Iterator[Hit]:
+    """A request for more cores than nodes have, mostly a forgotten `m`.
+
+    CPU without a suffix is whole cores, `m` thousandths of one. No node fits: `Insufficient cpu`.
+
+        requests:
+          cpu: 250           # 250m
+    """
+    for container in model.containers:
+        requests = amount(container, "requests", "cpu")
+        kind = "limits" if requests is None else "requests"
+        cores = amount(container, kind, "cpu")
+        if cores is not None and cores >= MOST_CORES:
+            given = container.get("resources", kind, "cpu")
+            yield at(
+                container,
+                "resources",
+                kind,
+                "cpu",
+                message=f"{given} is {cores:f} cores",
+                fix=f"write {given}m",
+            )
+
+
+@rule("request-above-limit", family="lifecycle", severity="error", outcome="rejected by the API server")
+def request_above_limit(model: Model) -> Iterator[Hit]:
+    """A request that is higher than the limit of the same resource.
+
+    `must be less than or equal to memory limit`. A patch that lowers the limit alone is the usual cause.
+
+        requests: {memory: 256Mi}
+        limits: {memory: 128Mi}
+    """
+    for container in model.containers:
+        requests = container.get("resources", "requests")
+        for name in requests if isinstance(requests, dict) else ():
+            low, high = amount(container, "requests", name), amount(container, "limits", name)
+            if low is not None and high is not None and low > high >= 0:
+                limit = container.get("resources", "limits", name)
+                yield at(
+                    container,
+                    "resources",
+                    "limits",
+                    name,
+                    message=f"{limit}, and the request is {requests[name]}",
+                    fix="raise the limit or lower the request",
+                )
+
+
+@rule("memory-disk-above-limit", family="lifecycle", severity="warning", outcome="OOMKilled")
+def memory_disk_above_limit(model: Model) -> Iterator[Hit]:
+    """A volume in memory that may grow to the container's own memory limit.
+
+    Files of an `emptyDir` with `medium: Memory` count as memory of the container that writes them: it is
+    killed before the volume is full.
+
+        emptyDir: {medium: Memory, sizeLimit: 512Mi}      # limits.memory: 512Mi
+    """
+    for workload in model.workloads:
+        for index, volume in enumerate(workload.items("volumes")):
+            disk = volume.get("emptyDir") if isinstance(volume, dict) else None
+            size = quantity(disk.get("sizeLimit")) if isinstance(disk, dict) else None
+            if not isinstance(disk, dict) or disk.get("medium") != "Memory" or size is None:
+                continue
+            for container in workload.containers:
+                mounted = any(
+                    isinstance(each, dict) and each.get("name") == volume.get("name")
+                    for each in container.items("volumeMounts")
+                )
+                limit = amount(container, "limits", "memory")
+                if mounted and limit is not None and size >= limit:
+                    yield at(
+                        workload,
+                        "volumes",
+                        index,
+                        "emptyDir",
+                        "sizeLimit",
+                        message=f"{disk['sizeLimit']} in memory; the memory limit of {container.name} is "
+                        f"{container.get('resources', 'limits', 'memory')}",
+                        fix="make it smaller, or raise the memory limit",
+                    )

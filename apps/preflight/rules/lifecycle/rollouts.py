@@ -1,0 +1,182 @@
+"""Rollouts and drains that cannot happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from preflight.model import Model
+from preflight.objects import Obj, selects
+from preflight.registry import Hit, Step, at, rule
+from preflight.rules.lifecycle.scaling import scaled
+from preflight.workloads import Workload
+
+
+def claims(workload: Workload) -> Iterator[tuple[int, Obj | None, tuple[str, ...]]]:
+    """The claims a workload's pods share: index of the volume, claim of the render, its access modes."""
+    for index, volume in enumerate(workload.items("volumes")):
+        claim = volume.get("persistentVolumeClaim") if isinstance(volume, dict) else None
+        name = claim.get("claimName") if isinstance(claim, dict) else None
+        if isinstance(name, str):
+            found = workload.model.find("PersistentVolumeClaim", workload.namespace, name)
+            modes = found.items("spec", "accessModes") if found is not None else []
+            yield index, found, tuple(str(mode) for mode in modes)
+
+
+def keeps_old_pods(workload: Workload) -> bool:
+    """Whether a Deployment's rollout stops no old pod before a new one is ready."""
+    strategy = workload.obj.get("spec", "strategy", "type", default="RollingUpdate")
+    if workload.kind != "Deployment" or strategy != "RollingUpdate":
+        return False
+    given = workload.obj.get("spec", "strategy", "rollingUpdate", "maxUnavailable", default="25%")
+    if isinstance(given, str) and given.removesuffix("%").isdigit():
+        return int(given.removesuffix("%")) * max(workload.replicas, 1) < 100
+    return bool(given == 0)
+
+
+def _strategy(workload: Workload) -> tuple[Step, ...]:
+    for path in (("spec", "strategy", "rollingUpdate", "maxUnavailable"), ("spec", "strategy")):
+        if workload.obj.get(*path) is not None:
+            return path
+    return ("spec",)
+
+
+@rule("claim-shared-by-replicas", family="lifecycle", severity="warning", outcome="FailedMount")
+def claim_shared_by_replicas(model: Model) -> Iterator[Hit]:
+    """Several pods on a claim that only one node, or one pod, may have.
+
+    `ReadWriteOnce` is one node: pods on others wait with `Multi-Attach error`, and those on the same node
+    write over each other. `ReadWriteOncePod` is one pod: the others stay Pending, which is an error.
+
+        replicas: 3                    # and accessModes: [ReadWriteOnce]
+    """
+    for workload in model.workloads:
+        if workload.kind not in ("Deployment", "ReplicaSet") or workload.replicas < 2:
+            continue
+        for index, claim, modes in claims(workload):
+            single = modes == ("ReadWriteOncePod",)
+            if claim is not None and (single or set(modes) == {"ReadWriteOnce"}):
+                yield at(
+                    workload,
+                    "volumes",
+                    index,
+                    "persistentVolumeClaim",
+                    "claimName",
+                    message=f"{workload.replicas} pods share {claim.name}, which is {modes[0]}",
+                    fix="use a StatefulSet with volumeClaimTemplates, one replica, or ReadWriteMany",
+                    severity="error" if single else "warning",
+                    outcome="Pending" if single else "FailedMount",
+                )
+
+
+@rule("rollout-waits-for-itself", family="lifecycle", severity="warning", outcome="never rolls out")
+def rollout_waits_for_itself(model: Model) -> Iterator[Hit]:
+    """A rollout whose new pod needs what the old one holds until the new one is ready.
+
+    With `maxUnavailable: 0`, which is also what 25 % of up to three pods come to, an old pod goes only when a
+    new one is ready. A new pod that needs the same `ReadWriteOnce` claim on another node, or the same host
+    port on a full set of nodes, never is. `ReadWriteOncePod` blocks every rollout and is an error.
+
+        strategy: {type: RollingUpdate}      # Recreate
+    """
+    for workload in model.workloads:
+        if not keeps_old_pods(workload) or workload.replicas == 0:
+            continue
+        for _, claim, modes in claims(workload):
+            single = modes == ("ReadWriteOncePod",)
+            if claim is not None and (single or set(modes) == {"ReadWriteOnce"}):
+                yield at(
+                    workload.obj,
+                    *_strategy(workload),
+                    message=f"no old pod goes before a new one is ready; both need {claim.name} ({modes[0]})",
+                    fix="write strategy: {type: Recreate}",
+                    severity="error" if single else "warning",
+                )
+        for container in workload.containers:
+            for index, port in enumerate(container.ports):
+                if port.get("hostPort") and container.role != "init":
+                    yield at(
+                        container,
+                        "ports",
+                        index,
+                        "hostPort",
+                        message=f"{port['hostPort']} of the node is the old pod's until the new one is ready",
+                        fix="let maxUnavailable be 1, or leave hostPort out",
+                    )
+
+
+@rule("rollout-held-back", family="lifecycle", severity="warning", outcome="never rolls out")
+def rollout_held_back(model: Model) -> Iterator[Hit]:
+    """A workload that is told not to roll out: `paused: true`, or a partition above all its pods.
+
+    A Deployment applied while paused makes no pods of the new template, and none at all the first time; a
+    StatefulSet updates only pods whose number is at least the partition. Either is set by hand for a while
+    and has no place in a file.
+
+        updateStrategy: {rollingUpdate: {partition: 3}}      # replicas: 3
+    """
+    for workload in model.workloads:
+        obj = workload.obj
+        if workload.kind == "Deployment" and obj.get("spec", "paused") is True:
+            yield at(
+                obj,
+                "spec",
+                "paused",
+                message="true: nothing is rolled out",
+                fix="remove it",
+                outcome="no pods",
+            )
+        path = ("spec", "updateStrategy", "rollingUpdate", "partition")
+        partition = obj.get(*path)
+        if workload.kind != "StatefulSet" or not isinstance(partition, int) or isinstance(partition, bool):
+            continue
+        first = obj.get("spec", "ordinals", "start", default=0)
+        if partition > 0 and isinstance(first, int) and partition >= first + workload.replicas:
+            yield at(
+                obj,
+                *path,
+                message=f"{partition}; pods are numbered below {first + workload.replicas}: none is updated",
+                fix="write 0, or remove it",
+            )
+
+
+@rule("drain-blocked", family="lifecycle", severity="warning", outcome="never rolls out")
+def drain_blocked(model: Model) -> Iterator[Hit]:
+    """A disruption budget that never lets a pod go.
+
+    `kubectl drain`, node upgrades and the cluster autoscaler evict pods only as far as budgets allow. With
+    `maxUnavailable: 0`, or `minAvailable` at the number of pods, they wait for ever.
+
+        minAvailable: 1                # and replicas: 1
+    """
+    for budget in model.objects_of("PodDisruptionBudget"):
+        selected = [
+            each
+            for each in model.workloads
+            if each.namespace == budget.namespace
+            and each.kind in ("Deployment", "StatefulSet", "ReplicaSet")
+            and selects(budget.get("spec", "selector"), each.labels)
+        ]
+        if not selected or any(scaled(model, each) for each in selected):
+            continue
+        pods = sum(each.replicas for each in selected)
+        field = "maxUnavailable" if budget.get("spec", "maxUnavailable") is not None else "minAvailable"
+        value = budget.get("spec", field)
+        if pods and (
+            _number(value, pods) == 0 if field == "maxUnavailable" else _number(value, pods) >= pods
+        ):
+            yield at(
+                budget,
+                "spec",
+                field,
+                message=f"{value}, and {selected[0].obj.ref} has {pods} pod{'s' if pods > 1 else ''}: "
+                "none may ever be evicted",
+                fix="write maxUnavailable: 1" if pods > 1 else "have two replicas, or no budget",
+            )
+
+
+def _number(value: Any, pods: int) -> int:
+    """Pods that an int-or-percentage stands for, rounded up as the controller does; -1 for neither."""
+    if isinstance(value, str) and value.removesuffix("%").isdigit() and value.endswith("%"):
+        return -(-int(value[:-1]) * pods // 100)
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1

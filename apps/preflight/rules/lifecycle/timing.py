@@ -1,0 +1,162 @@
+"""Time to start and time to stop: probes, hooks, grace periods, deadlines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from preflight.model import Model
+from preflight.objects import dig
+from preflight.reading import readings
+from preflight.registry import Hit, at, rule
+from preflight.workloads import Container
+
+SHUTDOWN = re.compile(r"(SHUTDOWN|GRACEFUL|GRACE|STOP)_(TIMEOUT|PERIOD)(_(SECONDS|SECS|S))?$")
+DEFAULT_GRACE = 30
+
+
+def number(value: object, default: int) -> int:
+    """A whole number as a manifest gives it; the default for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else default
+
+
+def budget(probe: dict[str, Any]) -> int:
+    """Seconds after which a probe that never succeeds has failed for good, without its timeouts."""
+    period, failures = number(probe.get("periodSeconds"), 10), number(probe.get("failureThreshold"), 3)
+    return number(probe.get("initialDelaySeconds"), 0) + max(period, 1) * max(failures - 1, 0)
+
+
+@rule("killed-before-started", family="lifecycle", severity="error", outcome="CrashLoopBackOff")
+def killed_before_started(model: Model) -> Iterator[Hit]:
+    """A liveness or startup probe that restarts the container before the readiness probe is first asked.
+
+    The readiness probe's `initialDelaySeconds` says how long the app takes to start. A liveness probe without
+    a startup probe, or a startup probe itself, that has failed for good by then kills every start of an app
+    that takes so long.
+
+        readinessProbe: {initialDelaySeconds: 60}
+        livenessProbe: {periodSeconds: 10, failureThreshold: 3}      # kills after 20 s
+    """
+    for container in model.containers:
+        starts = container.get("readinessProbe", "initialDelaySeconds")
+        name = "startupProbe" if "startupProbe" in container.probes else "livenessProbe"
+        probe = container.probes.get(name)
+        if probe is None or not isinstance(starts, int) or isinstance(starts, bool):
+            continue
+        lasts = budget(probe)
+        if lasts + number(probe.get("timeoutSeconds"), 1) < starts:
+            given = next((f for f in ("failureThreshold", "periodSeconds") if f in probe), "")
+            yield at(
+                container,
+                name,
+                *([given] if given else []),
+                message=f"restarts the container after {lasts} s; readiness waits {starts} s for its start",
+                fix="give a startupProbe that lasts as long as a start may take",
+            )
+
+
+@rule("deadline-before-started", family="lifecycle", severity="warning", outcome="never rolls out")
+def deadline_before_started(model: Model) -> Iterator[Hit]:
+    """A Deployment that is declared failed while its pods may still be starting.
+
+    Pods have as long as the startup probe (or the readiness probe's delay) gives them; after
+    `progressDeadlineSeconds` without a new ready pod the rollout counts as failed (ProgressDeadlineExceeded),
+    and whatever waits for it gives up.
+
+        progressDeadlineSeconds: 60
+        startupProbe: {periodSeconds: 10, failureThreshold: 30}      # up to 300 s
+    """
+    for workload in model.workloads:
+        given = workload.obj.get("spec", "progressDeadlineSeconds")
+        deadline = number(given, 600)
+        if workload.kind != "Deployment":
+            continue
+        for container in workload.containers:
+            startup = container.probes.get("startupProbe")
+            delay = number(container.get("readinessProbe", "initialDelaySeconds"), 0)
+            lasts = budget(startup) if startup is not None else delay
+            if lasts > deadline:
+                yield at(
+                    workload.obj,
+                    "spec",
+                    "progressDeadlineSeconds",
+                    message=f"{deadline} s, and {container.name} may take {lasts} s to start",
+                    fix=f"write more than {lasts}",
+                    place=None if given is not None else container.where("startupProbe", "failureThreshold"),
+                )
+
+
+@rule("grace-period-too-short", family="lifecycle", severity="error", outcome="ready but silent")
+def grace_period_too_short(model: Model) -> Iterator[Hit]:
+    """A pod that is killed before its app has shut down.
+
+    SIGKILL comes `terminationGracePeriodSeconds` (30) after the pod is deleted, and the time a preStop hook
+    takes is part of it. An app whose own shutdown timeout does not fit in is killed at work: what it held is
+    done twice or lost, and a consumer that did not leave its group keeps its partitions, unread, until its
+    session runs out. `preStop.sleep` beyond the period is refused by the API server.
+
+        INDEXER_SHUTDOWN_TIMEOUT_SECONDS=45      # terminationGracePeriodSeconds: 30
+    """
+    values = {id(each.container): each for each in readings(model)}
+    for workload in model.workloads:
+        given = workload.get("terminationGracePeriodSeconds")
+        grace = number(given, DEFAULT_GRACE)
+        for container in workload.containers:
+            if container.role == "init":
+                continue
+            sleeps, exact = _pre_stop(container)
+            if exact and sleeps > grace:
+                yield at(
+                    container,
+                    "lifecycle",
+                    "preStop",
+                    "sleep",
+                    "seconds",
+                    message=f"{sleeps} s, and the grace period is {grace} s",
+                    fix=f"raise terminationGracePeriodSeconds above {sleeps}",
+                    outcome="rejected by the API server",
+                )
+                continue
+            if sleeps and sleeps >= grace:
+                yield at(
+                    container,
+                    "lifecycle",
+                    "preStop",
+                    message=f"takes {sleeps} s, the grace period is {grace} s: the app is killed unasked",
+                    fix=f"raise terminationGracePeriodSeconds above {sleeps}",
+                )
+                continue
+            reading = values.get(id(container))
+            names = [v.name for v in reading.variables] if reading is not None else list(container.env)
+            for name in names:
+                offered = container.env.get(name)
+                text = reading.value(name) if reading is not None else offered.value if offered else None
+                seconds = _seconds(text) if SHUTDOWN.search(name) else None
+                if seconds is None or sleeps + seconds < grace:
+                    continue
+                hook = f" after {sleeps} s of preStop" if sleeps else ""
+                yield at(
+                    workload,
+                    "terminationGracePeriodSeconds",
+                    message=f"{grace} s; {container.name} takes up to {seconds:g} s to stop ({name}){hook}",
+                    fix=f"write more than {sleeps + seconds:g}",
+                    place=offered.place if offered is not None and seconds >= DEFAULT_GRACE else None,
+                )
+
+
+def _pre_stop(container: Container) -> tuple[int, bool]:
+    """Seconds that the preStop hook sleeps, and whether by the API's own sleep."""
+    hook = container.get("lifecycle", "preStop")
+    own = dig(hook, "sleep", "seconds")
+    if own is not None:
+        return number(own, 0), True
+    command = dig(hook, "exec", "command")
+    text = " ".join(map(str, command)) if isinstance(command, list) else ""
+    match = re.search(r"(?:^|[\s;&/])sleep (\d+)s?(?=$|[\s;&\"'])", text)
+    return (int(match[1]) if match and "$" not in text else 0), False
+
+
+def _seconds(text: str | None) -> float | None:
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)s?", text or "")
+    return float(match[1]) if match else None

@@ -1,1 +1,0 @@
-"""Policy: Pod Security restricted, by the standard's own list."""
