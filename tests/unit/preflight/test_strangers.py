@@ -59,6 +59,18 @@ kind: Service
 metadata: {name: watcher, namespace: shop}
 spec: {selector: {watcher: "true"}, ports: [{port: 26379}]}
 """,
+    "a database whose image declares its data folder a volume, on a read-only root": """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cache, namespace: shop}
+spec:
+  selector: {matchLabels: {app: cache}}
+  template:
+    metadata: {labels: {app: cache}}
+    spec:
+      containers:
+      - {name: cache, image: "redis:8.2.1", securityContext: {readOnlyRootFilesystem: true}}
+""",
     "a role every cluster has": """\
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding

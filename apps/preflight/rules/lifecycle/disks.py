@@ -22,6 +22,8 @@ DATA = {
     "rabbitmq": ("", "/var/lib/rabbitmq"),
 }
 """Image → the variable that says where its data is, and where it is otherwise."""
+VOLUMES = ("postgres", "mysql", "mariadb", "mongo", "redis", "rabbitmq")
+"""Images that declare their data folder a VOLUME: what the runtime puts there is writable on any root."""
 WRITES = {
     "apache/kafka": ("/opt/kafka/config", "/opt/kafka/logs"),
     "nginx": ("/var/cache/nginx", "/var/run"),
@@ -51,9 +53,9 @@ def data_folder(container: Container) -> tuple[str, str]:
 def data_not_on_its_volume(model: Model) -> Iterator[Hit]:
     """A database or broker with a claim that is mounted elsewhere than where it writes.
 
-    The claim stays empty, and what was stored is gone with the container; with a read-only root the
-    container ends at its first write. Known are Kafka, Qdrant, PostgreSQL, MySQL, MariaDB, MongoDB, Redis
-    and RabbitMQ.
+    The claim stays empty, and what was stored is gone with the container; where a variable chose the folder
+    and the root is read-only, the container ends at its first write. Known are Kafka, Qdrant, PostgreSQL,
+    MySQL, MariaDB, MongoDB, Redis and RabbitMQ.
 
         KAFKA_LOG_DIRS=/var/lib/kafka/log        # the claim is mounted at /var/lib/kafka/data
     """
@@ -73,6 +75,7 @@ def data_not_on_its_volume(model: Model) -> Iterator[Hit]:
             if "persistentVolumeClaim" in volume or mount.get("name") in names:
                 offered = container.env.get(variable)
                 read_only = container.get("securityContext", "readOnlyRootFilesystem") is True
+                read_only = read_only and _known(container) not in VOLUMES
                 yield at(
                     container,
                     "volumeMounts",
@@ -81,7 +84,7 @@ def data_not_on_its_volume(model: Model) -> Iterator[Hit]:
                     message=f"the data is in {folder}, the claim at {path}",
                     fix=f"mount it at {folder}",
                     place=offered.place if offered is not None else None,
-                    outcome="CrashLoopBackOff" if read_only else None,
+                    outcome="CrashLoopBackOff" if read_only and offered is not None else None,
                 )
                 break
 
@@ -91,7 +94,8 @@ def read_only_path_written(model: Model) -> Iterator[Hit]:
     """A read-only root file system for an image that writes to it as it starts.
 
     `Read-only file system`, and the container ends. Each folder it writes to takes an emptyDir. Known are
-    the data folders of databases and brokers and what Kafka, nginx, PostgreSQL and MySQL write to besides.
+    the data folders of Kafka and Qdrant and what Kafka, nginx, PostgreSQL and MySQL write to besides. What an
+    image declares a VOLUME is writable.
 
         readOnlyRootFilesystem: true   # and no volume at /opt/kafka/config
     """
@@ -101,12 +105,7 @@ def read_only_path_written(model: Model) -> Iterator[Hit]:
         known = _known(container)
         if container.command or (known == "nginx" and "unprivileged" in container.image):
             continue
-        folder, variable = data_folder(container)
-        claimed = any(
-            "persistentVolumeClaim" in volume or not volume for _, _, _, volume in mounts(container)
-        )
-        wanted = [] if claimed or not folder or variable in container.env else [folder]
-        for each in (*wanted, *WRITES.get(known, ())):
+        for each in WRITES.get(known, ()):
             at_hand = [path for _, path, _, _ in mounts(container)]
             # /var/run is a link to /run; a configuration of one's own may name other folders
             at_hand += [f"/var{path}" for path in at_hand if below(path, "/run")]
