@@ -137,7 +137,7 @@ class Model:
     @cached_property
     def services(self) -> list[Service]:
         """The Services."""
-        return [Service(self, each) for each in self.objects_of("Service")]
+        return [Service(self, each) for each in self.objects_of("Service") if not each.group]
 
     def services_of(self, workload: Workload) -> list[Service]:
         """The Services that select a workload's pods."""

@@ -7,7 +7,10 @@ names of that kind itself; else it is a warning, and nothing at all for what is 
 
 from __future__ import annotations
 
+import os
+import re
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -73,6 +76,14 @@ class Missing(msgspec.Struct, frozen=True):
     """The namespace that has an object of this name."""
 
 
+KUSTOMIZATIONS = frozenset({"Kustomization", "kustomization.yaml", "kustomization.yml"})
+ENTRY = re.compile(r"^\s*-\s+[\"']?(\.{1,2}/[^\s\"'#]+|[\w.-]+(?:/[\w.-]+)*)[\"']?\s*(?:#.*)?$", re.M)
+"""An item of a kustomization that may be a path."""
+ASIDE = ("node_modules", "test", "testdata", "tests", "vendor")
+"""Folders whose kustomizations are not what is applied."""
+MOST_FOLDERS = 20_000
+
+
 def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | None:
     """What to say of a reference to a name; None where it exists or may well exist."""
     if not name or model.find(kind, namespace, name) is not None or is_given(model, kind, name):
@@ -95,7 +106,8 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
             space = elsewhere.namespace
             return Missing("error", f"; it is in namespace {space}", elsewhere=space)
     settled = here and not any(is_floating(each) for each in others)
-    if kind in MADE_COMPLETE and settled and is_whole(model) and not _deployers(model):
+    whole = is_whole(model) and not is_part(model)
+    if kind in MADE_COMPLETE and settled and whole and not _deployers(model):
         return Missing("error", "")
     return Missing("warning", "")
 
@@ -124,6 +136,24 @@ def is_given(model: Model, kind: str, name: str) -> bool:
 def is_whole(model: Model) -> bool:
     """Whether the render is one thing applied at once, and no folder of loose manifests."""
     return model.kustomization is not None or not (model.root / model.target).is_dir()
+
+
+def is_part(model: Model) -> bool:
+    """Whether another kustomization of the repository builds on this one, and may add what it lacks."""
+    return model.kustomization is not None and _is_included(model.root, (model.root / model.target).resolve())
+
+
+@lru_cache(maxsize=64)
+def _is_included(root: Path, target: Path) -> bool:
+    for seen, (folder, names, files) in enumerate(os.walk(root)):
+        names[:] = [name for name in names if not name.startswith(".") and name not in ASIDE]
+        for file in KUSTOMIZATIONS & set(files) if seen < MOST_FOLDERS else ():
+            text = (Path(folder) / file).read_text("utf-8", "replace")
+            for entry in ENTRY.findall(text):
+                # a resolved path is compared, never opened
+                if Path(os.path.normpath(Path(folder) / entry)) == target:
+                    return True
+    return False
 
 
 def are_applied_together(model: Model, one: Obj, other: Obj) -> bool:

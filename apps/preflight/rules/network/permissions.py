@@ -45,7 +45,8 @@ def edges(model: Model) -> Iterator[Edge]:
             for port in call.service.ports if call.service is not None else ():
                 number = pod_port(port, server)
                 key = (id(client), id(server), number)
-                wanted = call.address.port in (None, port.get("port"), number)
+                only = call.address.port is None and len(call.service.ports if call.service else ()) == 1
+                wanted = only or call.address.port in (port.get("port"), number)
                 if number is not None and wanted and server is not client and key not in seen:
                     seen.add(key)
                     protocol = str(port.get("protocol", "TCP"))

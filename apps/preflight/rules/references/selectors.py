@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from preflight.model import Model, Service
 from preflight.objects import Obj, dig, list_at, selects
@@ -25,11 +26,11 @@ def service_selects_nothing(model: Model) -> Iterator[Hit]:
         selector:
           app: indexr                  # the pods have app: indexer
     """
+    # a template that differs from its own selector is refused, and that is said elsewhere
+    refused = [equals(each.obj.get("spec", "selector")) or {} for each in model.workloads]
     for service in model.services:
         wanted = of_manifests(service.selector)
-        # a template that differs from its own selector is refused, and that is said elsewhere
-        refused = [equals(each.obj.get("spec", "selector")) or {} for each in model.workloads]
-        pods = [*pods_of(model, service.namespace), *refused]
+        pods = chain(pods_of(model, service.namespace), refused)
         if not wanted or any(wanted.items() <= each.items() for each in pods):
             continue
         yield from _selects_nothing(
@@ -275,11 +276,11 @@ def overlapping_selectors(model: Model) -> Iterator[Hit]:
     for workload in controllers:
         selector = _selector(workload)
         for other in controllers if selector else ():
-            apart = not are_applied_together(model, workload.obj, other.obj)
-            if other is workload or other.namespace != workload.namespace or apart:
+            if other is workload or other.namespace != workload.namespace:
                 continue
             both = selects(selector, other.labels) and selects(selector, workload.labels)
-            if both and other.obj.ref != workload.obj.ref:
+            together = both and are_applied_together(model, workload.obj, other.obj)
+            if together and other.obj.ref != workload.obj.ref:
                 yield at(
                     workload.obj,
                     "spec",
