@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from qdrant_client import QdrantClient
 
-from unit.anchors.places import Place
+from unit.anchors.places import Place, fresh_name, made
 from unit.anchors.standin import StandIn
 from vhm.anchors import connection
 
@@ -44,9 +44,9 @@ def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.getfixturevalue("shared_standin").url
         return
     yield url
-    client = QdrantClient(url=url)
+    client = QdrantClient(url=url, check_compatibility=False)
     for collection in client.get_collections().collections:
-        if collection.name.startswith("vhm-test-"):
+        if collection.name.startswith(tuple(made)):
             client.delete_collection(collection.name)
     client.close()
 
@@ -56,4 +56,4 @@ def place(request: pytest.FixtureRequest) -> Place:
     """An empty store of either kind."""
     if request.param == "embedded":
         return Place(f"local::memory:{uuid.uuid4()}")
-    return Place(request.getfixturevalue("server_url"), f"vhm-test-{uuid.uuid4()}")
+    return Place(request.getfixturevalue("server_url"), fresh_name())

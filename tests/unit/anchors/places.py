@@ -21,6 +21,16 @@ from vhm.embedding import Calibration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
+made: list[str] = []
+"""Names of collections that tests of this process used."""
+
+
+def fresh_name() -> str:
+    """A collection that is deleted at the end."""
+    made.append(f"vhm-test-{uuid.uuid4()}")
+    return made[-1]
+
+
 class FixedModel(msgspec.Struct, kw_only=True):
     """An embedding model as far as a store asks."""
 
@@ -72,7 +82,7 @@ class Place(msgspec.Struct):
         """An empty store beside this one."""
         if self.url.startswith("local::memory:"):
             return Place(f"local::memory:{uuid.uuid4()}")
-        return Place(self.url, f"vhm-test-{uuid.uuid4()}")
+        return Place(self.url, fresh_name())
 
 
 def unit(rows: Any) -> np.ndarray:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
 from unit.anchors import reference
-from unit.anchors.places import NOW, FixedModel, Place, anchor, looked_at, query, unit
+from unit.anchors.places import NOW, FixedModel, Place, anchor, fresh_name, looked_at, query, unit
 from unit.anchors.standin import StandIn
 from vhm.anchors import Query, Stored
 from vhm.contract.messages import Anchor
@@ -130,7 +130,7 @@ def vectors_of(place: Place, one: Anchor) -> Any:
 
 
 def test_a_sparse_vector_exists_only_where_hybrid_recall_is_on(server_url: str) -> None:
-    off, on = (Place(server_url, f"vhm-test-{uuid.uuid4()}") for _ in range(2))
+    off, on = (Place(server_url, fresh_name()) for _ in range(2))
     one = anchor("Ludmila moved to Zamora")
 
     async def stored() -> None:
@@ -149,7 +149,7 @@ def test_a_sparse_vector_exists_only_where_hybrid_recall_is_on(server_url: str) 
 
 
 def test_turned_on_later_the_words_of_what_is_there_are_stored(server_url: str) -> None:
-    place = Place(server_url, f"vhm-test-{uuid.uuid4()}")
+    place = Place(server_url, fresh_name())
     there = [anchor(f"plan {n} of Zamora", days=n + 1) for n in range(300)]
 
     async def lived() -> None:
@@ -172,7 +172,7 @@ def test_turned_on_later_the_words_of_what_is_there_are_stored(server_url: str) 
 
 
 def test_recreated_without_it_the_sparse_vector_is_added_within_a_second(server_url: str) -> None:
-    place = Place(server_url, f"vhm-test-{uuid.uuid4()}")
+    place = Place(server_url, fresh_name())
 
     async def lived() -> None:
         async with place.opened(hybrid=True) as store:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
-from unit.anchors.places import FixedModel, Place, anchor, looked_at, query, unit
+from unit.anchors.places import FixedModel, Place, anchor, fresh_name, looked_at, query, unit
 from vhm.anchors import Stored, StoreMismatch
 from vhm.anchors.identity import Facts, fits
 
@@ -21,7 +21,7 @@ COSINE = models.VectorParams(size=8, distance=models.Distance.COSINE)
 
 @pytest.fixture
 def server(server_url: str) -> Place:
-    return Place(server_url, f"vhm-test-{uuid.uuid4()}")
+    return Place(server_url, fresh_name())
 
 
 def recreate(place: Place, params: models.VectorParams = COSINE) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
-from unit.anchors.places import NOW, FixedModel, Place, anchor, query, unit
+from unit.anchors.places import NOW, FixedModel, Place, anchor, fresh_name, query, unit
 from vhm.anchors import AnchorStore, Stored, StoreMismatch, StoreUnavailable
 from vhm.anchors.reindex import Progress, Reindexed, reindex
 from vhm.embedding import EmbeddingFailed, EmbeddingUnavailable
@@ -190,7 +190,7 @@ def test_what_the_model_refuses_is_named_and_the_rest_is_copied(place: Place) ->
 def test_a_collection_of_unknown_make_is_adopted_if_it_is_this_models(
     server_url: str, made_by: HashModel, adopted: bool
 ) -> None:
-    place = Place(server_url, f"vhm-test-{uuid.uuid4()}")
+    place = Place(server_url, fresh_name())
     client = QdrantClient(url=place.url, check_compatibility=False)
     cosine = models.VectorParams(size=12, distance=models.Distance.COSINE)
     client.create_collection(place.collection, vectors_config=cosine)
