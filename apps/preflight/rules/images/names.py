@@ -31,7 +31,8 @@ def image_name_invalid(model: Model) -> Iterator[Hit]:
 
     The API server takes any text without blanks around it. The kubelet wants a repository in small letters,
     one tag of letters, digits, `_`, `.` and `-`, and a digest of 64 hexadecimal digits. Names that another
-    tool fills in first (`${TAG}`, `{{ }}`, `ko://`) are left alone.
+    tool fills in first (`${TAG}`, `{{ }}`, `ko://`) are left alone; `<name>`, for a person to fill in, is a
+    warning.
 
         image: registry.example.com/VHM-Worker:1.2      # capital letters
     """
@@ -47,6 +48,7 @@ def image_name_invalid(model: Model) -> Iterator[Hit]:
                 "image",
                 message=f"image {image[:120]!r}: {'blanks around it' if padded else problem}",
                 fix="write registry/repository:tag, the repository in small letters",
+                severity="warning" if re.search("<[^>]+>", image) else None,
                 outcome="rejected by the API server" if padded else None,
             )
 

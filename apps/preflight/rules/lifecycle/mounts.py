@@ -26,11 +26,11 @@ PROGRAMS = {
 
 def mounts(container: Container) -> Iterator[tuple[int, str, dict[str, Any], dict[str, Any]]]:
     """Each mount of a container: index, folder, itself, and its volume (empty for a claim template)."""
-    volumes = {each.get("name"): each for each in container.workload.volumes}
+    volumes = {str(each.get("name")): each for each in container.workload.volumes}
     for index, mount in enumerate(container.items("volumeMounts")):
         path = mount.get("mountPath") if isinstance(mount, dict) else None
         if isinstance(path, str) and path.startswith("/"):
-            yield index, posixpath.normpath(path), mount, volumes.get(mount.get("name")) or {}
+            yield index, posixpath.normpath(path), mount, volumes.get(str(mount.get("name"))) or {}
 
 
 def below(path: str, folder: str) -> bool:

@@ -103,6 +103,7 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Hit]:
                         message=f"{port['hostPort']} of the node is the old pod's until the new one is ready",
                         fix="let maxUnavailable be 1, or leave hostPort out",
                     )
+                    break
 
 
 @rule("rollout-held-back", family="lifecycle", severity="warning", outcome="never rolls out")
@@ -149,13 +150,11 @@ def drain_blocked(model: Model) -> Iterator[Hit]:
 
         minAvailable: 1                # and replicas: 1
     """
+    evicted = [each for each in model.workloads if each.kind in ("Deployment", "StatefulSet", "ReplicaSet")]
     for budget in model.objects_of("PodDisruptionBudget"):
+        selector = budget.get("spec", "selector")
         selected = [
-            each
-            for each in model.workloads
-            if each.namespace == budget.namespace
-            and each.kind in ("Deployment", "StatefulSet", "ReplicaSet")
-            and selects(budget.get("spec", "selector"), each.labels)
+            each for each in evicted if each.namespace == budget.namespace and selects(selector, each.labels)
         ]
         if not selected or any(scaled(model, each) for each in selected):
             continue
