@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -74,6 +75,7 @@ def is_hopeless(wanted: Mapping[str, str], label_sets: Iterable[Mapping[str, str
     return bool(wanted) and wanted.keys() <= keys and not wanted.items() <= pairs
 
 
+@lru_cache(maxsize=64)
 def pods_of(model: Model, namespace: str | None) -> list[dict[str, str]]:
     """The labels of all pods of a namespace (None: of all)."""
     return [each.labels for each in model.workloads if namespace in (None, each.namespace)]
