@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import tools
 from tools import binaries
 
+# what a property costs depends on what else the machine does
+hypothesis.settings.register_profile("any-machine", deadline=None)
+hypothesis.settings.load_profile("any-machine")
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what the chosen tests need before the first one's clock starts, and say so."""
-    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    names = [name for name in tools.missing() if name in wanted]
-    if names and not session.config.option.collectonly:
-        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        reporter.write_line(
-            f"building {' and '.join(names)} into {binaries.cache()}: once, about two minutes"
-        )
-        for name in names:
-            tools.binary(name)
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Build the tools before the first test's clock starts, once, and say so."""
+    names = tools.missing()
+    if not names or config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    print(f"building {' and '.join(names)} into {binaries.cache()}: once, about two minutes", flush=True)
+    for name in names:
+        tools.binary(name)
 
 
 @pytest.fixture(scope="session")

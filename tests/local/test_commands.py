@@ -17,6 +17,7 @@ from vhm.commands.recall import recall
 from vhm.commands.remember import remember
 from vhm.errors import UserError
 from vhm.local import System
+from vhm.runtime import logs
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def here(system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sys
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", system.bootstrap)
     monkeypatch.setenv("VHM_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
+    logs.configure("ERROR", None)  # other tests of this process may have set it otherwise
     return system
 
 

@@ -105,7 +105,7 @@ def test_filters_leave_out_session_ignored_and_too_young(system: System) -> None
         assert found == [kept["text"]]
 
 
-GOOD_BEAT = {"anchor_id": str(uuid.uuid4()), "text": "t", "perceived_age": "yesterday", "activation": 0.9}
+GOOD_BEAT = {"anchor_id": str(uuid.UUID(int=1)), "text": "t", "perceived_age": "yesterday", "activation": 0.9}
 BAD = {
     "no json": b"tea",
     "not utf-8": b'{"text": "\xff"}',

@@ -38,7 +38,6 @@ def binary(name: str) -> Path:
     """The program's path; builds it first where the cache lacks it, which takes a minute or two."""
     path = cache() / name
     if not path.exists():
-        print(f"building {name} into {path.parent}, once", file=sys.stderr, flush=True)
         build(name, path)
     return path
 
