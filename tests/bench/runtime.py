@@ -194,7 +194,8 @@ def report(bootstrap: str, quick: bool) -> Iterator[str]:
     """The tables, line by line as they come."""
     count, naive = (60_000, 1_000) if quick else (300_000, 3_000)
     topics(bootstrap, 3)
-    yield f"produce only {produce(bootstrap, count, BYTES):,.0f}/s, consume only {consume(bootstrap, count):,.0f}/s"
+    yield f"produce only {produce(bootstrap, count, BYTES):,.0f}/s"
+    yield f"consume only {consume(bootstrap, count):,.0f}/s"
     yield ""
     yield f"| {BYTES}-byte JSON, 3 partitions | messages/s | µs CPU a message | resident MB |"
     yield "|---|--:|--:|--:|"
@@ -205,7 +206,8 @@ def report(bootstrap: str, quick: bool) -> Iterator[str]:
         yield f"| {kind} | {figures.per_second:,.0f} | {cpu:.1f} | {figures.megabytes:.0f} |"
     runtime = results["runtime"].per_second
     yield ""
-    yield f"runtime / plain {runtime / results['plain'].per_second:.2f}, runtime / naive {runtime / results['naive'].per_second:.0f}"
+    for kind in ("plain", "naive"):
+        yield f"runtime / {kind}: {runtime / results[kind].per_second:.2f}"
     yield ""
     yield "| rate | through | p50 ms | p95 ms | p99 ms | answered | cores busy |"
     yield "|--:|---|--:|--:|--:|--:|--:|"
@@ -222,15 +224,20 @@ def report(bootstrap: str, quick: bool) -> Iterator[str]:
     yield "|---|--:|--:|"
     for partitions in (1, 2, 4):
         figures = throughput("runtime", bootstrap, count // 3, BYTES, partitions)
-        yield f"| {partitions} partition(s) | {figures.per_second:,.0f} | {figures.per_second * BYTES / 1e6:.1f} |"
+        yield row(f"{partitions} partition(s)", figures, BYTES)
     for size, number in ((100, 100_000), (1_000, 60_000), (10_000, 20_000), (100_000, 3_000)):
         figures = throughput("runtime", bootstrap, number, size, 3)
-        yield f"| {size:,} bytes | {figures.per_second:,.0f} | {figures.per_second * size / 1e6:.1f} |"
+        yield row(f"{size:,} bytes", figures, size)
     for batch, window in ((1, 32), (50, 4), (500, 1), (500, 2), (500, 4), (500, 8)):
         figures = throughput(
             "runtime", bootstrap, count // 6, BYTES, 3, BENCH_BATCH=str(batch), BENCH_WINDOW=str(window)
         )
-        yield f"| batch {batch}, window {window} | {figures.per_second:,.0f} | {figures.per_second * BYTES / 1e6:.1f} |"
+        yield row(f"batch {batch}, window {window}", figures, BYTES)
+
+
+def row(name: str, figures: Figures, size: int) -> str:
+    """A line of the table of variations."""
+    return f"| {name} | {figures.per_second:,.0f} | {figures.per_second * size / 1e6:.1f} |"
 
 
 def main() -> None:

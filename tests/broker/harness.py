@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, Topic
 from vhm.contract.environment import load
 from vhm.reteller.settings import Settings
 from vhm.runtime.handler import Handler, Outcome, Outgoing, Poison, Record, Reply, Unavailable
+from vhm.runtime.settings import WorkerSettings
 from vhm.runtime.worker import Worker
 
 IN, OUT, DEAD = "recall-response", "retell-response", "recall-response.dead-letter"
@@ -95,14 +96,13 @@ class Answer(NamedTuple):
 class Running:
     """A worker on an event loop in a thread of its own; a context manager that stops it in the end."""
 
-    def __init__(self, handler: Handler, bootstrap: str, **environment: str) -> None:
-        given = {
-            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-            "RETELLER_SHUTDOWN_TIMEOUT_SECONDS": "5",
-            **environment,
-        }
+    def __init__(
+        self, handler: Handler, bootstrap: str, settings: WorkerSettings | None = None, **environment: str
+    ) -> None:
+        """A reteller's settings from the environment, if others are not given."""
+        given = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "RETELLER_SHUTDOWN_TIMEOUT_SECONDS": "5"}
         self._handler = handler
-        self._settings = load(Settings, given)
+        self._settings: WorkerSettings = settings or load(Settings, given | environment)
         self._made = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.code: int | None = None
@@ -184,8 +184,8 @@ class Client:
     """Writes to topics and reads them from their beginning, without a group."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._config = {"bootstrap.servers": bootstrap, "log_level": 0}
-        self.producer = Producer(self._config | {"linger.ms": 1, "message.max.bytes": 20_000_000})
+        self.config = {"bootstrap.servers": bootstrap, "log_level": 0}
+        self.producer = Producer(self.config | {"linger.ms": 1, "message.max.bytes": 20_000_000})
 
     def write(
         self,
@@ -215,7 +215,7 @@ class Client:
     ) -> list[Message]:
         """The first `count` records of a topic, and what else comes within `extra` seconds."""
         consumer = Consumer(
-            self._config | {"group.id": "tests", "enable.auto.commit": False, "fetch.wait.max.ms": 20}
+            self.config | {"group.id": "tests", "enable.auto.commit": False, "fetch.wait.max.ms": 20}
         )
         try:
             partitions: list[int] = []
@@ -245,7 +245,7 @@ class Client:
 
     def committed(self, topic: str = IN, group: str = GROUP) -> dict[int, int]:
         """Committed offsets by partition, of those that have one."""
-        consumer = Consumer(self._config | {"group.id": group})
+        consumer = Consumer(self.config | {"group.id": group})
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
             answers = consumer.committed([TopicPartition(topic, p) for p in partitions], 10)
