@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from cluster.cluster import HERE, WORKERS, Cluster
 from cluster.conftest import Installed
 
 LOAD = HERE / "inside" / "load.py"
+RATE = os.environ.get("VHM_TEST_RATE", "10")
+"""Anchors, and as many recall requests, a second."""
 
 
 class Answers(msgspec.Struct):
@@ -27,7 +30,7 @@ class Answers(msgspec.Struct):
 
 def under_load(cluster: Cluster, client: str, happening: Callable[[], None], seconds: int = 40) -> None:
     """Let something happen while messages flow. Every one of them must be answered."""
-    with cluster.background(client, LOAD, str(seconds), "10") as load:
+    with cluster.background(client, LOAD, str(seconds), RATE) as load:
         time.sleep(5)
         happening()
         said, trouble = load.communicate(timeout=seconds + 400)

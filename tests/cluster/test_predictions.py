@@ -137,13 +137,13 @@ def _moved(stream: str, namespace: str, prediction: Prediction) -> str:
         text = re.sub(r"image: apache/kafka:\S+", "image: localhost/kafka:standin", text)
         text = re.sub(r"image: qdrant/qdrant:\S+", "image: localhost/qdrant:standin", text)
     concerned = prediction.object.startswith(WORKLOADS)
-    return [
+    return "---".join(
         document
         for document in re.split(r"(?m)^---$", text)
         for kind, name in [_identity(document)]
         if kind != "Namespace"
         and (kind not in WORKLOADS or not concerned or f"{kind}/{name}" == prediction.object)
-    ]
+    )
 
 
 def _identity(document: str) -> tuple[str, str]:
