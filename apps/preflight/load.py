@@ -20,6 +20,8 @@ from preflight.objects import Obj, node_at, split_list
 from preflight.yamls import MOST_BYTES, Duplicate, Node, YamlError, parse
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
+MOST_OBJECTS = 20_000
+"""In one target; some rules compare every workload with every policy."""
 HASHED = re.compile(r"(?P<name>.+)-[2456789bcdfghkmt]{10}")
 """A generated object's name with the hash of its content."""
 
@@ -85,6 +87,8 @@ def _streams(streams: list[tuple[bytes, str]]) -> Loaded:
             loaded.objects += [
                 _obj(each, each, each.place) for each in split_list(document) if _is_object(each)
             ]
+        if len(loaded.objects) > MOST_OBJECTS:
+            raise CannotLook(f"{name}: more than {MOST_OBJECTS} objects; check it in parts")
     return loaded
 
 

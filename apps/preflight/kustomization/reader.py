@@ -68,7 +68,8 @@ class Reader:
             if not stat.S_ISREG(found.st_mode):
                 raise CannotLook(f"{asked}: {self.name(path)} is no regular file")
             if found.st_size > MOST_BYTES:
-                raise CannotLook(f"{asked}: {self.name(path)} has {found.st_size // 1_000_000} MB")
+                size = f"{found.st_size // 1_000_000} MB, more than {MOST_BYTES // 1_000_000} are not read"
+                raise CannotLook(f"{asked}: {self.name(path)} has {size}")
             data = path.read_bytes()
         except OSError as error:
             raise CannotLook(f"{asked}: {self.name(path)} cannot be read: {error.strerror}") from None

@@ -171,6 +171,31 @@ def test_cycles_and_broken_files_end_in_one_line(tmp_path: Path) -> None:
     assert "kustomize refuses it" in refused(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("bound", "value", "line"),
+    [
+        ("MOST_MEMORY", 40 << 20, "wanted more than"),
+        ("MOST_OUTPUT", 50, "file too large"),
+        ("TIMEOUT_SECONDS", 0.001, "did not end within"),
+    ],
+)
+def test_kustomize_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: float, line: str
+) -> None:
+    write(tmp_path, f"=== overlay/kustomization.yaml\nresources: [p.yaml]\n=== overlay/p.yaml\n{POD}")
+    monkeypatch.setattr(f"preflight.kustomize.{bound}", value)
+    assert line in refused(tmp_path)
+
+
+def test_what_is_too_large_ends_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, f"=== many.yaml\n{'---'.join([chr(10) + POD] * 5)}")
+    with (tmp_path / "large.yaml").open("wb") as large:
+        large.truncate(50_000_000)
+    assert "50 MB, more than 33 are not read" in refused(tmp_path, "large.yaml")
+    monkeypatch.setattr("preflight.load.MOST_OBJECTS", 3)
+    assert "more than 3 objects" in refused(tmp_path, "many.yaml")
+
+
 def test_nothing_is_written_into_the_repository(tmp_path: Path) -> None:
     tree(tmp_path, f"=== overlay/kustomization.yaml\nresources: [p.yaml]\n=== overlay/p.yaml\n{POD}")
     assert sorted(each.name for each in (tmp_path / "overlay").iterdir()) == ["kustomization.yaml", "p.yaml"]
