@@ -72,7 +72,8 @@ class Node:
         node = self
         for step in path:
             inner = node.value
-            if isinstance(step, str) and isinstance(inner, dict) and step in inner:
+            # two branches, so that types narrow in each
+            if isinstance(step, str) and isinstance(inner, dict) and step in inner:  # noqa: SIM114
                 node = inner[step]
             elif isinstance(step, int) and isinstance(inner, list) and -len(inner) <= step < len(inner):
                 node = inner[step]
