@@ -108,16 +108,32 @@ class Client(msgspec.Struct, frozen=True):
 def clients(model: Model) -> list[Client]:
     """Every call by a Service to a port of a broker's pods."""
     found = []
+    by_workload: dict[int, list[Broker]] = {}
+    for broker in brokers(model):
+        by_workload.setdefault(id(broker.workload), []).append(broker)
     for call in calls(model):
         if call.service is None:
             continue
-        for broker in brokers(model):
-            if broker.workload not in call.service.workloads or call.container is broker.container:
+        for broker in (b for each in call.service.workloads for b in by_workload.get(id(each), ())):
+            if call.container is broker.container:
                 continue
             for port in call.service.ports:
                 number = broker.container.port(port.get("targetPort", port.get("port")))
                 if number is not None and call.address.port == port.get("port"):
                     found.append(Client(call, broker, number))
+    return found
+
+
+def clients_of(model: Model, container: Container) -> list[Client]:
+    """The calls of one container that lead to brokers of the render."""
+    return _clients_by_container(model).get(id(container), [])
+
+
+@lru_cache(maxsize=4)
+def _clients_by_container(model: Model) -> dict[int, list[Client]]:
+    found: dict[int, list[Client]] = {}
+    for client in clients(model):
+        found.setdefault(id(client.call.container), []).append(client)
     return found
 
 

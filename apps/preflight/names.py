@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
 
 SEPARATORS = re.compile(r"[-_./:\s]+")
 HASHED = re.compile(r"^(.+)-[2456789bcdfghkmt]{10}$")
@@ -46,21 +48,53 @@ def distance(one: str, other: str) -> int:
     return row[-1]
 
 
+class _Parts(NamedTuple):
+    """A name in lower case, and what of it is compared."""
+
+    words: tuple[str, ...]
+    joined: str
+    bare: str
+    """Without digits."""
+
+
+@lru_cache(maxsize=65_536)
+def _parts(name: str) -> _Parts:
+    lower = name.lower()
+    words = tuple(SEPARATORS.split(lower))
+    return _Parts(words, "".join(words), re.sub(r"\d+", "", lower))
+
+
 def _alike(one: str, other: str) -> bool:
     if abs(len(one) - len(other)) > 2 or not one or not other:
         return False
-    one, other = one.lower(), other.lower()
-    words, wanted = SEPARATORS.split(one), SEPARATORS.split(other)
-    if re.sub(r"\d+", "", one) == re.sub(r"\d+", "", other) and re.search(r"\d", one + other):
+    (words, joined, bare), (wanted, meant, other_bare) = _parts(one), _parts(other)
+    if bare == other_bare and (len(bare) < len(one) or len(other_bare) < len(other)):
         return False
     if len(words) != len(wanted):
-        joined, meant = "".join(words), "".join(wanted)
-        return joined == meant or (len(joined) > 4 and distance(joined, meant) == 1)
+        return joined == meant or (len(joined) > 4 and _one_slip(joined, meant))
+    # the cheap comparison first: most names differ in a whole word
+    if any(
+        a != b and (abs(len(a) - len(b)) > 2 or (a[:1] != b[:1] and a[-1:] != b[-1:]))
+        for a, b in zip(words, wanted, strict=True)
+    ):
+        return False
     return all(a == b or _slipped(a, b) for a, b in zip(words, wanted, strict=True))
 
 
 def _slipped(word: str, meant: str) -> bool:
     length = max(len(word), len(meant))
     if length < 4:
-        return distance(word, meant) == 1 and sorted(word) == sorted(meant)
-    return distance(word, meant) <= (1 if length < 8 else 2)
+        return _one_slip(word, meant) and sorted(word) == sorted(meant)
+    return _one_slip(word, meant) or (length > 7 and distance(word, meant) <= 2)
+
+
+def _one_slip(one: str, other: str) -> bool:
+    """Whether `distance` is 1, in one pass."""
+    if one == other:
+        return False
+    shorter = min(len(one), len(other))
+    start = next((n for n in range(shorter) if one[n] != other[n]), shorter)
+    left = shorter - start
+    end = next((n for n in range(left) if one[-1 - n] != other[-1 - n]), left)
+    first, second = one[start : len(one) - end], other[start : len(other) - end]
+    return max(len(first), len(second)) == 1 or (len(first) == 2 and second == first[::-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from preflight.brokers import Broker, brokers, clients, siblings
+from preflight.brokers import Broker, brokers, clients_of, siblings
 from preflight.model import Model
 from preflight.objects import dig
 from preflight.reading import asked, listed, readings, spot
@@ -243,8 +243,8 @@ def group_protocol_unsupported(model: Model) -> Iterator[Hit]:
         variable = next((each for each in reading.variables if each.name.endswith("GROUP_PROTOCOL")), None)
         if variable is None or (reading.value(variable.name) or "").strip().lower() != "consumer":
             continue
-        for client in clients(model):
-            why = _only_classic(client.broker) if client.call.container is reading.container else None
+        for client in clients_of(model, reading.container):
+            why = _only_classic(client.broker)
             offered = reading.offered(variable)
             part, path = spot(reading.container, offered[0]) if offered else (reading.container, ("name",))
             place = part.obj.where(*part.path, *path)

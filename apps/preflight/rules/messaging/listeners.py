@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from preflight.addresses import Address, service_of
-from preflight.brokers import Broker, Client, Listener, brokers, clients
+from preflight.brokers import Broker, Client, Listener, brokers, clients, clients_of
 from preflight.findings import Outcome, Severity
 from preflight.model import Model
 from preflight.names import hint
@@ -145,8 +145,8 @@ def security_protocol_differs(model: Model) -> Iterator[Hit]:
         if variable is None or variable.name.removesuffix("SECURITY_PROTOCOL") not in ("KAFKA_", ""):
             continue
         spoken, offered = reading.value(variable.name), reading.offered(variable)
-        for client in clients(model):
-            if client.call.container is not reading.container or client.listener is None:
+        for client in clients_of(model, reading.container):
+            if client.listener is None:
                 continue
             wanted = client.broker.protocol(client.listener.name)
             if spoken is None or wanted is None or spoken.upper() == wanted:

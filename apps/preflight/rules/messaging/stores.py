@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import combinations
 
@@ -26,6 +27,15 @@ def _common(one: Reading, other: Reading, names: re.Pattern[str]) -> Iterator[tu
             first, second = one.value(variable.name), other.value(variable.name)
             if first is not None and second is not None:
                 yield variable.name, first.strip(), second.strip()
+
+
+def _pairs(model: Model) -> Iterator[tuple[Reading, Reading]]:
+    """Every two containers of one namespace whose settings are known."""
+    spaces = defaultdict(list)
+    for reading in readings(model):
+        spaces[reading.container.obj.namespace].append(reading)
+    for found in spaces.values():
+        yield from combinations(found, 2)
 
 
 def _stores(reading: Reading) -> dict[str, str]:
@@ -76,7 +86,7 @@ def collection_model_differs(model: Model) -> Iterator[Hit]:
         EMBEDDING_MODEL=minilm                    # of the indexer
         EMBEDDING_MODEL=openai:text-embedding-3-small    # of resonance, on the same collection
     """
-    for one, other in combinations(readings(model), 2):
+    for one, other in _pairs(model):
         collections = list(_common(one, other, COLLECTION))
         if not _share_store(one, other) or any(first != second for _, first, second in collections):
             continue
@@ -103,7 +113,7 @@ def collection_differs(model: Model) -> Iterator[Hit]:
 
         QDRANT_COLLECTION=anchor                  # the indexer writes to anchors
     """
-    for one, other in combinations(readings(model), 2):
+    for one, other in _pairs(model):
         for name, first, second in _common(one, other, COLLECTION) if _share_store(one, other) else ():
             if first != second:
                 wrong, right = _later(one, other, name)
@@ -126,7 +136,7 @@ def broker_differs(model: Model) -> Iterator[Hit]:
 
         KAFKA_BOOTSTRAP_SERVERS=kafka-old:9092    # of the reader; the writer's is kafka-service:9092
     """
-    for one, other in combinations(readings(model), 2):
+    for one, other in _pairs(model):
         shared = _shared_topics(one, other)
         names = re.compile(r"(\w+_)?(BOOTSTRAP(_SERVERS)?|BROKERS)")
         for name, first, second in _common(one, other, names) if shared else ():

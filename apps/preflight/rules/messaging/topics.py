@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from preflight.brokers import Broker, clients, siblings
+from preflight.brokers import Broker, clients_of, siblings
 from preflight.model import Model
 from preflight.names import near
 from preflight.objects import dig
@@ -28,7 +28,7 @@ def _topics(reading: Reading) -> set[str]:
 
 
 def _brokers_of(model: Model, reading: Reading) -> list[Broker]:
-    return [each.broker for each in clients(model) if each.call.container is reading.container]
+    return [each.broker for each in clients_of(model, reading.container)]
 
 
 @rule("topic-not-created", family="messaging", severity="error", outcome="never ready")
