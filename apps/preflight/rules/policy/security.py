@@ -25,10 +25,8 @@ def _is_rejected(container: Container) -> bool:
     """Whether the API server refuses the container before Pod Security is asked: without an image, or
     privileged and not to escalate."""
     context = container.get("securityContext")
-    return (
-        not container.image
-        or (dig(context, "privileged") is True
-        and dig(context, "allowPrivilegeEscalation") is False)
+    return not container.image or (
+        dig(context, "privileged") is True and dig(context, "allowPrivilegeEscalation") is False
     )
 
 
