@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.names import base_of, distance, near
+from preflight.names import _one_slip, base_of, distance, near
 
 WORDS = st.text("abcdefgh-", min_size=0, max_size=10)
 
@@ -51,6 +51,12 @@ def test_distance_is_a_distance(one: str, other: str, third: str) -> None:
     assert abs(len(one) - len(other)) <= distance(one, other) <= max(len(one), len(other))
     # with swaps of neighbours the triangle holds only up to a factor of two
     assert distance(one, third) <= 2 * (distance(one, other) + distance(other, third))
+
+
+@given(st.one_of(st.tuples(WORDS, WORDS), st.tuples(st.text("ab", max_size=6), st.text("ab", max_size=6))))
+def test_the_quick_answer_is_that_of_the_distance(pair: tuple[str, str]) -> None:
+    one, other = pair
+    assert _one_slip(one, other) == (distance(one, other) == 1)
 
 
 @given(st.text("abcdefgh", min_size=4, max_size=12), st.data())

@@ -14,6 +14,7 @@ from preflight.names import near
 from preflight.reading import Reading, asked, readings, spot
 from preflight.registry import Hit, Located, Step, at, rule
 from preflight.workloads import EnvVar, Workload
+from preflight.world import missing
 
 VECTORS = re.compile(r"(\w+_)?(EMBEDDING_(MODEL|PROVIDER|DIM(ENSIONS?)?|SIZE)|VECTOR_(SIZE|DIM(ENSIONS?)?))")
 """Settings that decide what vectors look like."""
@@ -186,6 +187,9 @@ def store_key_not_shared(model: Model) -> Iterator[Hit]:
         if variable is None or not variable.secret or reading.offered(variable) or taken:
             continue
         seen.add(id(call.container))
+        absent = missing(model, "Secret", call.service.namespace if call.service else "", key.source_name)
+        if absent is not None and absent.severity == "error":
+            continue  # a slip in the store's own reference, said there
         certain = bool(key.value) or not key.optional
         if certain or key.source is None:
             yield at(
