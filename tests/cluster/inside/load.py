@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 
 SECONDS, RATE = float(sys.argv[1]), float(sys.argv[2])
-GRACE = 120.0
+GRACE = 300.0
 ANSWERS = {"anchors-indexed": "anchor_id", "recall-response": "request_id", "retell-response": "request_id"}
 SERVERS = {"bootstrap.servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"]}
 
