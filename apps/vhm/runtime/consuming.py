@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -76,9 +77,12 @@ class Consuming:
 
     async def end(self, seconds: float) -> None:
         """Take nothing more, finish what is in flight within `seconds`, commit it and leave the group."""
-        self.poller.stop()
         began = time.monotonic()
-        left = await self.pipeline.drain(seconds)
+        self.poller.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await in_daemon_thread(self.poller.join)  # what it took last has been handed over by then
+        left = await self.pipeline.drain(max(0.0, seconds - (time.monotonic() - began)))
         self._log.info("drained", left_undone=left, after_seconds=round(time.monotonic() - began, 2))
         try:
             async with asyncio.timeout(CLOSE_SECONDS):

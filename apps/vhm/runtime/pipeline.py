@@ -31,8 +31,10 @@ class Batch:
         self.records: list[Record] = []
         self.ledgers: list[Ledger] = []
         self.size = size
-        self.waiting = False
-        self.since = time.monotonic()
+        self.pausing = False
+        """Between two tries; nothing happens until the pause is over."""
+        self.since: float | None = time.monotonic()
+        """Since when the handler has been at it; None while it is not its turn."""
 
 
 class Pipeline:
@@ -90,7 +92,7 @@ class Pipeline:
     def longest_seconds(self) -> float:
         """How long the batch that takes longest has been at it without an answer from the handler."""
         now = time.monotonic()
-        return max((now - b.since for b in self._batches.values() if not b.waiting), default=0.0)
+        return max((now - (b.since or now) for b in self._batches.values()), default=0.0)
 
     async def drain(self, seconds: float) -> int:
         """Finish what is in flight within `seconds`; returns how many records are left undone."""
@@ -104,7 +106,7 @@ class Pipeline:
         return self._partitions.in_flight()
 
     def _hopeless(self) -> bool:
-        return all(batch.waiting for batch in self._batches.values())
+        return all(batch.pausing for batch in self._batches.values())
 
     def _batch(self, messages: Sequence[Message]) -> Batch:
         batch = Batch(sum(map(len, messages)))
@@ -126,13 +128,13 @@ class Pipeline:
 
     async def _work(self, batch: Batch) -> None:
         async def wait(seconds: float) -> None:
-            batch.waiting = True
+            handling = batch.since is not None
+            batch.pausing, batch.since = True, None
             try:
                 async with asyncio.timeout(seconds):
                     await self._stopping.wait()
             except TimeoutError:
-                batch.waiting = False
-                batch.since = time.monotonic()
+                batch.pausing, batch.since = False, time.monotonic() if handling else None
             else:
                 raise Stopped
 
@@ -146,7 +148,7 @@ class Pipeline:
 
         try:
             outcomes = await self._attempts.outcomes(batch.records, wait, owned)
-            batch.waiting = True  # for Kafka, not for the handler
+            batch.since = None  # from here on Kafka's turn
             await self._delivery.deliver(batch.records, outcomes, wait, done)
         except Stopped:
             return

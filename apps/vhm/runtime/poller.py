@@ -83,9 +83,12 @@ class Poller:
         self._stopping.set()
         self._window.close()
 
-    def close(self) -> None:
-        """After `stop`: store what is done, commit it and leave the group. Blocks."""
+    def join(self) -> None:
+        """After `stop`: wait for the thread; nothing more is handed over then. Blocks."""
         self._thread.join()
+
+    def close(self) -> None:
+        """After `join`: store what is done, commit it and leave the group. Blocks."""
         self._offsets.settle()
         self._consumer.close()
 
