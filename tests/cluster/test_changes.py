@@ -31,7 +31,8 @@ class Answers(msgspec.Struct):
 def under_load(cluster: Cluster, client: str, happening: Callable[[], None], seconds: int = 40) -> None:
     """Let something happen while messages flow. Every one of them must be answered."""
     with cluster.background(client, LOAD, str(seconds), RATE) as load:
-        time.sleep(5)
+        assert load.stdout is not None
+        assert load.stdout.readline() == "writing\n"
         happening()
         said, trouble = load.communicate(timeout=seconds + 400)
     assert load.returncode == 0, trouble

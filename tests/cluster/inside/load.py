@@ -1,7 +1,8 @@
 """Runs in a pod: writes anchors and recall requests at a steady rate, and counts what comes back.
 
-Arguments: seconds to write for, messages of each kind a second. Prints one JSON object: for each answering
-topic how many answers were due, how many of them came, how many came twice, and the slowest, in seconds.
+Arguments: seconds to write for, messages of each kind a second. Prints `writing` when it begins, and at the
+end one JSON object: for each answering topic how many answers were due, how many of them never came, how
+many came twice, and the slowest, in seconds.
 """
 
 import json
@@ -56,6 +57,7 @@ def read(timeout):
             slowest[topic] = max(slowest[topic], time.monotonic() - sent[topic][identity])
 
 
+print("writing", flush=True)
 began, number = time.monotonic(), 0
 while (elapsed := time.monotonic() - began) < SECONDS:
     while number < elapsed * RATE:
