@@ -38,6 +38,8 @@ class Collection:
         self, connection: Connection, name: str, model: Model, *, follow: bool, hybrid: bool
     ) -> None:
         self.problem: StoreUnavailable | None = StoreUnavailable(f"{connection.where}: not opened yet")
+        self.points = 0
+        """How many there were when it was last looked at."""
         self._name: str | None = None
         self._closed_to_writers: StoreUnavailable | None = None
         self._base = name
@@ -52,6 +54,7 @@ class Collection:
         self._model = model
         self._watch: asyncio.Task[None] | None = None
         self._gone_since: float | None = None
+        self._looking = asyncio.Lock()
 
     async def open(self) -> None:
         """Find or make the collection and watch it from now on. Raises StoreUnavailable, StoreMismatch."""
@@ -83,6 +86,15 @@ class Collection:
 
     async def settle(self) -> None:
         """Look now: after an answer that the collection as last seen does not explain."""
+        async with self._looking:
+            await self._settle_or_say_why()
+
+    async def settle_if_unusable(self) -> None:
+        """Look whether what was wrong still is, before anybody is turned away for it."""
+        if self.problem is not None:
+            await self.settle()
+
+    async def _settle_or_say_why(self) -> None:
         gone = self._gone_since is not None and time.monotonic() - self._gone_since >= GONE_FOR_SECONDS
         try:
             await self._settle(create=gone)
@@ -142,14 +154,14 @@ class Collection:
             # re-embedded while we run: what was stored so far is recalled until we are replaced
             old = await self._facts(str(self._name))
             self._closed_to_writers = moved(old.name, facts)
-            return self._ready(old.name)
+            return self._ready(old)
         if not known:
             await self._collections.describe(facts.name, {MODEL_KEY: self._model.name})
             log.info("collection adopted", collection=facts.name, model=self._model.name)
         await self._collections.index(facts)
         await self._settle_words(facts)
         self._closed_to_writers = None
-        return self._ready(facts.name)
+        return self._ready(facts)
 
     async def _settle_words(self, facts: Facts) -> None:
         there = sparse.WORDS in facts.sparse
@@ -182,7 +194,7 @@ class Collection:
             raise Missing(f"{self._connection.where} has no collection {name!r}")
         return facts
 
-    def _ready(self, name: str) -> None:
-        if self.problem is not None or self._name != name:
-            log.info("store ready", collection=name, model=self._model.name)
-        self._name, self.problem = name, None
+    def _ready(self, facts: Facts) -> None:
+        if self.problem is not None or self._name != facts.name:
+            log.info("store ready", collection=facts.name, model=self._model.name)
+        self._name, self.points, self.problem = facts.name, facts.points, None

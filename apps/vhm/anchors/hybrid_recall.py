@@ -5,8 +5,9 @@
    or words count nothing for an anchor that only the other prefetch returned.
 3. What was said just before and after those that may still win, until no other can.
 
-Everything is then scored exactly. The prefetches are widened as for recall by meaning, but no further than
-`WIDEST`: what has neither words nor meaning in common with the question needs a strong neighbour to answer.
+Everything is then scored exactly. What is neither near nor shares words, nor is near for an important
+memory, nor was said beside one that is, is not looked at: recall by meaning alone is proven to find what a
+search through everything would, this is measured.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
-import msgspec
 import numpy as np
 from qdrant_client import models
 
@@ -26,23 +26,20 @@ from vhm.anchors.recall import PAGE_MOST, WIDER, candidates
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query
 from vhm.memory import bm25, hybrid
 
-PREFETCH = 256
-WIDEST = 8_192
+PREFETCH = 512
+"""So many of the nearest, and so many that share words."""
+
+IMPORTANT = 1.2
+IMPORTANT_PREFETCH = 256
+"""So many of the nearest of greater salience than that."""
+
 PAGE_SPARE = 40
-LOOKED_UP = 16
+LOOKED_UP = 8
 """Candidates whose neighbours are asked for in one request."""
 
 ROUNDS = 12
 
 Ask = Callable[[list[models.QueryRequest]], Awaitable[list[list[models.ScoredPoint]]]]
-
-
-class Unseen(msgspec.Struct, frozen=True):
-    """What an anchor can be at most that was not found yet: its own similarity (-inf: there is none), and
-    its salience."""
-
-    own: float
-    salience: float
 
 
 class HybridRecall:
@@ -67,32 +64,23 @@ class HybridRecall:
     async def run(self, page: int = 0) -> Ranking:
         """The answer."""
         await self._ask_rarity()
-        prefetch, page = PREFETCH, max(self._query.limit + PAGE_SPARE, page)
+        page = max(self._query.limit + PAGE_SPARE, page)
         while True:
-            unseen, full = await self._first_order(prefetch, page)
-            ranking = await self._look_around_until_settled(unseen)
-            wide = prefetch >= WIDEST or self._most_beyond(unseen) <= ranking.settled
-            starved = ranking.settled == -np.inf and full and page < PAGE_MOST
-            if wide and not starved:
+            (points,) = await self._ask([self._formula(self._may, page)])
+            self._take(candidates(points))
+            ranking = await self._look_around_until_settled()
+            if ranking.settled > -np.inf or len(points) < page or page >= PAGE_MOST:
                 return ranking
-            prefetch = prefetch if wide else prefetch * WIDER
-            page = page * WIDER if starved else page
+            page *= WIDER
 
     async def excluded(self, count: int) -> tuple[list[Candidate], Floats]:
         """The strongest of those that this recall is not to look at, and their similarities."""
         others = models.Filter(must_not=[self._may])
-        (points,) = await self._ask([self._formula(others, PREFETCH, count)])
+        (points,) = await self._ask([self._formula(others, count)])
         found = candidates(points)
         self._take(found)
         await self._look_around([one.anchor_id for one in found])
         return found, np.array([self._similarity(one.anchor_id) for one in found])
-
-    def _most_beyond(self, unseen: Unseen) -> float:
-        """The activation that an anchor not found yet can have: one whose neighbour is known is found."""
-        if unseen.own == -np.inf:
-            return -np.inf
-        unknown = (own for one, own in self._own.items() if one not in self._around)
-        return self._raised(unseen.own, max(unseen.own, *unknown, 0.0)) * unseen.salience
 
     async def _ask_rarity(self) -> None:
         """A word alone scores rarity times weight, and the weight is known from the text."""
@@ -118,60 +106,28 @@ class HybridRecall:
         weights = self._question.terms.weights()
         return sum(weight * self._rarity[term] for term, weight in weights.items())
 
-    async def _first_order(self, prefetch: int, page: int) -> tuple[Unseen, bool]:
-        """Finds a page of candidates; says what may lie outside the prefetch, and whether the page was
-        full."""
-        query, exact = self._query, self._exact
-        requests = [
-            self._formula(self._may, prefetch, page),
-            search.last_nearest(query, self._may, prefetch=prefetch, exact=exact),
-            search.most_salient(self._may),
+    def _formula(self, may: models.Filter, page: int) -> models.QueryRequest:
+        """Scores 0 and 1 are cosines, of the nearest and of the nearest important ones; 2 is BM25."""
+        vector, params = self._query.vector.tolist(), models.SearchParams(exact=self._exact)
+        salient = models.FieldCondition(key="salience", range=models.Range(gt=IMPORTANT))
+        important = models.Filter(must=[may, salient])
+        prefetch = [
+            models.Prefetch(query=vector, filter=may, limit=PREFETCH, params=params),
+            models.Prefetch(query=vector, filter=important, limit=IMPORTANT_PREFETCH, params=params),
         ]
-        if self._most > 0:
-            words_of = sparse.of_terms(self._rarity)
-            requests.append(
-                models.QueryRequest(
-                    query=words_of, using=sparse.WORDS, filter=self._may, offset=prefetch, limit=1
-                )
-            )
-        points, near, salient, *wordy = await self._ask(requests)
-        self._take(candidates(points))
-        return self._beyond(near, salient, *wordy), len(points) == page
-
-    def _formula(self, may: models.Filter, prefetch: int, page: int) -> models.QueryRequest:
-        query, params = self._query, models.SearchParams(exact=self._exact)
-        nearest = models.Prefetch(query=query.vector.tolist(), filter=may, limit=prefetch, params=params)
-        meaning, wordings = [nearest], []
+        share = 0.0
         if self._most > 0:
             terms = sparse.of_terms(self._rarity)
-            wordings = [models.Prefetch(query=terms, using=sparse.WORDS, filter=may, limit=prefetch)]
-        share = (1 - hybrid.BLEND.meaning) / self._most if wordings else 0.0
+            prefetch.append(models.Prefetch(query=terms, using=sparse.WORDS, filter=may, limit=PREFETCH))
+            share = (1 - hybrid.BLEND.meaning) / self._most
         similarity = search.blend(self._calibration, hybrid.BLEND.meaning, share)
         return models.QueryRequest(
-            prefetch=meaning + wordings,
-            query=search.activation_formula(query, similarity),
+            prefetch=prefetch,
+            query=search.activation_formula(self._query, similarity),
             limit=page,
             with_payload=True,
             with_vector=True,
         )
-
-    def _beyond(
-        self,
-        near: list[models.ScoredPoint],
-        salient: list[models.ScoredPoint],
-        wordy: Sequence[models.ScoredPoint] = (),
-    ) -> Unseen:
-        if not near and not wordy:
-            return Unseen(-np.inf, 1.0)
-        cosine = near[0].score if near else -1.0
-        wording = min(1.0, wordy[0].score / self._most) if wordy else 0.0
-        period = self._question.period
-        moment = period.start.timestamp() if period is not None else 0.0
-        everything = hybrid.Told(
-            moments=np.array([moment]), tell_time=np.array([True]), by_named=np.array([True])
-        )
-        own = self._blended(np.array([cosine]), np.array([wording]), everything)
-        return Unseen(float(own[0]), search.salience_of(salient))
 
     def _take(self, found: Sequence[Candidate]) -> None:
         new = [one for one in found if one.anchor_id not in self._own]
@@ -190,20 +146,20 @@ class HybridRecall:
     def _blended(self, cosines: Floats, wording: Floats, beside: hybrid.Told) -> Floats:
         return hybrid.blended(self._question, self._calibration.similarity(cosines), wording, beside)
 
-    async def _look_around_until_settled(self, unseen: Unseen) -> Ranking:
+    async def _look_around_until_settled(self) -> Ranking:
         for _ in range(ROUNDS):
-            ranking, doubtful = self._ranked(unseen)
+            ranking, doubtful = self._ranked()
             if not doubtful:
                 return ranking
             await self._look_around(doubtful[:LOOKED_UP])
-        return self._ranked(unseen)[0]
+        return self._ranked()[0]
 
-    def _ranked(self, unseen: Unseen) -> tuple[Ranking, list[uuid.UUID]]:
+    def _ranked(self) -> tuple[Ranking, list[uuid.UUID]]:
         """The order as far as it is known, and who may still rise in it, most likely first."""
         may = [one for one in self._found.values() if self._may_answer(one)]
         similarities = np.array([self._similarity(one.anchor_id) for one in may])
         ranking = rank(may, self._query, similarities)
-        loudest = max([unseen.own, *self._own.values()], default=0.0)
+        loudest = max(self._own.values(), default=0.0)
         doubtful: list[tuple[float, uuid.UUID]] = []
         for one in may:
             own = self._own[one.anchor_id]

@@ -1,15 +1,15 @@
-"""A recall in rounds: each is one request, and most are settled by the first.
+"""A recall by meaning: two requests, and the answer is that of a search through everything.
 
-Qdrant's formula only scores what its prefetch by cosine returned, so an answer stands once nothing outside
-the prefetch can be stronger: none there is nearer than the last one in it, and none is more salient than
-the most salient that may answer. Until then the prefetch is widened. Where repeats leave fewer beats than
+Qdrant's formula only scores what its prefetches by cosine returned. The first request scores the nearest
+few of each band of salience and learns the greatest salience there is. What is not among them changes the
+answer only if it is near enough to beat the weakest beat found, were it new and the most salient of its
+band; so the second request scores everything from that cosine on. Where repeats leave fewer beats than
 asked for, further pages of the same order are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -26,22 +26,24 @@ PAGE_SPARE = 8
 PAGE_MOST = 512
 """Candidates in one page at most: with their vectors that is some 4 MB."""
 
-PREFETCH = 128
+PREFETCH = 256
 WIDER = 4
+
+ROUNDING = 1e-5
+"""Scores come as float32."""
 
 
 class Widening(msgspec.Struct, frozen=True, kw_only=True):
-    """What all recalls of a store share."""
+    """What all recalls at a time share. `exact`: the server compares every vector instead of walking its
+    graph; `anchors`: no fewer than the collection holds."""
 
     calibration: Calibration
     exact: bool
-    """Whether the server compares every vector instead of walking its graph."""
+    anchors: int
 
 
 class Recall:
     """One query on its way to a settled ranking."""
-
-    REQUESTS: ClassVar[int] = 3
 
     def __init__(self, query: Query, settings: Widening, page: int = 0) -> None:
         self.settled = False
@@ -52,62 +54,76 @@ class Recall:
         self._read: dict[object, Candidate] = {}
         self._offset = 0
         self._page = max(query.limit + PAGE_SPARE, page)
-        self._prefetch = max(PREFETCH, WIDER * self._page)
+        self._prefetch = max(PREFETCH, self._page)
+        self._from_cosines: dict[int, float] | None = None
+        self._complete = settings.anchors <= self._prefetch
 
     def requests(self) -> list[models.QueryRequest]:
-        """The next round: a page of the strongest, the nearest one outside, the most salient."""
-        query, prefetch, exact = self._query, self._prefetch, self._settings.exact
+        """The next round: a page of the strongest and, until all that counts is prefetched, the most
+        salient."""
         page = search.strongest(
-            query,
+            self._query,
             self._settings.calibration,
             self._may,
-            prefetch=prefetch,
+            prefetch=self._prefetch,
+            from_cosines=self._from_cosines,
             offset=self._offset,
             limit=self._page,
-            exact=exact,
+            exact=self._settings.exact,
         )
-        outside = search.last_nearest(query, self._may, prefetch=prefetch, exact=exact)
-        return [page, outside, search.most_salient(self._may)]
+        return [page] if self._complete else [page, search.most_salient(self._may)]
 
     def excluded(self, limit: int) -> models.QueryRequest:
         """The strongest of those that this recall is not to look at."""
-        others = models.Filter(must_not=[self._may])
         return search.strongest(
             self._query,
             self._settings.calibration,
-            others,
-            prefetch=max(PREFETCH, WIDER * limit),
-            offset=0,
+            models.Filter(must_not=[self._may]),
+            prefetch=max(PREFETCH, limit),
             limit=limit,
             exact=self._settings.exact,
         )
 
     def take(self, answers: Sequence[list[models.ScoredPoint]]) -> None:
         """The answers to `requests`. Sets `settled` when no further round is needed."""
-        page, outside, salient = answers
-        read = self._read | {candidate.anchor_id: candidate for candidate in candidates(page)}
-        found = list(read.values())
+        page = answers[0]
+        self._read |= {candidate.anchor_id: candidate for candidate in candidates(page)}
+        found = list(self._read.values())
         self.ranking = rank(found, self._query, by_meaning(found, self._query, self._settings.calibration))
-        bound = self._bound(outside, salient)
-        full = len(page) == self._page
-        if self.ranking.settled > -np.inf or not full:
-            self.settled = bound <= self.ranking.settled
-            if not self.settled:
-                self._prefetch *= WIDER
-        elif bound <= page[-1].score:  # the order is right so far, and there is more of it
-            self._read = read
+        if not self._complete and len(page) == self._page:
+            self._widen(search.salience_of(answers[1]))
+        elif len(page) == self._page and page[-1].score > self.ranking.settled + ROUNDING:
             self._offset += self._page
             self._page = min(self._page * WIDER, PAGE_MOST)
-            self._prefetch = max(self._prefetch, WIDER * (self._offset + self._page))
         else:
-            self._prefetch *= WIDER
+            self.settled = True
 
-    def _bound(self, outside: list[models.ScoredPoint], salient: list[models.ScoredPoint]) -> float:
-        """No anchor outside the prefetch has a higher activation; -inf when there is none."""
-        if not outside:
-            return -np.inf
-        similarity = float(self._settings.calibration.similarity(np.array([outside[0].score]))[0])
-        return similarity * search.salience_of(salient)
+    def _widen(self, salience: float) -> None:
+        """Prefetch all that could still be a beat."""
+        self._complete = True
+        self._prefetch = self._settings.anchors
+        if self.ranking.settled == -np.inf:
+            return
+        wanted = {
+            band: self.ranking.settled / min(top, salience) for band, top in enumerate(search.BAND_TOPS)
+        }
+        self._from_cosines = {
+            band: self._cosine_of(similarity) - ROUNDING
+            for band, similarity in wanted.items()
+            if similarity < 1
+        }
+        self.settled = not self._from_cosines
+
+    def _cosine_of(self, similarity: float) -> float:
+        """The greatest cosine whose similarity is no more than this (by halving: it never falls)."""
+        low, high = -1.0, 1.0
+        for _ in range(30):
+            middle = (low + high) / 2
+            if float(self._settings.calibration.similarity(np.array([middle]))[0]) <= similarity:
+                low = middle
+            else:
+                high = middle
+        return low
 
 
 def candidates(points: Sequence[models.ScoredPoint]) -> list[Candidate]:

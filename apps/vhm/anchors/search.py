@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -71,20 +71,52 @@ def activation_formula(query: Query, similarity: models.Expression) -> models.Fo
     return models.FormulaQuery(formula=models.MultExpression(mult=factors), defaults={"salience": 1.0})
 
 
-def blend(calibration: Calibration, meaning: float, wording: float) -> models.Expression:
-    """`meaning` · similarity by cosine, which is the first prefetch's score, + `wording` · the second's.
+def similarity_of(calibration: Calibration, cosine: Any) -> models.Expression:
+    """The calibrated similarity of a cosine.
 
     Σ slope · max(0, cosine - x); a formula has no max before 1.19, so (y + |y|)/2 stands for it.
     """
     terms: list[Any] = []
     for x, slope in calibration.hinges:
         if slope:
-            above = models.SumExpression(sum=["$score[0]", -x])
+            above = models.SumExpression(sum=[cosine, -x])
             both = models.SumExpression(sum=[above, models.AbsExpression(abs=above)])
-            terms.append(models.MultExpression(mult=[meaning * slope / 2, both]))
-    if wording:
-        terms.append(models.MultExpression(mult=[wording, "$score[1]"]))
+            terms.append(models.MultExpression(mult=[slope / 2, both]))
     return models.SumExpression(sum=terms)
+
+
+def blend(calibration: Calibration, meaning: float, wording: float) -> models.Expression:
+    """`meaning` · similarity by cosine, the greater of the first two prefetches' scores (one that did not
+    return an anchor scores it 0), + `wording` · the third's."""
+    difference = models.AbsExpression(
+        abs=models.SumExpression(sum=["$score[0]", models.NegExpression(neg="$score[1]")])
+    )
+    twice = models.SumExpression(sum=["$score[0]", "$score[1]", difference])
+    cosine = models.MultExpression(mult=[0.5, twice])
+    terms: list[Any] = [models.MultExpression(mult=[meaning, similarity_of(calibration, cosine)])]
+    if wording:
+        terms.append(models.MultExpression(mult=[wording, "$score[2]"]))
+    return models.SumExpression(sum=terms)
+
+
+BANDS: tuple[models.Range | None, ...] = (
+    None,
+    models.Range(gt=1.0, lte=1.6),
+    models.Range(gt=1.6),
+)
+"""Anchors by salience; the first are those of at most 1, and those that say none."""
+
+BAND_TOPS = (1.0, 1.6, math.inf)
+"""The greatest salience of each."""
+
+
+def of_band(may: models.Filter, band: int) -> models.Filter:
+    """Those of `may` that lie in a band of salience."""
+    within = BANDS[band]
+    if within is None:
+        above = models.FieldCondition(key="salience", range=models.Range(gt=BAND_TOPS[0]))
+        return models.Filter(must=[may], must_not=[above])
+    return models.Filter(must=[may, models.FieldCondition(key="salience", range=within)])
 
 
 def strongest(
@@ -93,32 +125,33 @@ def strongest(
     may: models.Filter,
     *,
     prefetch: int,
-    offset: int,
     limit: int,
     exact: bool,
+    offset: int = 0,
+    from_cosines: Mapping[int, float] | None = None,
 ) -> models.QueryRequest:
-    """Those of highest activation among the `prefetch` nearest."""
-    nearest = models.Prefetch(
-        query=query.vector.tolist(), filter=may, limit=prefetch, params=models.SearchParams(exact=exact)
-    )
+    """Those of highest activation among the `prefetch` nearest of each band of salience; given cosines by
+    band, of those bands alone and no further away."""
+    floors = dict.fromkeys(range(len(BANDS))) if from_cosines is None else from_cosines
+    nearest = [
+        models.Prefetch(
+            query=query.vector.tolist(),
+            filter=of_band(may, band),
+            limit=prefetch,
+            score_threshold=floor,
+            params=models.SearchParams(exact=exact),
+        )
+        for band, floor in floors.items()
+    ]
+    # an anchor lies in one band, and the others score it 0
+    cosine = models.SumExpression(sum=[f"$score[{index}]" for index in range(len(nearest))])
     return models.QueryRequest(
         prefetch=nearest,
-        query=activation_formula(query, blend(calibration, 1.0, 0.0)),
+        query=activation_formula(query, similarity_of(calibration, cosine)),
         offset=offset,
         limit=limit,
         with_payload=True,
         with_vector=True,
-    )
-
-
-def last_nearest(query: Query, may: models.Filter, *, prefetch: int, exact: bool) -> models.QueryRequest:
-    """The last of the `prefetch` nearest; nothing where there are no more than these."""
-    return models.QueryRequest(
-        query=query.vector.tolist(),
-        filter=may,
-        params=models.SearchParams(exact=exact),
-        offset=prefetch,
-        limit=1,
     )
 
 

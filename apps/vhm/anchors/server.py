@@ -31,6 +31,9 @@ from vhm.anchors.types import (
 )
 from vhm.contract.messages import Anchor
 
+NEWCOMERS = 2_000
+"""Anchors that may be stored between two looks at the collection, and a quarter of what there are."""
+
 T = TypeVar("T")
 
 
@@ -69,6 +72,7 @@ class Server:
         """See `AnchorStore.add`."""
         if not anchors:
             return []
+        await self._collection.settle_if_unusable()
         self._collection.to_write()
         first = {anchor.anchor_id: index for index, anchor in reversed(list(enumerate(anchors)))}
         held = await self._held(list(first))
@@ -89,16 +93,17 @@ class Server:
 
     async def recall(self, queries: Sequence[Query]) -> list[list[Recalled]]:
         """See `AnchorStore.recall`. By meaning, rounds of one request for all queries not settled yet."""
+        await self._collection.settle_if_unusable()
         if self._collection.words:
             anchors = await self._count(None)
             rankings = await asyncio.gather(*(self._by_words_too(query, anchors).run() for query in queries))
             return [ranking.beats for ranking in rankings]
-        settings = Widening(calibration=self._model.calibration, exact=self._exact)
+        settings = self._widening()
         recalls = [Recall(query, settings) for query in queries]
-        while open_ := [recall for recall in recalls if not recall.settled]:
-            answers = iter(await self._query([request for one in open_ for request in one.requests()]))
-            for one in open_:
-                one.take([next(answers) for _ in range(Recall.REQUESTS)])
+        while open_ := [(recall, recall.requests()) for recall in recalls if not recall.settled]:
+            answers = iter(await self._query([request for _, asked in open_ for request in asked]))
+            for recall, asked in open_:
+                recall.take([next(answers) for _ in asked])
         return [recall.ranking.beats for recall in recalls]
 
     async def explain(self, query: Query, count: int) -> list[Explained]:
@@ -108,13 +113,18 @@ class Server:
             ranking = await by_words.run(count)
             others, similarities = await by_words.excluded(count)
             return explained(ranking, others, query, similarities)[:count]
-        recall = Recall(query, Widening(calibration=self._model.calibration, exact=self._exact), page=count)
+        recall = Recall(query, self._widening(), page=count)
         while not recall.settled:
             recall.take(await self._query(recall.requests()))
         (excluded,) = await self._query([recall.excluded(count)])
         others = candidates(excluded)
         similarities = by_meaning(others, query, self._model.calibration)
         return explained(recall.ranking, others, query, similarities)[:count]
+
+    def _widening(self) -> Widening:
+        """With room for what came since the collection was last looked at."""
+        anchors = NEWCOMERS + self._collection.points * 5 // 4
+        return Widening(calibration=self._model.calibration, exact=self._exact, anchors=anchors)
 
     def _by_words_too(self, query: Query, anchors: int) -> HybridRecall:
         return HybridRecall(query, self._model.calibration, self._query, anchors, exact=self._exact)

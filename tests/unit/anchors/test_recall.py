@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from unit.anchors import reference
 from unit.anchors.places import NOW, FixedModel, Place, anchor, query, unit
-from vhm.anchors import Query
+from vhm.anchors import Query, recall
 from vhm.contract.messages import Anchor
 from vhm.embedding import Calibration
 
@@ -88,7 +88,10 @@ def test_embedded_like_brute_force(seed: int, count: int, calibration: Calibrati
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**STORES)
-def test_server_like_brute_force(server_url: str, seed: int, count: int, calibration: Calibration) -> None:
+def test_server_like_brute_force(
+    server_url: str, monkeypatch: pytest.MonkeyPatch, seed: int, count: int, calibration: Calibration
+) -> None:
+    monkeypatch.setattr(recall, "PREFETCH", 1)  # so that small stores, too, have more than is prefetched
     like_brute_force(Place(server_url), seed, count, calibration)
 
 
