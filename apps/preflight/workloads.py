@@ -283,7 +283,7 @@ class Workload:
         """The labels of its pods."""
         return strings(self.obj.get(*self.template, "metadata", "labels"))
 
-    @property
+    @cached_property
     def annotations(self) -> dict[str, str]:
         """The annotations of its pods."""
         return strings(self.obj.get(*self.template, "metadata", "annotations"))
