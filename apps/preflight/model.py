@@ -102,6 +102,8 @@ class Model:
         self.root = root
         self.config = config
         self.target = target
+        # a target is named from where preflight was called, which need not be the root
+        self.path = Path(target).resolve()
         self.objects = objects
         self.kustomization = kustomization
         self.duplicates = duplicates

@@ -135,12 +135,12 @@ def is_given(model: Model, kind: str, name: str) -> bool:
 
 def is_whole(model: Model) -> bool:
     """Whether the render is one thing applied at once, and no folder of loose manifests."""
-    return model.kustomization is not None or not (model.root / model.target).is_dir()
+    return model.kustomization is not None or not model.path.is_dir()
 
 
 def is_part(model: Model) -> bool:
     """Whether another kustomization of the repository builds on this one, and may add what it lacks."""
-    return model.kustomization is not None and _is_included(model.root, (model.root / model.target).resolve())
+    return model.kustomization is not None and _is_included(model.root, model.path)
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -104,6 +105,19 @@ def test_standard_input(call: Call, shop: Path) -> None:
     said = call("check", "-", "--rule", RULE, "--format", "json", stdin=(shop / "bad.yaml").read_text())
     [found] = json.loads(said.stdout)
     assert (found["file"], found["line"], found["rule"]) == ("-", 5, RULE)
+
+
+def test_where_it_is_called_from_changes_nothing(
+    call: Call, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: one, namespace: shop}}\ndata: {{colour: {}}}\n"
+    write(shop, f"=== all/a.yaml\n{text.format('red')}\n=== all/b.yaml\n{text.format('blue')}")
+    found = []
+    for folder in (shop, shop / "all", tmp_path.parent):
+        monkeypatch.chdir(folder)
+        target = os.path.relpath(shop / "all")
+        found.append(json.loads(call("check", target, "--rule", "references", "--format", "json").stdout))
+    assert found[0] == found[1] == found[2] == [], "two files of a folder may be alternatives"
 
 
 def test_only_skip_and_families(call: Call, shop: Path) -> None:
