@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from vhm import embedding
-from vhm.anchors import AnchorStore, AnchorUnstorable, Stored, StoreUnavailable
+from vhm.anchors import AnchorStore, AnchorUnstorable, Stored
 from vhm.contract.messages import (
     EMBEDDING_FAILED,
     IMMUTABLE,
@@ -20,84 +20,50 @@ from vhm.contract.messages import (
     encode,
 )
 from vhm.contract.topics import ANCHORS_INDEXED
-from vhm.embedding import Embedder, EmbeddingFailed, EmbeddingUnavailable
+from vhm.embedding import EmbeddingFailed
 from vhm.indexer.settings import Settings
-from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply, Unavailable
+from vhm.remembering import Remembering
+from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply
 
 log = structlog.get_logger("vhm.indexer")
 
 
-class Indexer:
-    """anchors-write → the store → anchors-indexed. See `runtime.handler.Handler`."""
+class Indexer(Remembering[Anchor]):
+    """anchors-write → the store → anchors-indexed."""
 
     name = "indexer"
     batch = 256
     window = 2
 
-    def __init__(self, embedder: Embedder, store: AnchorStore) -> None:
-        self._embedder = embedder
-        self._store = store
+    def _read(self, record: Record) -> Anchor:
+        return decode(Anchor, record.value)
 
-    async def open(self) -> None:
-        """Load the model, then find or make the collection it fills."""
-        try:
-            await self._embedder.open()
-            await self._store.open()
-        except (EmbeddingUnavailable, StoreUnavailable) as error:
-            raise Unavailable(str(error)) from error
-
-    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """Embed and store the batch at once; answer and outcome are each record's own."""
-        outcomes: list[Outcome | None] = [None] * len(records)
-        good: list[tuple[int, Anchor]] = []
-        for index, record in enumerate(records):
-            try:
-                good.append((index, decode(Anchor, record.value)))
-            except InvalidMessage as error:
-                outcomes[index] = _invalid(record, error)
-        if good:
-            for index, outcome in await self._remember(good):
-                outcomes[index] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
-
-    async def _remember(self, good: list[tuple[int, Anchor]]) -> list[tuple[int, Outcome]]:
-        """Halves a batch that the model or the store refuses until the culprit stands alone."""
-        anchors = [anchor for _, anchor in good]
-        try:
-            vectors = await self._embedder.embed([anchor.text for anchor in anchors])
-            stored = await self._store.add(anchors, vectors)
-        except (EmbeddingUnavailable, StoreUnavailable) as error:
-            raise Unavailable(str(error)) from error
-        except (EmbeddingFailed, AnchorUnstorable) as error:
-            if len(good) > 1:
-                middle = len(good) // 2
-                return await self._remember(good[:middle]) + await self._remember(good[middle:])
-            reason = EMBEDDING_FAILED if isinstance(error, EmbeddingFailed) else STORAGE_FAILED
-            return [(good[0][0], _refused(anchors[0], reason, str(error)))]
+    async def _work(self, messages: Sequence[Anchor]) -> list[Outcome]:
+        vectors = await self._embedder.embed([anchor.text for anchor in messages])
+        stored = await self._store.add(messages, vectors)
         log.info(
             "anchors stored",
-            anchor_id=str(anchors[0].anchor_id),
-            count=len(anchors),
+            anchor_id=str(messages[0].anchor_id),
+            count=len(messages),
             new=stored.count(Stored.NEW),
             known=stored.count(Stored.SAME),
         )
-        return [(index, _answer(anchor, state)) for (index, anchor), state in zip(good, stored, strict=True)]
+        return [_answer(anchor, state) for anchor, state in zip(messages, stored, strict=True)]
 
-    async def not_ready(self) -> Sequence[str]:
-        """See `Handler.not_ready`."""
-        return await self._store.not_ready()
+    def _refused(self, message: Anchor, error: EmbeddingFailed | AnchorUnstorable) -> Poison:
+        reason, detail = (
+            EMBEDDING_FAILED if isinstance(error, EmbeddingFailed) else STORAGE_FAILED,
+            str(error),
+        )
+        log.warning("anchor refused", anchor_id=str(message.anchor_id), reason=reason, detail=detail)
+        answer = AnchorIndexed(anchor_id=message.anchor_id, ok=False, reason=reason, detail=detail)
+        return Poison(reason=reason, errors=(detail,), records=(_indexed(message, answer),))
 
-    def details(self) -> Sequence[str]:
-        """Nothing beyond readiness."""
-        return ()
-
-    def drain(self, seconds: float) -> None:
-        """Nothing to hurry: a batch is over in far less."""
-
-    async def close(self) -> None:
-        """Close the store, then the model."""
-        await self._store.close()
-        await self._embedder.close()
+    def _invalid(self, record: Record, error: InvalidMessage) -> Poison:
+        answer = AnchorIndexed(anchor_id=error.id, ok=False, reason=INVALID, errors=error.errors)
+        key = str(error.id).encode() if error.id else record.key or b""
+        reply = Outgoing(topic=ANCHORS_INDEXED, key=key, value=encode(answer))
+        return Poison(reason=INVALID, errors=tuple(error.errors), records=(reply,))
 
 
 def make(settings: Settings) -> Indexer:
@@ -120,19 +86,6 @@ def _answer(anchor: Anchor, state: Stored) -> Outcome:
         )
     log.debug("anchor stored", anchor_id=str(anchor.anchor_id), known=state is Stored.SAME)
     return Reply((_indexed(anchor, AnchorIndexed(anchor_id=anchor.anchor_id, ok=True)),))
-
-
-def _refused(anchor: Anchor, reason: str, detail: str) -> Poison:
-    log.warning("anchor refused", anchor_id=str(anchor.anchor_id), reason=reason, detail=detail)
-    answer = AnchorIndexed(anchor_id=anchor.anchor_id, ok=False, reason=reason, detail=detail)
-    return Poison(reason=reason, errors=(detail,), records=(_indexed(anchor, answer),))
-
-
-def _invalid(record: Record, error: InvalidMessage) -> Poison:
-    answer = AnchorIndexed(anchor_id=error.id, ok=False, reason=INVALID, errors=error.errors)
-    key = str(error.id).encode() if error.id else record.key or b""
-    reply = Outgoing(topic=ANCHORS_INDEXED, key=key, value=encode(answer))
-    return Poison(reason=INVALID, errors=tuple(error.errors), records=(reply,))
 
 
 def _indexed(anchor: Anchor, answer: AnchorIndexed) -> Outgoing:

@@ -10,10 +10,11 @@ import msgspec
 import structlog
 
 from vhm import embedding
-from vhm.anchors import AnchorStore, Explained, Query, Recalled, StoreUnavailable
+from vhm.anchors import AnchorStore, AnchorUnstorable, Explained, Query, Recalled
 from vhm.contract import explain
 from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import (
+    EMBEDDING_FAILED,
     INVALID,
     Beat,
     InvalidMessage,
@@ -24,11 +25,12 @@ from vhm.contract.messages import (
     encode,
 )
 from vhm.contract.topics import RECALL_RESPONSE
-from vhm.embedding import Embedder, EmbeddingFailed, EmbeddingUnavailable
+from vhm.embedding import Embedder, EmbeddingFailed
 from vhm.memory.activation import age_days
 from vhm.memory.ages import perceived_age
+from vhm.remembering import Remembering
 from vhm.resonance.settings import Settings
-from vhm.runtime.handler import Headers, Outcome, Outgoing, Poison, Record, Reply, Unavailable
+from vhm.runtime.handler import Headers, Outcome, Outgoing, Poison, Record, Reply
 
 log = structlog.get_logger("vhm.resonance")
 
@@ -43,60 +45,43 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """Candidates to explain in a header."""
 
 
-class Resonance:
-    """recall-request → the store → recall-response. See `runtime.handler.Handler`."""
+class Resonance(Remembering[Ask]):
+    """recall-request → the store → recall-response."""
 
     name = "resonance"
     batch = 16
     window = 4
 
     def __init__(self, settings: Settings, embedder: Embedder, store: AnchorStore) -> None:
+        super().__init__(embedder, store)
         self._settings = settings
-        self._embedder = embedder
-        self._store = store
 
-    async def open(self) -> None:
-        """Load the model, then find or make the collection it filled."""
-        try:
-            await self._embedder.open()
-            await self._store.open()
-        except (EmbeddingUnavailable, StoreUnavailable) as error:
-            raise Unavailable(str(error)) from error
+    def _read(self, record: Record) -> Ask:
+        request = decode(RecallRequest, record.value)
+        return Ask(
+            request=request,
+            request_id=request.request_id
+            or derived_request_id(record.topic, record.partition, record.offset),
+            now=request.now or datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            explain=explain.asked(record.header(explain.HEADER)),
+        )
 
-    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """Requests that wait together are embedded and searched together."""
-        outcomes: list[Outcome | None] = [None] * len(records)
-        good: list[tuple[int, Ask]] = []
-        for index, record in enumerate(records):
-            try:
-                good.append((index, _ask(record)))
-            except InvalidMessage as error:
-                outcomes[index] = Poison(reason=INVALID, errors=tuple(error.errors))
-        if good:
-            for index, outcome in await self._recall(good):
-                outcomes[index] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
-
-    async def _recall(self, good: list[tuple[int, Ask]]) -> list[tuple[int, Outcome]]:
-        """Halves a batch that holds a query the model refuses until that query stands alone."""
-        asks = [ask for _, ask in good]
-        try:
-            vectors = await self._embedder.embed([ask.request.query for ask in asks])
-            queries = [self._query(ask, vector) for ask, vector in zip(asks, vectors, strict=True)]
-            found = await self._store.recall(queries)
-            explained = [await self._explain(ask, query) for ask, query in zip(asks, queries, strict=True)]
-        except (EmbeddingUnavailable, StoreUnavailable) as error:
-            raise Unavailable(str(error)) from error
-        except EmbeddingFailed as error:
-            if len(good) > 1:
-                middle = len(good) // 2
-                return await self._recall(good[:middle]) + await self._recall(good[middle:])
-            log.warning("query refused", request_id=str(asks[0].request_id), detail=str(error))
-            return [(good[0][0], Poison(reason="embedding_generation_failed", errors=(str(error),)))]
+    async def _work(self, messages: Sequence[Ask]) -> list[Outcome]:
+        vectors = await self._embedder.embed([ask.request.query for ask in messages])
+        queries = [self._query(ask, vector) for ask, vector in zip(messages, vectors, strict=True)]
+        found = await self._store.recall(queries)
+        explained = [await self._explain(ask, query) for ask, query in zip(messages, queries, strict=True)]
         return [
-            (index, _reply(ask, beats, headers))
-            for (index, ask), beats, headers in zip(good, found, explained, strict=True)
+            _reply(ask, beats, headers)
+            for ask, beats, headers in zip(messages, found, explained, strict=True)
         ]
+
+    def _refused(self, message: Ask, error: EmbeddingFailed | AnchorUnstorable) -> Poison:
+        log.warning("query refused", request_id=str(message.request_id), detail=str(error))
+        return Poison(reason=EMBEDDING_FAILED, errors=(str(error),))
+
+    def _invalid(self, record: Record, error: InvalidMessage) -> Poison:
+        return Poison(reason=INVALID, errors=tuple(error.errors))
 
     async def _explain(self, ask: Ask, query: Query) -> Headers:
         if not ask.explain:
@@ -124,37 +109,11 @@ class Resonance:
             diversity_threshold=settings.diversity_threshold,
         )
 
-    async def not_ready(self) -> Sequence[str]:
-        """See `Handler.not_ready`."""
-        return await self._store.not_ready()
-
-    def details(self) -> Sequence[str]:
-        """Nothing beyond readiness."""
-        return ()
-
-    def drain(self, seconds: float) -> None:
-        """Nothing to hurry: a recall is over in far less."""
-
-    async def close(self) -> None:
-        """Close the store, then the model."""
-        await self._store.close()
-        await self._embedder.close()
-
 
 def make(settings: Settings) -> Resonance:
     """Resonance as its settings want it."""
     embedder = embedding.create(settings)
     return Resonance(settings, embedder, AnchorStore(settings, embedder, hybrid=settings.hybrid_recall))
-
-
-def _ask(record: Record) -> Ask:
-    request = decode(RecallRequest, record.value)
-    return Ask(
-        request=request,
-        request_id=request.request_id or derived_request_id(record.topic, record.partition, record.offset),
-        now=request.now or datetime.fromtimestamp(record.timestamp / 1000, UTC),
-        explain=explain.asked(record.header(explain.HEADER)),
-    )
 
 
 def _candidate(explained: Explained, now: datetime) -> Candidate:
