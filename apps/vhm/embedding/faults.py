@@ -1,15 +1,10 @@
-"""How a provider's failures read, and which are worth another try. No line holds a key."""
+"""Which failures of a provider are worth another try."""
 
 from __future__ import annotations
 
-import email.utils
-import time
-from collections.abc import Mapping
 from enum import Enum
-from http import HTTPStatus
-from urllib.parse import urlsplit
 
-_MOST_OF_A_MESSAGE = 160
+from vhm.providers import Status, innermost, one_line
 
 
 class Kind(Enum):
@@ -30,58 +25,29 @@ class Fault(Exception):
         self.wait = wait
 
 
-def refused(status: int, said: str, headers: Mapping[str, str], model: str, key: str) -> Fault:
-    """What an HTTP error status means. `said`: the server's own words; `key`: the variable to check."""
-    if status in (401, 403):
-        return Fault(f"{status}: access denied, check {key}", Kind.DENIED)
-    said = one_line(said)
-    if status == 404:
+def refused(status: Status, model: str, key: str) -> Fault:
+    """What an HTTP error status means. `key`: the variable to check."""
+    code, said, wait = status.code, status.said, status.wait
+    if code in (401, 403):
+        return Fault(f"{code}: access denied, check {key}", Kind.DENIED)
+    if code == 404:
         return Fault(f"404: no model {model!r} there" + (f" ({said})" if said else ""), Kind.DENIED)
-    wait = retry_after(headers)
-    if status == 429:
+    if code == 429:
         again = f", asks to be left alone for {wait:.0f} s" if wait else ""
         return Fault(f"429: over its quota{again}", Kind.DOWN, wait)
-    phrase = HTTPStatus(status).phrase.lower() if status in HTTPStatus._value2member_map_ else "failed"
-    line = f"{status}: {said or phrase}"
-    if status in (400, 413, 422):
-        return Fault(line, Kind.TEXTS)
-    if status == 500:
-        return Fault(line, Kind.ODD, wait)
-    return Fault(line, Kind.DOWN if status > 500 or status in (408, 409, 425) else Kind.DENIED, wait)
+    if code in (400, 413, 422):
+        return Fault(status.line, Kind.TEXTS)
+    if code == 500:
+        return Fault(status.line, Kind.ODD, wait)
+    return Fault(status.line, Kind.DOWN if code > 500 or code in (408, 409, 425) else Kind.DENIED, wait)
 
 
 def broken(error: BaseException) -> Fault:
-    """What a failed connection means: its innermost cause."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return Fault(f"no connection: {one_line(str(error)) or type(error).__name__}", Kind.DOWN)
+    """What a failed connection means."""
+    cause = innermost(error)
+    return Fault(f"no connection: {one_line(str(cause)) or type(cause).__name__}", Kind.DOWN)
 
 
 def odd(what: str) -> Fault:
     """An answer of 200 that cannot be used."""
     return Fault(f"an answer that cannot be used: {what}", Kind.ODD)
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that a Retry-After header asks for, a number or an HTTP date; 0 without one."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return 0.0
-
-
-def address(url: str) -> str:
-    """A URL as it may be shown: without user, password and query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
-
-
-def one_line(text: str) -> str:
-    """White space run together, cut where it becomes tedious."""
-    text = " ".join(text.split())
-    return text if len(text) <= _MOST_OF_A_MESSAGE else text[: _MOST_OF_A_MESSAGE - 1] + "…"

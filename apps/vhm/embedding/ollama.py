@@ -7,15 +7,12 @@ from collections.abc import Sequence
 import httpx
 import msgspec
 
-from vhm.embedding.faults import address, broken, odd, refused
+from vhm.embedding.faults import broken, odd, refused
+from vhm.providers import address, ollama_status
 
 
 class _Answer(msgspec.Struct):
     embeddings: list[list[float]]
-
-
-class _Error(msgspec.Struct):
-    error: str
 
 
 class Ollama:
@@ -35,8 +32,8 @@ class Ollama:
         except Exception as error:  # whatever a client library throws has to become one line
             raise broken(error) from error
         if response.is_error:
-            said = _said(response.content)
-            raise refused(response.status_code, said, response.headers, self._model, "OLLAMA_BASE_URL")
+            status = ollama_status(response.status_code, response.content, response.headers)
+            raise refused(status, self._model, "OLLAMA_BASE_URL")
         try:
             return msgspec.json.decode(response.content, type=_Answer).embeddings
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -45,10 +42,3 @@ class Ollama:
     async def close(self) -> None:
         """See Provider.close."""
         await self._client.aclose()
-
-
-def _said(body: bytes) -> str:
-    try:
-        return msgspec.json.decode(body, type=_Error).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""

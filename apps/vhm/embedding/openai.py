@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from openai import AsyncOpenAI
 
 from vhm.contract.environment import Secret
-from vhm.embedding.faults import address
 from vhm.embedding.openai_shape import fault, rows
+from vhm.providers import address
 
 
 class OpenAI:

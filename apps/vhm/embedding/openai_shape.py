@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vhm.contract.environment import Secret
 from vhm.embedding.faults import Fault, broken, odd, refused
+from vhm.providers import openai_status
 
 
 def rows(answer: object) -> list[list[float]]:
@@ -22,12 +23,9 @@ def fault(error: Exception, model: str, key: Secret, variable: str) -> Fault:
     """What a client library raised, OpenAI's or a copy of the same shape; `variable` holds the key."""
     if isinstance(error, Fault):
         return error
-    status, response = getattr(error, "status_code", None), getattr(error, "response", None)
-    if isinstance(status, int) and status >= 400 and response is not None:
-        body = getattr(error, "body", None)
-        said = body.get("message") if isinstance(body, dict) else None
-        said = said.replace(key.reveal(), "***") if isinstance(said, str) else ""
-        return refused(status, said, response.headers, model, variable)
+    status = openai_status(error, key)
+    if status is not None:
+        return refused(status, model, variable)
     if isinstance(error, ValueError | TypeError | AttributeError):
         return odd("not OpenAI's JSON")
     return broken(error)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from portkey_ai import AsyncPortkey
 
 from vhm.contract.environment import Secret
-from vhm.embedding.faults import address
 from vhm.embedding.openai_shape import fault, rows
+from vhm.providers import address
 
 
 class Portkey:

@@ -10,6 +10,7 @@ from vhm.contract.environment import Secret
 from vhm.language.provider import Refused, broken, refused
 from vhm.language.reply import cleaned
 from vhm.memory.narrative import Prompt
+from vhm.providers import openai_status
 
 
 def messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
@@ -31,11 +32,9 @@ def story(completion: object) -> str:
 
 def failure(error: Exception, model: str, key: Secret, url: str) -> Refused:
     """The one line for what a client library raised: OpenAI's errors, or others of the same shape."""
-    status, response = getattr(error, "status_code", None), getattr(error, "response", None)
-    if isinstance(status, int) and response is not None:
-        body = getattr(error, "body", None)
-        said = body.get("message") if isinstance(body, dict) else None
-        return refused(status, said if isinstance(said, str) else "", response.headers, model, key)
+    status = openai_status(error, key)
+    if status is not None:
+        return refused(status, model)
     if isinstance(error, json.JSONDecodeError):
         return Refused("an answer that is not JSON")
     if isinstance(error, ValueError | TypeError):

@@ -8,6 +8,7 @@ import msgspec
 from vhm.language.provider import Refused, broken, refused
 from vhm.language.reply import cleaned
 from vhm.memory.narrative import Prompt
+from vhm.providers import ollama_status
 
 
 class _Answer(msgspec.Struct):
@@ -15,10 +16,6 @@ class _Answer(msgspec.Struct):
 
     response: str
     done_reason: str = "stop"
-
-
-class _Error(msgspec.Struct):
-    error: str
 
 
 class Ollama:
@@ -48,7 +45,8 @@ class Ollama:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise broken(error, str(self._client.base_url)) from error
         if response.is_error:
-            raise refused(response.status_code, _said(response.content), response.headers, self._model)
+            status = ollama_status(response.status_code, response.content, response.headers)
+            raise refused(status, self._model)
         try:
             answer = msgspec.json.decode(response.content, type=_Answer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -58,10 +56,3 @@ class Ollama:
     async def close(self) -> None:
         """See `Teller.close`."""
         await self._client.aclose()
-
-
-def _said(body: bytes) -> str:
-    try:
-        return msgspec.json.decode(body, type=_Error).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""

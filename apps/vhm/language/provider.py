@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import email.utils
-import re
 import socket
-import time
-from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from vhm.contract.environment import Secret
 from vhm.memory.narrative import Prompt
-
-_MOST_OF_AN_ERROR = 160
-_KEYS = re.compile(r"(?i)bearer\s+\S+|\b[a-z]{2,3}-[\w*-]{8,}")
+from vhm.providers import Status, innermost, one_line
 
 
 class Refused(Exception):
@@ -50,52 +42,28 @@ LASTING = 30.0
 """Seconds to leave a provider alone that refuses the key or lacks the model: asking again changes nothing."""
 
 
-def refused(
-    status: int, said: str, headers: Mapping[str, str], model: str, key: Secret | None = None
-) -> Refused:
-    """What an HTTP error status means. `said` is the server's own message; it is shown without the key,
-    and not at all where it is about the key."""
-    if status in (401, 403):
-        return Refused(f"{status}: it does not accept the key", LASTING)
-    said = _one_line(_KEYS.sub("***", said.replace(key.reveal(), "***") if key else said))
-    if status == 404:
-        return Refused(f"404: no model {model!r} there" + (f" ({said})" if said else ""), LASTING)
-    if status == 429:
-        pause = retry_after(headers)
-        told = f", to be asked again in {pause:.0f} s" if pause else ""
-        return Refused(f"429: over its quota{told}" + (f" ({said})" if said else ""), pause)
-    phrase = HTTPStatus(status).phrase.lower() if status in HTTPStatus._value2member_map_ else "failed"
-    return Refused(f"{status}: {said or phrase}", retry_after(headers))
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that a Retry-After header asks to wait (a number or an HTTP date); 0 without one."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return 0.0
+def refused(status: Status, model: str) -> Refused:
+    """What an HTTP error status means; what it says is not shown where it is about the key."""
+    if status.code in (401, 403):
+        return Refused(f"{status.code}: it does not accept the key", LASTING)
+    said = f" ({status.said})" if status.said else ""
+    if status.code == 404:
+        return Refused(f"404: no model {model!r} there{said}", LASTING)
+    if status.code == 429:
+        told = f", to be asked again in {status.wait:.0f} s" if status.wait else ""
+        return Refused(f"429: over its quota{told}{said}", status.wait)
+    return Refused(status.line, status.wait)
 
 
 def broken(error: BaseException, url: str = "") -> Refused:
     """What an error that is no HTTP status means: its innermost cause, and the host of `url`, in one line."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
+    error = innermost(error)
     if isinstance(error, socket.gaierror):
         why = "no such host"
     elif isinstance(error, ConnectionRefusedError):
         why = "nothing listens there"
     else:
-        why = f"{_one_line(str(error)) or 'failed'} ({type(error).__name__})"
+        why = f"{one_line(str(error)) or 'failed'} ({type(error).__name__})"
     place = urlsplit(url)
     at = f"{place.hostname}:{place.port}" if place.port else place.hostname
     return Refused(f"cannot reach {at}: {why}" if at else why)
-
-
-def _one_line(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _MOST_OF_AN_ERROR else text[: _MOST_OF_AN_ERROR - 1] + "…"
