@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from vhm import client
 from vhm.commands.when import moment
@@ -18,27 +19,37 @@ from vhm.runtime.letters import DEAD_LETTER_TOPICS, Letter, LettersError
 app = App(name="dead-letters", help="Look at what was refused, and send it again.")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Only:
+    """Which letters a command is about."""
+
+    topic: str | None = None
+    """Only what came from this topic."""
+
+    since: str | None = None
+    """Only what was refused since then: 2026-05-01T09:00, "2 hours ago"."""
+
+    reason: str | None = None
+    """Only what was refused for this reason."""
+
+
+EVERY = Only()
+
+
 @app.command(name="list")
-def list_(
-    *, topic: str | None = None, since: str | None = None, reason: str | None = None, each: bool = False
-) -> int:
+def list_(*, only: Only = EVERY, each: bool = False) -> int:
     """Count what was refused, by topic and reason.
 
     Parameters
     ----------
-    topic
-        Only what came from this topic.
-    since
-        Only what was refused since then: 2026-05-01T09:00, "2 hours ago".
-    reason
-        Only what was refused for this reason.
     each
         One line a letter, with its place, instead of counts.
     """
     from rich.console import Console
     from rich.table import Table
 
-    found = _chosen(_config(), (), topic, since, reason)
+    found = _chosen(_config(), (), only)
     table = Table(box=None)
     if each:
         for column in ("place", "when", "reason", "errors"):
@@ -54,26 +65,20 @@ def list_(
     if found:
         Console(markup=False, highlight=False).print(table)
     else:
-        print("no dead letters" if topic is since is reason is None else "no dead letters of that kind")
+        print("no dead letters" if only == EVERY else "no dead letters of that kind")
     return 0
 
 
 @app.command
-def show(*places: str, topic: str | None = None, since: str | None = None, reason: str | None = None) -> int:
+def show(*places: str, only: Only = EVERY) -> int:
     """Show letters in full: where they were, why they were refused, and what they hold.
 
     Parameters
     ----------
     places
         Which, by place (`list --each` names them); all that the options leave, if none is given.
-    topic
-        Only what came from this topic.
-    since
-        Only what was refused since then: 2026-05-01T09:00, "2 hours ago".
-    reason
-        Only what was refused for this reason.
     """
-    for letter in _chosen(_config(), places, topic, since, reason):
+    for letter in _chosen(_config(), places, only):
         record = letter.record
         build = letters.payload(letter.build.encode())
         print(f"{letter.place}  {letter.reason}  {_when(letter.kept_at)}  build {build}")
@@ -87,14 +92,7 @@ def show(*places: str, topic: str | None = None, since: str | None = None, reaso
 
 
 @app.command
-def replay(
-    *places: str,
-    topic: str | None = None,
-    since: str | None = None,
-    reason: str | None = None,
-    all: bool = False,
-    dry_run: bool = False,
-) -> int:
+def replay(*places: str, only: Only = EVERY, all: bool = False, dry_run: bool = False) -> int:
     """Send records again to the topic they came from, with their key, headers and timestamp.
 
     Nothing is taken out of the dead letters: what is refused again is kept again, under its new place.
@@ -103,21 +101,15 @@ def replay(
     ----------
     places
         Which, by place (`list --each` names them).
-    topic
-        Only what came from this topic.
-    since
-        Only what was refused since then: 2026-05-01T09:00, "2 hours ago".
-    reason
-        Only what was refused for this reason.
     all
         Every letter there is.
     dry_run
         Only say what would be sent.
     """
-    if not (places or topic or since or reason or all):
+    if not (places or only != EVERY or all):
         raise UserError("say which: places, --topic, --since, --reason or --all")
     config = _config()
-    found = _chosen(config, places, topic, since, reason)
+    found = _chosen(config, places, only)
     if dry_run:
         for letter in found:
             print(f"would send {letter.place} ({letter.reason})")
@@ -137,19 +129,17 @@ def _config() -> Config:
     return client_config(client.settings(), "dead-letters") | {"log_level": 0}
 
 
-def _chosen(
-    config: Config, places: Sequence[str], topic: str | None, since: str | None, reason: str | None
-) -> list[Letter]:
-    origin = topic.removesuffix(DEAD_LETTER_SUFFIX) if topic else None
+def _chosen(config: Config, places: Sequence[str], only: Only) -> list[Letter]:
+    origin = only.topic.removesuffix(DEAD_LETTER_SUFFIX) if only.topic else None
     if origin is not None and dead_letter(origin) not in DEAD_LETTER_TOPICS:
         known = ", ".join(name.removesuffix(DEAD_LETTER_SUFFIX) for name in DEAD_LETTER_TOPICS)
-        raise UserError(f"--topic: {topic} has no dead letters; those that have: {known}")
+        raise UserError(f"--topic: {only.topic} has no dead letters; those that have: {known}")
     topics = [dead_letter(origin)] if origin is not None else DEAD_LETTER_TOPICS
     try:
-        found = letters.read(config, topics, moment(since, "--since") if since else None)
+        found = letters.read(config, topics, moment(only.since, "--since") if only.since else None)
     except LettersError as error:
         raise UserError(f"cannot read dead letters: {error}") from None
-    found = [letter for letter in found if reason in (None, letter.reason)]
+    found = [letter for letter in found if only.reason in (None, letter.reason)]
     missing = set(places) - {letter.place for letter in found}
     if missing:
         raise UserError(f"no such dead letter: {', '.join(sorted(missing))}")

@@ -25,7 +25,8 @@ def test_similarity_is_0_to_1_and_keeps_the_order(
 ) -> None:
     calibration = Calibration(floor=pair[0], good=pair[1])
     low, high = calibration.similarity(np.array(sorted((one, other))))
-    assert 0 <= low <= high + 1e-12 and high <= 1  # a straight line ends within a rounding of its end
+    assert 0 <= low <= high + 1e-12  # a straight line ends within a rounding of its end
+    assert high <= 1
     if one != other and min(one, other) > calibration.floor and abs(one - other) > 1e-9:
         assert low < high
 
