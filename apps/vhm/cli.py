@@ -20,7 +20,7 @@ def main() -> None:
 
         sys.exit(run(sys.argv[1]))
 
-    from cyclopts import App, Group
+    from cyclopts import App, Group, Parameter
 
     import vhm
     from vhm.errors import UserError
@@ -30,6 +30,7 @@ def main() -> None:
         help="A virtual human memory: remember, recall, retell.",
         help_epilogue=EPILOGUE,
         version=vhm.__version__,
+        default_parameter=Parameter(negative=""),
         result_action="return_int_as_exit_code_else_zero",
     )
     app.register_install_completion_command()
