@@ -12,8 +12,9 @@ from functools import lru_cache
 import msgspec
 
 from preflight.addresses import Call, calls
+from preflight.environment import EnvVar
 from preflight.model import Model
-from preflight.workloads import Container, EnvVar, Workload
+from preflight.workloads import Container, Workload
 
 IMAGES = re.compile(
     r"(^|/)(apache/kafka(-native)?|confluentinc/(cp-kafka|cp-server|confluent-local))([:@]|$)"

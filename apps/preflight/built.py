@@ -12,12 +12,13 @@ import msgspec
 
 from preflight.apps import AppKnowledge
 from preflight.dockerfile import Dockerfile, Run, Stage, parse
+from preflight.environment import expand
 from preflight.findings import CannotLook, Place
 from preflight.image_files import locate
 from preflight.model import Model
 from preflight.needs import scripts
 from preflight.requirements import feeding
-from preflight.workloads import Container, expand
+from preflight.workloads import Container
 
 WRAPPERS = ("tini", "dumb-init", "catatonit", "exec", "env", "nice", "setpriv", "gosu", "su-exec")
 SHELLS = ("sh", "bash", "ash", "dash")

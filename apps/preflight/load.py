@@ -16,8 +16,9 @@ from preflight.findings import CannotLook, Place
 from preflight.kustomization import Built, Tree, build
 from preflight.kustomization.reader import Reader, kustomization_file
 from preflight.kustomization.resource import Resource
+from preflight.nodes import Node
 from preflight.objects import Obj, node_at, split_list
-from preflight.yamls import MOST_BYTES, Duplicate, Node, YamlError, parse
+from preflight.yamls import MOST_BYTES, Duplicate, YamlError, parse
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 MOST_OBJECTS = 20_000

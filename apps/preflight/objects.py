@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from preflight.findings import Place
+from preflight.nodes import Node, Plain
 from preflight.registry import Step
-from preflight.yamls import Node, Plain
 
 CLUSTER_SCOPED = frozenset(
     {

@@ -8,9 +8,10 @@ from functools import lru_cache
 import msgspec
 
 from preflight.apps import AppKnowledge, Checked, Variable
+from preflight.environment import EnvVar
 from preflight.model import Model
 from preflight.registry import Located, Step
-from preflight.workloads import Container, EnvVar
+from preflight.workloads import Container
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,17 +7,14 @@ dates are strings. Size, nesting, and what aliases expand to are bounded.
 from __future__ import annotations
 
 import gc
-import re
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import yaml
 
 from preflight.findings import CannotLook, Place
-
-Scalar = str | int | float | bool | None
-Plain = Scalar | list["Plain"] | dict[str, "Plain"]
+from preflight.nodes import Node
+from preflight.scalars import Scalar, as_key, tagged
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of one stream. A rendered cluster of 2 000 objects has about 4 MB."""
@@ -33,94 +30,6 @@ class YamlError(CannotLook):
         super().__init__(f"{file}:{line}: {problem}")
         self.place = Place(file, line)
         self.problem = problem
-
-
-class Node:
-    """A value and where it is written.
-
-    `value` is a scalar, a list of nodes, or a dict of nodes by key. `line` (from 1) is a scalar's own; of a
-    mapping or list that is a key's value it is the key's. `block` is True for a `|` scalar, whose text
-    starts on the next line.
-    """
-
-    __slots__ = ("block", "file", "line", "value")
-
-    def __init__(
-        self, value: Scalar | list[Node] | dict[str, Node], file: str, line: int, block: bool = False
-    ) -> None:
-        self.value = value
-        self.file = file
-        self.line = line
-        self.block = block
-
-    @property
-    def place(self) -> Place:
-        """The file and line."""
-        return Place(self.file, self.line)
-
-    def copy(self) -> Node:
-        """A deep copy: same places, nothing shared."""
-        value = self.value
-        if isinstance(value, dict):
-            return Node({key: each.copy() for key, each in value.items()}, self.file, self.line)
-        if isinstance(value, list):
-            return Node([each.copy() for each in value], self.file, self.line)
-        return Node(value, self.file, self.line, self.block)
-
-    def get(self, *path: str | int) -> Node | None:
-        """The node at `path`, None where a step is absent."""
-        node = self
-        for step in path:
-            inner = node.value
-            # two branches, so that types narrow in each
-            if isinstance(step, str) and isinstance(inner, dict) and step in inner:  # noqa: SIM114
-                node = inner[step]
-            elif isinstance(step, int) and isinstance(inner, list) and -len(inner) <= step < len(inner):
-                node = inner[step]
-            else:
-                return None
-        return node
-
-    def items(self, *path: str | int) -> list[Node]:
-        """The items of the list at `path`, none where there is no list."""
-        node = self.get(*path)
-        return node.value if node is not None and isinstance(node.value, list) else []
-
-    def entries(self, *path: str | int) -> dict[str, Node]:
-        """The entries of the mapping at `path`, none where there is no mapping."""
-        node = self.get(*path)
-        return node.value if node is not None and isinstance(node.value, dict) else {}
-
-    def text(self, *path: str | int) -> str:
-        """The scalar at `path` as text, empty where there is none."""
-        node = self.get(*path)
-        if node is None or node.value is None or isinstance(node.value, dict | list):
-            return ""
-        return node.value if isinstance(node.value, str) else _plain_key(node.value)
-
-    def plain(self) -> Plain:
-        """The value without its places."""
-        value = self.value
-        if isinstance(value, dict):
-            return {key: each.plain() for key, each in value.items()}
-        if isinstance(value, list):
-            return [each.plain() for each in value]
-        return value
-
-    def scalars(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Node]]:
-        """Every scalar below, with its path."""
-        value = self.value
-        if isinstance(value, dict):
-            for key, each in value.items():
-                yield from each.scalars((*path, key))
-        elif isinstance(value, list):
-            for index, each in enumerate(value):
-                yield from each.scalars((*path, index))
-        else:
-            yield path, self
-
-    def __repr__(self) -> str:
-        return f"Node({self.plain()!r}, {self.file}:{self.line})"
 
 
 class Duplicate(msgspec.Struct, frozen=True):
@@ -207,7 +116,7 @@ class _Composer:
             if frame is not None and frame.waits and frame.node.value.__class__ is dict:
                 self._key(frame, _key_text(event), line, event.style == "" and event.value == "<<")
                 return
-            node = Node(_scalar(event), self.file, line, event.style == "|")
+            node = Node(_meaning(event), self.file, line, event.style == "|")
             if event.anchor:
                 self.anchors[event.anchor] = (node, 1)
             self._add(node)
@@ -268,7 +177,7 @@ class _Composer:
         if frame is not None and frame.waits and isinstance(frame.node.value, dict):
             if isinstance(node.value, dict | list):
                 raise YamlError(self.file, line, "a mapping or list as a key")
-            self._key(frame, _plain_key(node.value), line, False)
+            self._key(frame, as_key(node.value), line, False)
             return
         self._add(node.copy())
 
@@ -289,60 +198,13 @@ class _Composer:
                 inner[frame.key] = node
 
 
-_WORDS: dict[str, Scalar] = {
-    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
-    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
-    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
-    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
-}
-_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-
-
-def resolve(text: str) -> Scalar:
-    """What a plain (unquoted) scalar means."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[0] not in "0123456789+-.":
-        return text
-    digits = text.replace("_", "") if text[0] != "." else text
-    if len(digits) > 400:
-        return text
-    if _INTEGER.fullmatch(digits):
-        number = _integer(digits)
-        return number if -(2**63) <= number < 2**64 else float(number)
-    return float(digits) if _FLOAT.fullmatch(digits) else text
-
-
-def _integer(digits: str) -> int:
-    sign = -1 if digits[0] == "-" else 1
-    digits = digits.lstrip("+-")
-    if len(digits) > 1 and digits[0] == "0" and digits[1].isdigit():
-        return sign * int(digits, 8)
-    return sign * int(digits, 0)
-
-
-def _scalar(event: Any) -> Scalar:
-    text: str = event.value
-    tag: str | None = event.tag
-    if tag is None:
-        return resolve(text) if event.style == "" else text
-    if tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"):
-        return resolve(text)
-    return None if tag == "tag:yaml.org,2002:null" else text
-
-
 def _key_text(event: Any) -> str:
     """A key as JSON will have it: numbers and booleans become strings."""
-    return event.value if event.style or event.value == "<<" else _plain_key(_scalar(event))
+    return event.value if event.style or event.value == "<<" else as_key(_meaning(event))
 
 
-def _plain_key(value: object) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _meaning(event: Any) -> Scalar:
+    return tagged(event.value, event.tag, event.style == "")
 
 
 def _problem(error: yaml.MarkedYAMLError, text: str, mark: Any) -> str:

@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 
 from preflight.findings import CannotLook, Place
-from preflight.kustomization import generate, merge, plugins, replace, transform
+from preflight.kustomization import generate, patching, plugins, replace, transform
 from preflight.kustomization.reader import Reader, is_remote, kustomization_file
-from preflight.kustomization.records import Edit, EditKind, Missed, Tree
-from preflight.kustomization.resource import NotFollowed, Resource, Selector
+from preflight.kustomization.records import Edit, EditKind, Tree
+from preflight.kustomization.resource import NotFollowed, Resource
+from preflight.nodes import Node
 from preflight.objects import split_list
-from preflight.yamls import Node, YamlError, parse
+from preflight.yamls import YamlError
 
 MOST_FOLDERS = 500
 """Kustomizations in one tree."""
@@ -121,7 +122,7 @@ class _Level:
     def _plugin_configs(self, entry: Node) -> list[Node]:
         """The configurations one entry of `generators:` or `transformers:` gives, inline or by path."""
         if "\n" in entry.text():
-            return self._patch_documents(entry, inline=True)
+            return patching.documents(self.reader, self.dir, entry, inline=True)
         path = self.reader.resolve(self.dir, entry)
         if path is None:
             return []
@@ -253,97 +254,8 @@ class _Level:
         inline: bool | None = None,
     ) -> None:
         edit = self._edit("patch", name, entry, "its target")
-        documents = self._patch_documents(source, inline)
-        operations = documents[0].items() if documents else []
-        patches = [] if operations else [one for each in documents for one in split_list(each)]
-        if target is None:
-            for patch in patches:
-                self._merge_by_name(resources, patch, edit, entry)
-            return
-        try:
-            selector = Selector(target)
-        except NotFollowed:
-            edit.followed = False
-            return
-        edit.wants = selector.words
-        selected = [each for each in resources if selector.matches(each)]
-        edit.matched = [each.ref for each in selected]
-        if not selected:
-            edit.missed.append(Missed(f"target {selector.words}", target.place))
-        for each in selected:
-            if operations:
-                each.remember()
-                try:
-                    merge.json_patch(each.node, operations)
-                except merge.DoesNotApply as error:
-                    edit.missed.append(Missed(f"path {error.path}", error.place, each.ref))
-            for patch in patches[:1]:
-                self._merge(each, patch, entry)
-
-    def _patch_documents(self, source: Node, inline: bool | None) -> list[Node]:
-        """The documents of a patch given as text or by path; `inline` None means either."""
-        text = source.text()
-        if inline is None:
-            inline = "\n" in text or "{" in text
-        if not inline:
-            path = self.reader.resolve(self.dir, source)
-            return self.reader.documents(path, source.place) if path is not None else []
-        first = source.line + 1 if source.block else source.line
-        stream = parse(text.encode("utf-8", "replace"), source.file, first)
-        if not source.block:
-            for each in stream.documents:
-                _move(each, source.line)
-        self.reader.streams.append(stream)
-        return stream.documents
-
-    def _merge_by_name(self, resources: list[Resource], patch: Node, edit: Edit, entry: Node) -> None:
-        wanted = Resource(patch, patch.place)
-        edit.wants = wanted.ref
-        found = next(
-            (
-                each
-                for each in resources
-                if (each.kind, each.api_version) == (wanted.kind, wanted.api_version)
-                and each.known_as(wanted.namespace, wanted.name)
-            ),
-            None,
-        )
-        if found is None:
-            edit.missed.append(Missed(f"target {wanted.ref}", patch.place))
-            return
-        edit.matched.append(found.ref)
-        self._merge(found, patch, entry)
-
-    def _merge(self, resource: Resource, patch: Node, entry: Node) -> None:
-        """A strategic merge that keeps kind, name and namespace unless the entry's options say otherwise."""
-        kept = {path: resource.node.get(*path) for path in _IDENTITY}
-        resource.remember()
-        built_in = merge.is_built_in(resource.api_version)
-        merged = merge.strategic(resource.node, patch, built_in=built_in)
-        if merged is None:
-            resource.deleted = True
-            return
-        for path, node in kept.items():
-            option = "allowKindChange" if path == ("kind",) else "allowNameChange"
-            if path != ("metadata", "namespace") and entry.text("options", option) == "true":
-                continue
-            holder = merged.get(*path[:-1])
-            if holder is None or not isinstance(holder.value, dict):
-                continue
-            if node is None:
-                holder.value.pop(path[-1], None)
-            else:
-                holder.value[path[-1]] = node
-
-
-_IDENTITY: tuple[tuple[str, ...], ...] = (("kind",), ("metadata", "name"), ("metadata", "namespace"))
-
-
-def _move(node: Node, line: int) -> None:
-    """Put a whole document on one line: that of the quoted or folded text that holds it."""
-    node.line = line
-    for each in [*node.items(), *node.entries().values()]:
-        _move(each, line)
+        documents = patching.documents(self.reader, self.dir, source, inline)
+        patching.carry_out(resources, documents, entry, target, edit)
 
 
 __all__ = ["Built", "YamlError", "build"]

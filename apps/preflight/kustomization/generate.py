@@ -8,7 +8,7 @@ from pathlib import Path
 from preflight.kustomization.reader import Reader
 from preflight.kustomization.records import Edit, Missed
 from preflight.kustomization.resource import Resource, put
-from preflight.yamls import Node
+from preflight.nodes import Node
 
 
 def entries_of(generator: Node, folder: Path, reader: Reader) -> dict[str, Node]:

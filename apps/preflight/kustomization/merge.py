@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preflight.findings import Place
-from preflight.yamls import Node
+from preflight.nodes import Node
 
 MERGE_KEYS: dict[str, tuple[str, ...]] = {
     "containers": ("name",),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from preflight.kustomization.resource import Resource
 from preflight.kustomization.transform import write_fields
-from preflight.yamls import Node
+from preflight.nodes import Node
 
 FOLLOWED = ("AnnotationsTransformer", "LabelTransformer", "PatchTransformer")
 """Those carried out here; what others do is left to kustomize's render."""

@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 
 from preflight.findings import CannotLook, Place
-from preflight.yamls import MOST_BYTES, Node, Stream, parse
+from preflight.nodes import Node
+from preflight.yamls import MOST_BYTES, Stream, parse
 
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from preflight.kustomization.records import Edit, Missed
 from preflight.kustomization.resource import NotFollowed, Resource, Selector
-from preflight.yamls import Node, resolve
+from preflight.nodes import Node
+from preflight.scalars import resolve
 
 _STEP = re.compile(r"\[[^\]]*\]|(?:\\.|[^.\[\\]|(?<=[^.])\[(?=\]))+")
 

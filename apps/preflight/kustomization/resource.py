@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 
 from preflight.findings import Place
+from preflight.nodes import Node
 from preflight.objects import CLUSTER_SCOPED
-from preflight.yamls import Node, Scalar
+from preflight.scalars import Scalar
 
 
 class Resource:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from preflight.findings import Place
 from preflight.kustomization.records import Edit
 from preflight.kustomization.resource import NotFollowed, Resource, anchored, put
+from preflight.nodes import Node
 from preflight.objects import CLUSTER_SCOPED
-from preflight.yamls import Node
 
 METADATA = ("metadata",)
 TEMPLATE = ("spec", "template", "metadata")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from preflight.config import Config
+from preflight.environment import expand
 from preflight.load import load
 from preflight.model import Model
-from preflight.workloads import expand
 
 MANIFESTS = """\
 apiVersion: v1

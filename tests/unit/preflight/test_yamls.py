@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.yamls import YamlError, parse, resolve
+from preflight.scalars import resolve
+from preflight.yamls import YamlError, parse
 
 
 @pytest.mark.parametrize(

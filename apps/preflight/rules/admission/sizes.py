@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from preflight.environment import data_of
 from preflight.model import Model
 from preflight.objects import Obj, strings
 from preflight.registry import Hit, at, rule
-from preflight.workloads import data_of
 
 MOST_DATA = 1024 * 1024
 MOST_OBJECT = 1_500_000

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import msgspec
 
 from preflight.apps import Variable
+from preflight.environment import EnvVar
 from preflight.findings import Severity
 from preflight.model import Model
 from preflight.names import near
 from preflight.reading import Reading, asked, listed, readings, spot
 from preflight.registry import Hit, at, rule
-from preflight.workloads import Container, EnvVar
+from preflight.workloads import Container
 
 
 @rule("setting-not-offered", family="environment", severity="error", outcome="CrashLoopBackOff")

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 
 from preflight.dockersyntax import assignments, read
+from preflight.environment import EnvVar
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.reading import spot
 from preflight.registry import Hit, at, rule
-from preflight.workloads import Container, EnvVar
+from preflight.workloads import Container
 
 TOKEN = re.compile(
     r"\b(sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,}|glpat-[\w-]{20,}"

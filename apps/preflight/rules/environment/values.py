@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from preflight.environment import EnvVar, expand
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.names import near
 from preflight.reading import listed, readings, spot
 from preflight.registry import Hit, at, rule
-from preflight.workloads import Container, EnvVar, expand
+from preflight.workloads import Container
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 PLATFORM = re.compile(r"KUBERNETES_\w+|\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_\w+)?)")

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from preflight.built import SHELLS, Built, built, start_of
+from preflight.environment import expand
 from preflight.findings import Outcome
 from preflight.image_files import locate
 from preflight.model import Model
@@ -17,7 +18,7 @@ from preflight.names import near
 from preflight.objects import dig
 from preflight.registry import Hit, Step, at, rule
 from preflight.shells import problem_of
-from preflight.workloads import Container, expand
+from preflight.workloads import Container
 
 EXPANDS_NOTHING = re.compile(r"(python[\d.]*|uvicorn|gunicorn|hypercorn|node|java|sleep|echo|cat)$")
 """Programs that take `$NAME` in their arguments as it is written."""

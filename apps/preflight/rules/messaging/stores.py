@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from preflight.addresses import calls, parse
+from preflight.environment import EnvVar
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.names import near
 from preflight.reading import Reading, asked, readings, spot
 from preflight.registry import Hit, Located, Step, at, rule
-from preflight.workloads import EnvVar, Workload
+from preflight.workloads import Workload
 from preflight.world import missing
 
 VECTORS = re.compile(r"(\w+_)?(EMBEDDING_(MODEL|PROVIDER|DIM(ENSIONS?)?|SIZE)|VECTOR_(SIZE|DIM(ENSIONS?)?))")

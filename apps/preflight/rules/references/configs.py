@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import msgspec
 
+from preflight.environment import data_of
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.names import near
 from preflight.objects import Obj, dig, list_at
 from preflight.registry import Hit, Located, Step, at, rule
-from preflight.workloads import Workload, data_of
+from preflight.workloads import Workload
 from preflight.world import missing
 
 SELF_FILLING = ("kubernetes.io/service-account-token",)
