@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from preflight.findings import Place
 from preflight.kustomization import Edit
@@ -51,6 +51,21 @@ def _last(name: str) -> str:
     return name.rpartition("/")[2]
 
 
+def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) -> Iterator[Hit]:
+    names = [each.ref for each in model.objects]
+    for edit in edits:
+        for missed in edit.missed:
+            wanted = missed.what.removeprefix("target ")
+            meant = near(wanted, names)
+            yield _hit(
+                edit,
+                missed.place,
+                message=f"no object is {wanted}{hint(meant)}",
+                fix=f"name {meant}" if meant else f"name an object that is there, or remove the {superfluous}",
+                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
+            )
+
+
 @rule("patch-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
 def patch_matches_nothing(model: Model) -> Iterator[Hit]:
     """A patch whose `target` selects no object.
@@ -62,18 +77,7 @@ def patch_matches_nothing(model: Model) -> Iterator[Hit]:
         - path: memory.yaml
           target: {kind: Deployment, name: resonanse}
     """
-    names = [each.ref for each in model.objects]
-    for edit in _without_effect(model, "patch"):
-        for missed in edit.missed:
-            wanted = missed.what.removeprefix("target ")
-            meant = near(wanted, names)
-            yield _hit(
-                edit,
-                missed.place,
-                message=f"no object is {wanted}{hint(meant)}",
-                fix=f"name {meant}" if meant else "name an object that is there, or remove the patch",
-                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
-            )
+    yield from _selecting_nothing(model, _without_effect(model, "patch"), "patch")
 
 
 @rule("replacement-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
@@ -88,18 +92,7 @@ def replacement_matches_nothing(model: Model) -> Iterator[Hit]:
           - select: {kind: Deployment, name: indexr}
             fieldPaths: [spec.template.spec.containers.0.env.0.value]
     """
-    names = [each.ref for each in model.objects]
-    for edit in _edits(model, "replacement"):
-        for missed in edit.missed:
-            wanted = missed.what.removeprefix("target ")
-            meant = near(wanted, names)
-            yield _hit(
-                edit,
-                missed.place,
-                message=f"no object is {wanted}{hint(meant)}",
-                fix=f"name {meant}" if meant else "name an object that is there, or remove the target",
-                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
-            )
+    yield from _selecting_nothing(model, _edits(model, "replacement"), "target")
 
 
 @rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")
