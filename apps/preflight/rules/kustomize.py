@@ -61,7 +61,9 @@ def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) ->
                 edit,
                 missed.place,
                 message=f"no object is {wanted}{hint(meant)}",
-                fix=f"name {meant}" if meant else f"name an object that is there, or remove the {superfluous}",
+                fix=f"name {meant}"
+                if meant
+                else f"name an object that is there, or remove the {superfluous}",
                 certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
             )
 
