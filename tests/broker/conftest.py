@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from broker.crash import HEAD, Account
 from broker.harness import Client, Echo, Running
 from broker.kafka import Kafka, NoKafka
 from vhm.runtime.embedded import EmbeddedBroker
@@ -70,3 +71,22 @@ def log() -> Iterator[LogCapture]:
     structlog.configure(processors=[capture], cache_logger_on_first_use=False)
     yield capture
     structlog.reset_defaults()
+
+
+ACCOUNTS: list[Account] = []
+"""What became of the messages, fault by fault."""
+
+Show = Callable[[Account], None]
+
+
+@pytest.fixture
+def show() -> Show:
+    """Takes a row of the accounting table, which is printed when all tests are over."""
+    return ACCOUNTS.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of all accounts."""
+    if ACCOUNTS:
+        terminalreporter.write_sep("=", "every message accounted for")
+        terminalreporter.write_line("\n".join([HEAD, *(account.row() for account in ACCOUNTS)]))

@@ -12,14 +12,16 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from confluent_kafka import Message
+from structlog.testing import LogCapture
 
-from broker.harness import IN, OUT, Client, until
-from broker.kafka import free_ports
+from broker.guard import Guard
+from broker.harness import IN, OUT, Client, Echo, Running, until
+from broker.kafka import Kafka, free_ports
 
 MORTAL = Path(__file__).with_name("mortal.py")
 APPS = Path(__file__).parents[2] / "apps"
@@ -49,6 +51,7 @@ class Process:
                 stderr=log,
                 stdout=log,
             )
+        self._guard = Guard(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -66,7 +69,9 @@ class Process:
 
     def wait(self, seconds: float = 60) -> int:
         """Wait for its end."""
-        return self._process.wait(seconds)
+        code = self._process.wait(seconds)
+        self._guard.dismiss()
+        return code
 
     def stop(self) -> int:
         """SIGTERM, and its exit code."""
@@ -144,24 +149,33 @@ class Account(NamedTuple):
     oldest_repeat: float
     """Of all messages answered twice: the longest time between the first answer and the death, seconds."""
     recovery: float
-    """From the fault to the first answer after it, seconds."""
+    """From the fault's end (of a kill: from the kill) to the first answer after it, seconds."""
 
     def row(self) -> str:
         """One line of the table."""
         return (
-            f"| {self.fault:<34} | {self.sent:>6} | {self.lost:>4} | {self.duplicated:>10} "
+            f"| {self.fault:<50} | {self.sent:>6} | {self.lost:>4} | {self.duplicated:>10} "
             f"| {self.oldest_repeat:>13.3f} | {self.recovery:>10.1f} |"
         )
 
 
-HEAD = (
-    "| fault                              |   sent | lost | duplicated | oldest repeat | recovery s |\n"
-    "|------------------------------------|-------:|-----:|-----------:|--------------:|-----------:|"
+HEAD = "\n".join(
+    (
+        f"| {'fault':<50} |   sent | lost | duplicated | oldest repeat | recovery s |",
+        f"|{'-' * 52}|-------:|-----:|-----------:|--------------:|-----------:|",
+    )
 )
 
 
-def account(fault: str, client: Client, sent: Sequence[bytes], faults: Iterable[float]) -> Account:
-    """Read every answer and compare: each message answered, and what was answered twice the same twice."""
+def account(
+    fault: str,
+    client: Client,
+    sent: Sequence[bytes],
+    faults: Iterable[float],
+    ends: Iterable[float] | None = None,
+) -> Account:
+    """Read every answer and compare: each message answered, and what was answered twice the same twice.
+    `faults` and `ends`: when they began and when they were over, seconds since 1970; the same if not said."""
     wanted = set(sent)
     answers: dict[bytes, list[Message]] = defaultdict(list)
 
@@ -173,14 +187,11 @@ def account(fault: str, client: Client, sent: Sequence[bytes], faults: Iterable[
 
     until(complete, 120, lambda: f"{len(wanted - answers.keys())} lost")
     times = {value: sorted(m.timestamp()[1] / 1_000 for m in found) for value, found in answers.items()}
-    moments = sorted(faults)
-    ages = [
-        min((moment - moved[0] for moment in moments if moment >= moved[0] - 0.05), default=float("inf"))
-        for moved in times.values()
-        if len(moved) > 1
-    ]
+    begun = sorted(faults)
+    over = begun if ends is None else sorted(ends)
+    ages = [_age(moved[0], begun, over) for moved in times.values() if len(moved) > 1]
     every = sorted(moment for moved in times.values() for moment in moved)
-    waits = [next((t - moment for t in every if t > moment + 0.05), 0.0) for moment in moments]
+    waits = [next((t - moment for t in every if t > moment + 0.05), 0.0) for moment in over]
     assert all(m.key() == m.value() for found in answers.values() for m in found)
     return Account(
         fault,
@@ -190,6 +201,54 @@ def account(fault: str, client: Client, sent: Sequence[bytes], faults: Iterable[
         max(ages, default=0.0),
         max(waits, default=0.0),
     )
+
+
+def _age(answered: float, begun: Sequence[float], over: Sequence[float]) -> float:
+    """How long it had been answered when the next fault began, seconds; 0 when that was during one."""
+    if any(begin <= answered <= end for begin, end in zip(begun, over, strict=True)):
+        return 0.0
+    return min((begin - answered for begin in begun if begin >= answered - 0.05), default=float("inf"))
+
+
+def survive(
+    name: str, kafka: Kafka, fault: Callable[[Running], None], address: str | None = None, **environment: str
+) -> Account:
+    """Put a worker (at `address` of the broker, if not its plain one) under load, do `fault`, wait until it
+    is ready and at work again, and account for everything. It must be alive all along."""
+    client = Client(kafka.address)
+    with Running(Echo(batch=20), address or kafka.address, **environment) as worker:
+        worker.ready(60).assigned()
+        with Load(client) as load:
+            until(lambda: len(worker._handler.handled) > 500)
+            began = time.time()
+            fault(worker)
+            ended = time.time()
+            worker.ready(60)
+            before = len(worker._handler.handled)
+            until(lambda: len(worker._handler.handled) > before + 200, 60)
+        result = account(name, client, load.sent, [began], [ended])
+        assert worker.get("/livez").status == 200
+    assert worker.code == 0
+    return result
+
+
+def unready(worker: Running, seconds: float, within: float = 20.0) -> str:
+    """See that the worker says so within `within` seconds of now, and is alive and unready for at least
+    `seconds` from now; the reason it gives in the end."""
+    began = time.monotonic()
+    until(lambda: worker.get("/readyz").status == 503, within)
+    while True:
+        assert worker.get("/livez").status == 200
+        page = worker.get("/readyz")
+        assert page.status == 503
+        if time.monotonic() > began + seconds:
+            return str(page.body["reasons"][0])
+        time.sleep(0.5)
+
+
+def states(log: LogCapture, subject: str) -> list[str]:
+    """The log lines about one of the things that keep a worker from being ready."""
+    return [str(entry["event"]) for entry in log.entries if entry.get("subject") == subject]
 
 
 def crash(bootstrap: str, step: str, rounds: int, **environment: str) -> Account:

@@ -22,6 +22,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from broker.guard import Guard
+
 POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vhm-tests"
 CLUSTER_ID = "vhm-tests-cluster-0000"
@@ -41,9 +43,12 @@ class Node:
         self.port = port
         self.controller = controller
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
 
     def start(self) -> None:
-        """Start, and wait until it serves."""
+        """Start, and wait until it serves; nothing where it does."""
+        if self.runs():
+            return
         log = self.home / "broker.log"
         with log.open("wb") as sink:
             self._process = subprocess.Popen(
@@ -53,11 +58,16 @@ class Node:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        self._guard = Guard(self._process.pid)
         deadline = time.monotonic() + START_SECONDS
         while "Kafka Server started" not in log.read_text(errors="replace"):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("Kafka did not start: " + log.read_text(errors="replace")[-2000:])
             time.sleep(0.05)
+
+    def runs(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
         """SIGSTOP and SIGCONT make it hang and go on."""
@@ -77,11 +87,14 @@ class Node:
             self._process.kill()
             self._process.wait()
         self._process = None
+        if self._guard is not None:
+            self._guard.dismiss()
 
 
 class Kafka:
     """A cluster of `nodes` nodes. `settings` are added to each node's server.properties; `listeners` are
-    more of them: name → (security protocol, port), the plaintext one apart."""
+    more of them: name → (security protocol, port), the plaintext one apart. `advertised` names the ports
+    that clients are told instead, by listener. All it stores is in a new folder within `place`."""
 
     def __init__(
         self,
@@ -89,8 +102,10 @@ class Kafka:
         settings: Mapping[str, str] | None = None,
         listeners: Mapping[str, tuple[str, int]] | None = None,
         format_arguments: Sequence[str] = (),
+        advertised: Mapping[str, int] | None = None,
+        place: Path | None = None,
     ) -> None:
-        self._home = Path(tempfile.mkdtemp(prefix="vhm-kafka-"))
+        self._home = Path(tempfile.mkdtemp(prefix="vhm-kafka-", dir=place))
         ports = free_ports(2 * nodes)
         self.nodes = [
             Node(i + 1, self._home / str(i + 1), ports[2 * i], ports[2 * i + 1]) for i in range(nodes)
@@ -98,7 +113,7 @@ class Kafka:
         voters = ",".join(f"{n.number}@127.0.0.1:{n.controller}" for n in self.nodes)
         for node in self.nodes:
             node.home.mkdir(mode=0o700)
-            lines = _properties(node, voters, nodes, listeners or {}) | dict(settings or {})
+            lines = _properties(node, voters, nodes, listeners or {}, advertised or {}) | dict(settings or {})
             text = "".join(f"{name}={value}\n" for name, value in lines.items())
             (node.home / "server.properties").write_text(text)
             _format(node, format_arguments, whole=nodes == 1 and not format_arguments)
@@ -149,7 +164,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def _properties(
-    node: Node, voters: str, nodes: int, listeners: Mapping[str, tuple[str, int]]
+    node: Node,
+    voters: str,
+    nodes: int,
+    listeners: Mapping[str, tuple[str, int]],
+    advertised: Mapping[str, int],
 ) -> dict[str, str]:
     names = {"PLAINTEXT": ("PLAINTEXT", node.port), **listeners}
     replicas = str(min(3, nodes))
@@ -159,7 +178,9 @@ def _properties(
         "controller.quorum.voters": voters,
         "listeners": ",".join(f"{name}://127.0.0.1:{port}" for name, (_, port) in names.items())
         + f",CONTROLLER://127.0.0.1:{node.controller}",
-        "advertised.listeners": ",".join(f"{name}://127.0.0.1:{port}" for name, (_, port) in names.items()),
+        "advertised.listeners": ",".join(
+            f"{name}://127.0.0.1:{advertised.get(name, port)}" for name, (_, port) in names.items()
+        ),
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,"
         + ",".join(f"{name}:{protocol}" for name, (protocol, _) in names.items()),
         "controller.listener.names": "CONTROLLER",

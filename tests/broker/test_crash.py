@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from broker.crash import HEAD, REPEATED_SECONDS, crash
+from broker.conftest import Show
+from broker.crash import REPEATED_SECONDS, crash
 from broker.kafka import Kafka
 from broker.mortal import STEPS
 
@@ -15,13 +16,10 @@ BUSY_SECONDS = 1.75
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_loses_nothing_and_repeats_only_the_last_moment(
-    kafka: Kafka, step: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_kill_loses_nothing_and_repeats_only_the_last_moment(kafka: Kafka, step: str, show: Show) -> None:
     kafka.wipe()
     result = crash(kafka.address, step, rounds=3)
-    with capsys.disabled():
-        print(f"\n{HEAD}\n{result.row()}")
+    show(result)
     assert result.sent > 1_000
     assert result.lost == 0
     assert result.oldest_repeat < REPEATED_SECONDS + BUSY_SECONDS

@@ -44,14 +44,14 @@ def standin() -> Iterator[StandIn]:
     standin.close()
 
 
-def indexer(broker: EmbeddedBroker, url: str) -> Running:
+def indexer(broker: EmbeddedBroker, url: str, **more: str) -> Running:
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": broker.address,
         "KAFKA_GROUP_PROTOCOL": "consumer",
         "QDRANT_URL": url,
         "EMBEDDING_MODEL": "deterministic",
     }
-    settings = load(Settings, environment)
+    settings = load(Settings, environment | more)
     return Running(make(settings), broker.address, settings)
 
 
@@ -62,6 +62,7 @@ def slow(method: str, path: str) -> Answer | None:
 
 FAULTS: dict[str, Callable[[str, str], Answer | None]] = {
     "500": lambda method, path: (500, b'{"status":{"error":"disk full"}}'),
+    "507": lambda method, path: (507, b'{"status":{"error":"No space left on device"}}'),
     "429": lambda method, path: (429, b'{"status":{"error":"slow down"}}'),
     "nonsense": lambda method, path: (200, b"<html>a proxy's greeting</html>"),
 }

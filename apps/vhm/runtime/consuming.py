@@ -46,6 +46,7 @@ class Consuming:
         build: str,
         release_seconds: float,
         on_error: Callable[[KafkaError], None],
+        on_refusal: Callable[[KafkaError], object],
         on_defect: Callable[[BaseException], None],
     ) -> None:
         self._log = log
@@ -56,7 +57,7 @@ class Consuming:
             batch=handler.batch,
             partitions=self.partitions,
             attempts=Attempts(handler, conditions, metrics, log),
-            delivery=Delivery(sender, conditions, metrics, log, build, on_error),
+            delivery=Delivery(sender, conditions, metrics, log, build, on_refusal),
             window=window,
             conditions=conditions,
             metrics=metrics,

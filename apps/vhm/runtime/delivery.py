@@ -36,14 +36,14 @@ class Delivery:
         metrics: Metrics,
         log: FilteringBoundLogger,
         build: str,
-        on_error: Callable[[KafkaError], None],
+        on_refusal: Callable[[KafkaError], object],
     ) -> None:
         self._sender = sender
         self._conditions = conditions
         self._metrics = metrics
         self._log = log
         self._build = build
-        self._on_error = on_error
+        self._on_refusal = on_refusal
         self._headers: HeaderList = [(dead_letter.BUILD, build.encode())]
 
     async def deliver(
@@ -113,7 +113,7 @@ class Delivery:
                 sendings += halves
             else:
                 self._conditions.report("produce", f"{sending.topic}: {describe(error)}", by=id(records))
-                self._on_error(error)
+                self._on_refusal(error)
                 sendings.append(sending)
                 refused = True
         return sendings, refused

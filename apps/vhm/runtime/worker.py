@@ -244,6 +244,7 @@ class Worker:
             build=build(),
             release_seconds=settings.shutdown_timeout_seconds,
             on_error=self._on_error,
+            on_refusal=self._looked_into,
             on_defect=self._on_defect,
         )
 
@@ -269,6 +270,11 @@ class Worker:
             self._loop.call_soon_threadsafe(self._on_error, error)
 
     def _on_error(self, error: KafkaError) -> None:
+        if not self._looked_into(error):
+            self._conditions.report("group", kafka.describe(error))
+
+    def _looked_into(self, error: KafkaError) -> bool:
+        """Whether it concerns the whole client, its topics or its connection; if so, that is seen to."""
         if kafka.is_fatal(error):
             self._fail(kafka.fatal_line(error, self._settings))
         elif error.code() in UNKNOWN_TOPIC:
@@ -277,7 +283,8 @@ class Worker:
         elif error.code() in VAGUE or error.code() in kafka.CONNECTING:
             self._connection.complain(error)
         else:
-            self._conditions.report("group", kafka.describe(error))
+            return False
+        return True
 
     def _on_defect(self, defect: BaseException) -> None:
         """Of ours, not of the handler: a partition would stand still unnoticed, so better end."""
