@@ -141,17 +141,19 @@ class Kafka:
         shutil.rmtree(self._home, ignore_errors=True)
 
     def wipe(self) -> None:
-        """Delete every topic and every group, so that a test starts with an empty broker."""
+        """Delete every topic and every group, so that a test starts with an empty broker. Waits for members
+        that left without a word."""
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
         topics = [t for t in admin.list_topics(timeout=10).topics if not t.startswith("__")]
-        groups = [g.group_id for g in admin.list_consumer_groups().result(10).valid]
-        waiting = [
-            *(admin.delete_consumer_groups(groups).values() if groups else ()),
-            *(admin.delete_topics(topics).values() if topics else ()),
-        ]
-        for future in waiting:
+        for future in admin.delete_topics(topics).values() if topics else ():
             with contextlib.suppress(KafkaException):  # gone meanwhile
                 future.result(10)
+        deadline = time.monotonic() + 20
+        while groups := [g.group_id for g in admin.list_consumer_groups().result(10).valid]:
+            for future in admin.delete_consumer_groups(groups).values():
+                with contextlib.suppress(KafkaException):  # not empty yet, or gone meanwhile
+                    future.result(10)
+            assert time.monotonic() < deadline, f"groups that do not empty: {groups}"
 
 
 def free_ports(count: int) -> list[int]:

@@ -109,8 +109,11 @@ def main() -> int:
     Offsets._store = after("offset store", death, Offsets._store)  # type: ignore[method-assign]
     configure = kafka.consumer_config
 
+    static = {"group.instance.id": id} if (id := os.environ.get("VHM_TEST_INSTANCE")) else {}
+
     def with_commits(*arguments: Any, **named: Any) -> kafka.Config:
-        return configure(*arguments, **named) | {"on_commit": lambda error, offsets: death.pass_by("commit")}
+        on_commit = {"on_commit": lambda error, offsets: death.pass_by("commit")}
+        return configure(*arguments, **named) | on_commit | static
 
     kafka.consumer_config = with_commits
     death.note(began=time.time(), pid=os.getpid())

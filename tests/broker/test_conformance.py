@@ -192,7 +192,9 @@ def test_work_moves_to_a_newcomer_and_back_without_repeating(place: Place) -> No
             client.write(b"b%d" % n for n in range(1_000))
             until(lambda: 0 < len(first.partitions()) < everything)
             assert not first.partitions() & second.partitions()
-            client.write(b"c%d" % n for n in range(1_000))
+            for partition in range(everything):  # left to the client, they may all go to the first's
+                numbers = range(partition, 1_000, everything)
+                client.write((b"c%d" % n for n in numbers), partition=partition)
             until(lambda: bool(second._handler.handled))
             assert second.stop() == 0
         first.assigned(everything)

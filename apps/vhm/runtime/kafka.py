@@ -77,6 +77,12 @@ def consumer_config(settings: KafkaSettings, group: str, *, embedded: bool = Fal
 
     `classic` is the default because there the client sets the session: after a crash the partitions
     move on in 6 s; with `consumer` (KIP-848) the broker does, and stock brokers wait 45 s.
+
+    Members are dynamic (no `group.instance.id`). Static ones work with `classic`: one that comes back
+    within the session has its partitions at once and moves nobody's. But it must come back under its old
+    name, which pods of a Deployment do not; one that stops for good leaves its partitions untended for
+    the session, where a dynamic one hands them over at once; and with `consumer` one that was killed is
+    refused, fatally, until the session of its former self has ended.
     """
     config = client_config(settings, group) | {
         "group.id": group,
@@ -142,7 +148,9 @@ def is_fatal(error: KafkaError) -> bool:
 def fatal_line(error: KafkaError, settings: KafkaSettings) -> str:
     """Why the client gave up for good, in one line, and what to set when the broker lacks KIP-848."""
     line = f"Kafka client error that cannot be recovered from: {describe(error)}"
-    if settings.kafka_group_protocol == "consumer" and "ConsumerGroupHeartbeat" in error.str():
+    text = error.str()  # other refusals of the heartbeat are fatal, too
+    lacking = "ConsumerGroupHeartbeat" in text and "not supported" in text
+    if settings.kafka_group_protocol == "consumer" and lacking:
         line += ". The broker does not serve KAFKA_GROUP_PROTOCOL=consumer: set KAFKA_GROUP_PROTOCOL=classic"
     return line
 
