@@ -5,6 +5,7 @@ Other programs write points too, so what is read may lack a field or hold anothe
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,6 +21,9 @@ MODEL_KEY = "vhm_model"
 """The payload key, and the collection's metadata key, that name the embedding model."""
 
 _JSON_INTEGERS = range(-(2**63), 2**64)
+
+_SAME_FLOAT = 1e-14
+"""Relative difference that a float may take on between being written and being read."""
 
 
 def to_payload(anchor: Anchor, model: str) -> dict[str, Any]:
@@ -80,8 +84,8 @@ def same(anchor: Anchor, content: Content | None) -> bool:
         content is not None
         and content.text == anchor.text
         and content.stored_at == anchor.stored_at
-        and content.salience == anchor.salience
-        and _plain(content.meta) == _plain(anchor.meta)
+        and _alike(content.salience, anchor.salience)
+        and _alike(content.meta, anchor.meta)
     )
 
 
@@ -100,18 +104,26 @@ def dense(vector: object) -> NDArray[np.float32] | None:
     return np.asarray(vector, dtype=np.float32) if isinstance(vector, list) else None
 
 
-def _plain(value: Any) -> Any:
-    """`value` so that equal means the same JSON: true is not 1, and integers beyond 64 bits are floats,
-    as which stores keep them."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, bool):
-        return ("true" if value else "false",)
-    if isinstance(value, int) and value not in _JSON_INTEGERS:
+def _alike(one: Any, other: Any) -> bool:
+    """Whether both are the same JSON. True is not 1; a number that is no 64-bit integer is a float, and two
+    floats are the same unless they differ by more than the last digits: Qdrant reads every eighth of those
+    with 17 digits as its neighbour."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_alike(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        if isinstance(one, int) and isinstance(other, int) and _exact(one) and _exact(other):
+            return one == other
         try:
-            return float(value)
+            return math.isclose(one, other, rel_tol=_SAME_FLOAT)
         except OverflowError:
-            return value
-    return value
+            return one == other
+    return bool(one == other)
+
+
+def _exact(number: int) -> bool:
+    """Beyond 64 bits an integer is kept as a float."""
+    return number in _JSON_INTEGERS

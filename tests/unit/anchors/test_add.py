@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from datetime import timedelta, timezone
 
@@ -12,6 +13,7 @@ import pytest
 
 from unit.anchors.places import NOW, FixedModel, Place, anchor, query, unit
 from vhm.anchors import AnchorUnstorable, Stored
+from vhm.anchors.payload import Content, same
 from vhm.contract.messages import Anchor
 
 ONE = unit(np.ones(8))
@@ -55,6 +57,30 @@ def test_other_content_is_refused_and_what_was_there_stays(place: Place, changes
             assert (beat.text, beat.salience, beat.similarity) == ("first", 1.25, pytest.approx(1.0))
 
     asyncio.run(stored())
+
+
+def test_a_number_of_all_digits_is_the_same_when_it_comes_back(place: Place) -> None:
+    """Qdrant reads some floats as their neighbour: of these seven it was three."""
+    numbers = [1.8873880711497217, 1.4911074401456925, 1.8872656966831907, 0.1 + 0.2, 2 / 3, 1.1, 2.0**0.5]
+    anchors = [
+        changed(anchor(f"{n}", salience=n), meta={"deep": [{"number": n, "negative": -1e-7 * n}]})
+        for n in numbers
+    ]
+
+    async def stored() -> None:
+        async with place.opened() as store:
+            vectors = unit(np.eye(8)[: len(anchors)])
+            assert await store.add(anchors, vectors) == [Stored.NEW] * len(anchors)
+            assert await store.add(anchors, vectors) == [Stored.SAME] * len(anchors)
+
+    asyncio.run(stored())
+
+
+def test_floats_are_the_same_up_to_their_last_digits() -> None:
+    one = anchor("a", salience=1.5)
+    held = Content(one.text, one.stored_at, math.nextafter(1.5, 2), one.meta)
+    assert same(one, held)
+    assert not same(one, Content(one.text, one.stored_at, 1.5 + 1e-12, one.meta))
 
 
 def test_the_same_moment_in_another_offset_is_the_same_content(place: Place) -> None:
