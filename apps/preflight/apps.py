@@ -116,10 +116,14 @@ class AppKnowledge:
 
     def variable(self, name: str) -> Variable | None:
         """The variable read by this name, aliases included."""
-        for variable in self.settings or ():
-            if name in variable.names or (variable.any_case and name.upper() in variable.names):
-                return variable
-        return None
+        found = self._by_name.get(name)
+        if found is None and (other := self._by_name.get(name.upper())) is not None and other.any_case:
+            return other
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, Variable]:
+        return {name: variable for variable in reversed(self.settings or ()) for name in variable.names}
 
     def check(
         self, values: Mapping[str, str], unknown: Iterable[str] = (), open_ended: bool = False

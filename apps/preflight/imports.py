@@ -6,9 +6,10 @@ Nothing is executed. The standard library is left out by the names of the runnin
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import msgspec
@@ -125,12 +126,25 @@ class Code:
         parts = module.split(".")
         if not all(part.isidentifier() for part in parts):
             return None
-        for folder in self.folders:
-            base = self.root.joinpath(folder, *parts)
-            for file in (base / "__init__.py", base.with_name(base.name + ".py")):
-                if file.is_file():
-                    return file
+        for folder, names in self._names.items():
+            # most of what is imported is not ours: no need to ask the disk for each
+            if parts[0] in names or f"{parts[0]}.py" in names:
+                base = os.path.join(self.root, folder, *parts)
+                for file in (os.path.join(base, "__init__.py"), f"{base}.py"):
+                    if os.path.isfile(file):
+                        return Path(file)
         return None
+
+    @cached_property
+    def _names(self) -> dict[str, frozenset[str]]:
+        """What lies in each folder on the path."""
+        found = {}
+        for folder in self.folders:
+            try:
+                found[folder] = frozenset(os.listdir(self.root / folder))
+            except OSError:
+                continue
+        return found
 
     def _read(self, path: Path, module: str) -> tuple[_Statement, ...]:
         if path not in self._statements:
