@@ -103,9 +103,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outcome(self) -> Outcome:
-        """What comes of it that nobody answers: an app that cannot do without is never ready."""
+        """What comes of it that nobody answers: an app that cannot do without is never ready, one that can
+        works without; of an app whose settings are not known only the silence is certain."""
+        if self.known and not self.required:
+            return "ready but unreachable"
         ready = "readinessProbe" in self.container.probes or "startupProbe" in self.container.probes
-        return "never ready" if self.known and self.required and ready else "ready but silent"
+        return "never ready" if self.known and ready else "ready but silent"
 
 
 @lru_cache(maxsize=4)

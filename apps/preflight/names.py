@@ -10,6 +10,8 @@ from typing import NamedTuple
 SEPARATORS = re.compile(r"[-_./:\s]+")
 HASHED = re.compile(r"^(.+)-[2456789bcdfghkmt]{10}$")
 """kustomize's name suffix: ten letters and digits that cannot spell a word."""
+COLLECTION = re.compile(r"(\w+_)?(COLLECTION(_NAME)?|INDEX_NAME|VECTOR_TABLE)")
+"""Variables that name a collection of a store."""
 
 
 def near(name: str, others: Iterable[str]) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from preflight.environment import EnvVar, expand
 from preflight.findings import Place
 from preflight.model import Model
-from preflight.names import near
+from preflight.names import COLLECTION, near
 from preflight.reading import listed, readings, spot
 from preflight.registry import Hit, at, rule
 from preflight.workloads import Container
@@ -168,8 +168,9 @@ def env_file_quotes(model: Model) -> Iterator[Hit]:
     """A value of an env file with quotes around it or a comment behind it.
 
     kustomize takes everything after the first `=` as it is, quotes and ` # comments` included, though shells
-    and Docker Compose do not: the app gets the name of a collection with quotes in it, finds nothing there,
-    and says nothing. Where the settings type refuses the value, that is reported instead.
+    and Docker Compose do not: the app gets a name with quotes in it, finds nothing there, and says nothing.
+    A store refuses such a name for a collection, and the app is never ready. Where the settings type refuses
+    the value, that is reported instead.
 
         QDRANT_COLLECTION="anchors"    # this comment would be part of the value, too
     """
@@ -193,6 +194,7 @@ def env_file_quotes(model: Model) -> Iterator[Hit]:
                 message=f"{each.key}: the {kept} of the value that {container.name} gets",
                 fix="write the value alone",
                 place=each.place,
+                outcome="never ready" if COLLECTION.fullmatch(each.key) else None,
             )
 
 

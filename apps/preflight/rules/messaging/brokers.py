@@ -158,9 +158,9 @@ def replication_above_brokers(model: Model) -> Iterator[Hit]:
     """A replication factor of the broker's own topics that is higher than the number of brokers.
 
     Kafka's defaults are for three brokers. With fewer, `__consumer_offsets` is never created, no consumer
-    group finds its coordinator, and everybody waits; a `min.insync.replicas` that cannot be met refuses
-    every write with acks=all. For the topics of transactions and share groups it is a warning: only their
-    users wait.
+    group finds its coordinator, and everybody waits. For the topics of transactions and share groups it is a
+    warning: only their users wait. Before Kafka 3.7 a `min.insync.replicas` that cannot be met refuses every
+    write with acks=all; since then it asks for no more than there are replicas, without effect.
 
         KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR=3     # and replicas: 1
     """
@@ -177,7 +177,8 @@ def replication_above_brokers(model: Model) -> Iterator[Hit]:
             ("share.coordinator.state.topic.min.isr", 0, False),
         ):
             value, offered = broker.number(name, default), broker.offered(name)
-            if value <= count:
+            capped = name.endswith(("min.isr", "insync.replicas")) and not _before_3_7(broker)
+            if value <= count or (capped and offered is None):
                 continue
             variable = "KAFKA_" + name.upper().replace(".", "_")
             if offered is not None:
@@ -190,8 +191,19 @@ def replication_above_brokers(model: Model) -> Iterator[Hit]:
                 message=f"{variable} is {value}{'' if offered else ' by default'}, and there "
                 + (f"are {count} brokers" if count > 1 else "is one broker"),
                 fix=f"set {variable}={count}",
-                severity="error" if grave else "warning",
+                severity="error" if grave and not capped else "warning",
+                outcome="applies nothing" if capped else None,
             )
+
+
+def _before_3_7(broker: Broker) -> bool:
+    """Whether the image says that the broker takes min.insync.replicas literally (KAFKA-15583)."""
+    image = broker.container.image
+    if own := re.search(r"apache/kafka(?:-native)?:(\d+)\.(\d+)", image):
+        return (int(own[1]), int(own[2])) < (3, 7)
+    # Confluent Platform 7.7 carries Kafka 3.7
+    platform = re.search(r"confluentinc/[\w-]+:(\d+)\.(\d+)", image)
+    return platform is not None and (int(platform[1]), int(platform[2])) < (7, 7)
 
 
 PORT_REFUSED = {

@@ -11,7 +11,7 @@ from preflight.addresses import calls, parse
 from preflight.environment import EnvVar
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.names import near
+from preflight.names import COLLECTION, near
 from preflight.reading import Reading, asked, readings, spot
 from preflight.registry import Hit, Located, Step, at, rule
 from preflight.workloads import Workload
@@ -19,7 +19,6 @@ from preflight.world import missing
 
 VECTORS = re.compile(r"(\w+_)?(EMBEDDING_(MODEL|PROVIDER|DIM(ENSIONS?)?|SIZE)|VECTOR_(SIZE|DIM(ENSIONS?)?))")
 """Settings that decide what vectors look like."""
-COLLECTION = re.compile(r"(\w+_)?(COLLECTION(_NAME)?|INDEX_NAME|VECTOR_TABLE)")
 
 
 def _common(one: Reading, other: Reading, names: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
