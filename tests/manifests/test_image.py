@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -117,3 +118,25 @@ def test_without_a_builder_it_says_what_to_install(checkout: Path, tmp_path: Pat
     assert done.returncode == 1
     assert done.stderr.startswith("images/build: nothing to build with: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("listed", "code"), [("localhost/vhm-worker:$tag", 0), ("docker.io/library/other:1", 1)]
+)
+def test_a_build_that_left_no_image_on_the_node_fails(checkout: Path, listed: str, code: int) -> None:
+    """minikube says 0 for a build that failed: a stand-in of it that lists this, and builds nothing."""
+    tag = run("images/build", "--tag", cwd=checkout).strip()
+    program = checkout / "bin" / "minikube"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncase "$*" in "image ls") echo "{listed.replace("$tag", tag)}" ;; esac\n')
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["images/build", "minikube"],
+        cwd=checkout,
+        env={**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert code == 0 or f"minikube's node has no localhost/vhm-worker:{tag}" in done.stderr
