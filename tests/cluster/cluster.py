@@ -16,6 +16,12 @@ from tools import binary
 
 NAMESPACE = "vhm"
 WORKERS = ("indexer", "resonance", "reteller")
+STORY = (
+    ("We moved into the house by the river when the apple trees were in bloom.", "2026-05-02T10:00:00Z"),
+    ("The river flooded the cellar and the whole street came to carry boxes.", "2026-08-19T21:00:00Z"),
+    ("From the garden we watched the boats on the river until it was dark.", "2026-09-30T18:00:00Z"),
+)
+"""Memories of a river, and when they were made."""
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 

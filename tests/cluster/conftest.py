@@ -1,7 +1,8 @@
 """The system on a real cluster: `KUBECONFIG=… uv run pytest -m slow tests/cluster`.
 
 Any cluster will do that has a default StorageClass and no namespace vhm of its own: the tests make that
-namespace and delete it. images.py says how the images get there.
+namespace and delete it; with VHM_TEST_KEEP=1 they take one that is there, and leave it. images.py says how
+the images get there.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def installed() -> Iterator[Installed]:
     load = images.load_command(cluster.kubectl("config", "current-context").strip())
     if load is None:
         pytest.skip("how does this cluster load an image archive? set VHM_TEST_LOAD to the command")
-    if NAMESPACE in cluster.kubectl("get", "namespaces", "-o", "name").replace("namespace/", "").split():
+    kept = bool(os.environ.get("VHM_TEST_KEEP"))
+    if not kept and f"namespace/{NAMESPACE}" in cluster.kubectl("get", "namespaces", "-o", "name").split():
         pytest.skip(f"the cluster has a namespace {NAMESPACE} already: these tests would delete it")
     archive = images.worker_archive()
     for each in [archive, *(sorted(folder.glob("[kq]*[at].tar")) if folder else [])]:
@@ -55,7 +57,7 @@ def installed() -> Iterator[Installed]:
         cluster.apply()
         yield Installed(cluster, cluster.wait_until_ready(180), archive, load)
     finally:
-        if not os.environ.get("VHM_TEST_KEEP"):
+        if not kept:
             cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=180)
 
 

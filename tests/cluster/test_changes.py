@@ -37,9 +37,23 @@ def under_load(cluster: Cluster, client: str, happening: Callable[[], None], sec
         said, trouble = load.communicate(timeout=seconds + 400)
     assert load.returncode == 0, trouble
     answers = msgspec.json.decode(said, type=dict[str, Answers])
-    print(said.strip(), file=sys.stderr)
+    for topic, counts in answers.items():
+        print(
+            f"{topic}: sent {counts.due}, lost {counts.lost}, repeated {counts.repeated}, "
+            f"slowest {counts.slowest:.1f} s",
+            file=sys.stderr,
+        )
+    print(
+        "memory at most:", ", ".join(f"{w} {peak_memory(cluster, w)} MiB" for w in WORKERS), file=sys.stderr
+    )
     assert {topic: counts.lost for topic, counts in answers.items()} == dict.fromkeys(answers, 0)
     assert all(counts.due for counts in answers.values())
+
+
+def peak_memory(cluster: Cluster, worker: str) -> int:
+    """The most memory a worker's process has held, in MiB."""
+    status = cluster.inside("exec", f"deployment/{worker}", "--", "cat", "/proc/1/status")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def uids(cluster: Cluster) -> dict[str, set[str]]:

@@ -6,57 +6,37 @@ Wants Flux's controllers in the cluster, and VHM_TEST_GIT_HOST: this machine's a
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from cluster import images
 from cluster.cluster import NAMESPACE, ROOT, Cluster
+from cluster.conftest import Installed
 from cluster.gitserver import serve
+from cluster.repository import Repository
 
 FLUX = "flux-system"
-STANDINS = """
-- name: apache/kafka
-  newName: localhost/kafka
-  newTag: standin
-- name: qdrant/qdrant
-  newName: localhost/qdrant
-  newTag: standin
-"""
 MEMORY = "The lighthouse keeper showed us how the lamp was lit."
 
 
-class Repository:
+class Reconciled:
     """A repository that Flux reads, and the Kustomization it makes of it."""
 
-    def __init__(self, folder: Path, cluster: Cluster) -> None:
-        self.folder = folder
+    def __init__(self, repository: Repository, cluster: Cluster) -> None:
+        self.repository = repository
+        self.edit = repository.edit
         self.cluster = cluster
-
-    def git(self, *arguments: str) -> str:
-        command = ["git", "-C", str(self.folder), "-c", "user.name=test", "-c", "user.email=test@localhost"]
-        return subprocess.run([*command, *arguments], capture_output=True, text=True, check=True).stdout
-
-    def edit(self, name: str, old: str, new: str) -> None:
-        path = self.folder / name
-        text = path.read_text(encoding="utf-8")
-        assert old in text
-        path.write_text(text.replace(old, new), encoding="utf-8")
 
     def commit(self) -> str:
         """Commit what was edited and ask Flux to look; the commit's name."""
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", "a change")
+        self.repository.record("a change")
         return self.look()
 
     def revert(self) -> None:
         """Take the newest commit back, and wait until that is applied."""
-        self.git("revert", "--no-edit", "HEAD")
+        self.repository.undo()
         self.wait_for(self.look())
 
     def look(self) -> str:
@@ -65,7 +45,7 @@ class Repository:
         for kind in ("gitrepository", "kustomization.kustomize.toolkit.fluxcd.io"):
             self.cluster.kubectl("-n", FLUX, "annotate", "--overwrite", kind, "vhm", now)
             time.sleep(2)
-        return self.git("rev-parse", "HEAD").strip()
+        return self.repository.head()
 
     def status(self) -> tuple[str, str, str]:
         """Of the Kustomization: whether it is ready, why, and the commit it last applied in full."""
@@ -91,33 +71,23 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def repository(installed: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+def repository(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reconciled]:
     """The system handed over to Flux; afterwards to kubectl again."""
-    cluster: Cluster = installed.cluster  # type: ignore[attr-defined]
+    cluster = installed.cluster
     host = os.environ.get("VHM_TEST_GIT_HOST")
     if "kustomizations.kustomize.toolkit.fluxcd.io" not in cluster.kubectl("get", "crds", "-o", "name"):
         pytest.skip("no Flux in this cluster: flux install")
     if not host:
         pytest.skip("where does the cluster see this machine? set VHM_TEST_GIT_HOST to that address")
-    folder = tmp_path_factory.mktemp("git") / "vhm"
-    for name in ("base", "overlays"):
-        shutil.copytree(ROOT / name, folder / name)
-    found = Repository(folder, cluster)
-    overlay = folder / "overlays/minikube/kustomization.yaml"
-    if images.standins():
-        text = overlay.read_text(encoding="utf-8")
-        overlay.write_text(text.replace("\nconfigMapGenerator:", STANDINS + "configMapGenerator:"))
-    found.git("init", "-q", "-b", "main")
-    with serve(folder, host) as address:
+    found = Reconciled(Repository(tmp_path_factory.mktemp("git") / "vhm"), cluster)
+    with serve(found.repository.folder, host) as address:
         flux = tmp_path_factory.mktemp("flux")
         for path in (ROOT / "overlays/minikube/flux").iterdir():
             text = path.read_text(encoding="utf-8").replace("https://git.example.com/vhm.git", address)
             (flux / path.name).write_text(text.replace("timeout: 5m", "timeout: 45s"), encoding="utf-8")
-        found.git("add", "-A")
-        found.git("commit", "-q", "-m", "the system")
         cluster.kubectl("apply", "-k", str(flux))
         try:
-            found.wait_for(found.git("rev-parse", "HEAD").strip())
+            found.wait_for(found.repository.head())
             yield found
         finally:
             for kind in ("kustomization.kustomize.toolkit.fluxcd.io", "gitrepository"):
@@ -133,7 +103,7 @@ def uids(cluster: Cluster, app: str) -> set[str]:
     return {pod.uid for pod in cluster.pods(f"app={app}")}
 
 
-def test_a_commit_becomes_a_rollout(repository: Repository) -> None:
+def test_a_commit_becomes_a_rollout(repository: Reconciled) -> None:
     cluster = repository.cluster
     before = uids(cluster, "resonance"), uids(cluster, "indexer")
     repository.edit("base/resonance/resonance.env", "RESONANCE_MAX_BEATS=3", "RESONANCE_MAX_BEATS=4")
@@ -142,7 +112,7 @@ def test_a_commit_becomes_a_rollout(repository: Repository) -> None:
     assert uids(cluster, "indexer") == before[1]
 
 
-def test_drift_is_corrected(repository: Repository) -> None:
+def test_drift_is_corrected(repository: Reconciled) -> None:
     cluster = repository.cluster
     cluster.inside("delete", "service", "reteller-service")
     cluster.inside("scale", "deployment", "reteller", "--replicas=0")
@@ -152,7 +122,7 @@ def test_drift_is_corrected(repository: Repository) -> None:
     assert len(cluster.pods("app=reteller")) == 1
 
 
-def test_a_commit_that_does_not_build_changes_nothing(repository: Repository) -> None:
+def test_a_commit_that_does_not_build_changes_nothing(repository: Reconciled) -> None:
     cluster = repository.cluster
     before = {pod.uid for pod in cluster.pods()}
     repository.edit("overlays/minikube/kustomization.yaml", "behavior: merge", "behavior: marge")
@@ -164,7 +134,7 @@ def test_a_commit_that_does_not_build_changes_nothing(repository: Repository) ->
         repository.revert()
 
 
-def test_a_broken_rollout_leaves_the_old_pods_whole(repository: Repository) -> None:
+def test_a_broken_rollout_leaves_the_old_pods_whole(repository: Reconciled) -> None:
     """Old pods serve on, and an old container that is killed meanwhile still finds its ConfigMap."""
     cluster = repository.cluster
     cluster.vhm("remember", MEMORY, "--at", "2026-07-07T20:00:00Z")
@@ -194,7 +164,7 @@ def test_a_broken_rollout_leaves_the_old_pods_whole(repository: Repository) -> N
     assert MEMORY in cluster.vhm("recall", "the lamp of the lighthouse", "--json")
 
 
-def test_a_namespace_dropped_from_git_is_kept(repository: Repository) -> None:
+def test_a_namespace_dropped_from_git_is_kept(repository: Reconciled) -> None:
     cluster = repository.cluster
     before = {pod.uid for pod in cluster.pods()}
     repository.edit("base/shared/kustomization.yaml", "- namespace.yaml\n", "")

@@ -12,14 +12,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from cluster.cluster import NAMESPACE, ROOT, WORKERS, Cluster, Failed
+from cluster.cluster import NAMESPACE, ROOT, STORY, WORKERS, Cluster, Failed
 from cluster.conftest import Installed
 
-STORY = (
-    ("We moved into the house by the river when the apple trees were in bloom.", "2026-05-02T10:00:00Z"),
-    ("The river flooded the cellar and the whole street came to carry boxes.", "2026-08-19T21:00:00Z"),
-    ("From the garden we watched the boats on the river until it was dark.", "2026-09-30T18:00:00Z"),
-)
 KEY = "sk-not-a-key-but-easy-to-find"
 
 

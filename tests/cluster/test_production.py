@@ -13,8 +13,7 @@ import msgspec
 import pytest
 
 from cluster import images
-from cluster.cluster import HERE, WORKERS, Cluster, Failed
-from cluster.test_install import STORY
+from cluster.cluster import HERE, STORY, WORKERS, Cluster, Failed
 
 USER, PASSWORD, KEY = "memory", "a password that is nowhere else", "a-key-that-is-nowhere-else"
 HOST = "kafka-service.elsewhere"

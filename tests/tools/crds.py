@@ -29,7 +29,7 @@ def crds() -> str:
             made = Path(temporary) / "made"
             made.mkdir()
             for module, pattern in DEFINITIONS.items():
-                for path in _module(module).glob(pattern):
+                for path in module_folder(module).glob(pattern):
                     for definition in yaml.safe_load_all(path.read_text(encoding="utf-8")):
                         _write(definition["spec"], made)
             if not folder.exists():
@@ -42,7 +42,7 @@ def _parent(folder: Path) -> Path:
     return folder.parent
 
 
-def _module(module: str) -> Path:
+def module_folder(module: str) -> Path:
     """The module's folder in Go's own cache."""
     with tempfile.TemporaryDirectory() as elsewhere:
         done = subprocess.run(

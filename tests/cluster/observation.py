@@ -1,0 +1,135 @@
+"""What a cluster makes of a broken case, in the words that preflight uses for outcomes.
+
+A case goes into a namespace of its own. What the API server refuses is only asked of it; what one pod shows
+alone is tried with that workload; what takes the whole system is tried with all of it, the other workloads
+ready, and a client that speaks to it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from cluster import shops
+from cluster.cluster import Cluster, Failed
+from cluster.predictions import REJECTED, Prediction, changes_nothing, concerned, documents, stream
+from cluster.whole import Whole, all_ready, apply, namespace, pods_of
+
+CRASHES = {"CrashLoopBackOff", "OOMKilled", "RunContainerError", "StartError", "Error", "Completed"}
+WHOLE = {"never ready", "ready but unreachable", "ready but silent", "never rolls out"}
+"""Outcomes that take the whole system."""
+PATIENCE = 90.0
+"""Seconds until an outcome of one pod must have shown; the slowest is a broker that runs out of memory."""
+
+
+def same(predicted: str, seen: str) -> bool:
+    """Whether the two are one class of outcome, as the cluster's words go over into each other."""
+    if predicted == "CrashLoopBackOff" or (predicted in CRASHES and seen == "CrashLoopBackOff"):
+        return seen in CRASHES
+    return predicted == seen
+
+
+def observe(cluster: Cluster, prediction: Prediction, outside: str, load: list[str]) -> str:
+    """What the cluster makes of the case; `not applied: …` or `failed: …` with the reason."""
+    try:
+        return _observe(cluster, prediction, outside, load)
+    except Failed as failed:
+        return f"failed: {' '.join(str(failed).split())[:200]}"
+
+
+def _observe(cluster: Cluster, prediction: Prediction, outside: str, load: list[str]) -> str:
+    if not prediction.rule:
+        return "not applied: preflight itself cannot look at it"
+    if reason := prediction.not_applied:
+        return f"not applied: {reason}"
+    if prediction.outcome == "applies nothing":
+        return changes_nothing(prediction)
+    failed = shops.make(prediction.folder, load) if prediction.own else ""
+    with namespace(cluster, prediction.case, restricted=not prediction.own) as name:
+        if prediction.outcome == REJECTED:
+            return _refused(cluster, name, prediction)
+        if prediction.outcome in WHOLE:
+            return Whole(cluster, name, outside).observe(prediction)
+        if prediction.upgrade:
+            before = stream(documents(prediction.folder / "before", name), concerned(prediction))
+            cluster.apply(before)
+            cluster.until(f"{prediction.case} before", lambda: all_ready(pods_of(cluster, name)), 120)
+        # what is about pulling is tried with the image it names
+        pulled = prediction.outcome.startswith("ErrImage") and not prediction.own
+        apply(cluster, stream(documents(prediction.folder, name, pulled), concerned(prediction)))
+        seen = _watch(cluster, name, prediction)
+        return f"{seen}{_why(cluster, name, failed)}" if prediction.own else seen
+
+
+def _why(cluster: Cluster, name: str, failed: str) -> str:
+    """The builder's word where a case's image could not be built, else the container's last one."""
+    if failed:
+        return f": {failed[:100]}"
+    try:
+        said = cluster.kubectl("-n", name, "logs", "deployment/shop").strip()
+    except Failed:
+        return ""
+    return f": {said.splitlines()[-1]}" if said else ""
+
+
+def clean_shop(cluster: Cluster, load: list[str]) -> str:
+    """What becomes of the small program those cases are about where nothing is wrong with it."""
+    right = Prediction("image-drift", "", "", "Deployment/shop", "Completed")
+    shops.make(right.folder, load)
+    with namespace(cluster, "shop", restricted=False) as name:
+        apply(cluster, stream(documents(right.folder, name), concerned(right)))
+        return _watch(cluster, name, right) + _why(cluster, name, "")
+
+
+def _refused(cluster: Cluster, name: str, prediction: Prediction) -> str:
+    """The API server's word on the one object, over what is there before where the case is an upgrade."""
+    own = prediction.object.replace("Namespace/vhm", f"Namespace/{name}")
+    if prediction.upgrade:
+        cluster.apply(stream(documents(prediction.folder / "before", name), own.__eq__))
+    changed = stream(documents(prediction.folder, name), own.__eq__)
+    return REJECTED if apply(cluster, changed, "--dry-run=server") else "accepted"
+
+
+def _watch(cluster: Cluster, namespace: str, prediction: Prediction) -> str:
+    """The predicted state as soon as it shows; what there was instead when it does not in time."""
+    until, seen = time.monotonic() + PATIENCE, "nothing"
+    while time.monotonic() < until:
+        pods = pods_of(cluster, namespace)
+        events = json.loads(cluster.kubectl("-n", namespace, "get", "events", "-o", "json"))["items"]
+        states = [*_states(pods), *_reasons(events, pods)]
+        if prediction.own and "Completed" in states and prediction.outcome != "Completed":
+            return "runs to its end"
+        if match := next((state for state in states if same(prediction.outcome, state)), None):
+            return match
+        seen = ", ".join(sorted(set(states))) or "nothing"
+        time.sleep(1)
+    return "no pods" if not pods else seen
+
+
+def _states(pods: list[dict[str, Any]]) -> Iterator[str]:
+    """The words of `kubectl get pods`, ErrImagePull and ImagePullBackOff as one."""
+    for pod in pods:
+        for status in pod["status"].get("containerStatuses", []):
+            for state in (status["state"], status.get("lastState", {})):
+                for kind in ("waiting", "terminated"):
+                    if reason := state.get(kind, {}).get("reason"):
+                        yield "ErrImagePull" if reason == "ImagePullBackOff" else reason
+        conditions = pod["status"].get("conditions", [])
+        if any(condition.get("reason") == "Unschedulable" for condition in conditions):
+            yield "Pending"
+
+
+def _reasons(events: list[dict[str, Any]], pods: list[dict[str, Any]]) -> Iterator[str]:
+    """What only events tell: no pods at all, mounts that fail, and pods that nothing can be started in."""
+    names = [pod["metadata"]["name"] for pod in pods]
+    for event in events:
+        owner = event["involvedObject"]["name"]
+        if event["reason"] == "FailedCreate" and not any(name.startswith(owner) for name in names):
+            yield "no pods"
+        if event["reason"] == "FailedMount":
+            yield "FailedMount"
+        if event["reason"] == "FailedCreatePodSandBox":
+            # kubectl shows ContainerCreating for ever; the pod's phase is this
+            yield "Pending"

@@ -1,0 +1,192 @@
+"""The broken cases as a cluster can take them: preflight's word on each, and its objects for a namespace."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from cluster import images, shops
+from cluster.cluster import ROOT
+from preflight.apps import Apps
+from preflight.config import Config, find_root, load_config
+from preflight.engine import findings_of, model_of
+from preflight.findings import CannotLook, Finding
+from tools import binary
+
+BROKEN = ROOT / "tests" / "broken"
+REJECTED = "rejected by the API server"
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
+CLEAN = ROOT / "overlays" / "minikube"
+
+ELSEWHERE = {
+    "deadline-before-started": "shows where a start takes longer than the deadline",
+    "grace-cut-short": "shows where a stop takes longer than the grace period",
+    "image-tag-latest": "shows when somebody pushes another image under the tag",
+    "ingress-class-missing": "wants an ingress controller",
+    "ingress-tls-secret-missing": "wants an ingress controller",
+    "ingress-to-missing-port": "wants an ingress controller",
+    "ingress-to-missing-service": "wants an ingress controller",
+    "job-ended-before-it-started": "shows where a start takes longer than the deadline",
+    "job-started-late-is-missed": "shows when the controller is late",
+    "memory-disk-as-large-as-the-limit": "shows when that much has been written",
+    "mounted-file-never-updates": "shows when the file is changed",
+    "nodes-of-another-architecture": "wants a node of another architecture",
+    "old-broker-new-group-protocol": "wants a broker of that version",
+    "pull-secret-misspelt": "shows where the registry wants a password",
+    "replicas-share-a-claim": "wants several nodes",
+    "rollout-shares-a-claim": "wants several nodes",
+    "schedule-on-april-31": "shows on no day at all",
+    "shutdown-longer-than-grace": "shows where a stop takes longer than the grace period",
+    "topic-misspelt": "wants the scripts of the broker's published image",
+    "version-label-in-claim-templates": "shows when the label's value changes",
+    "workers-differ-in-their-broker": "wants a second broker at the other address",
+}
+"""Cases whose fault this cluster, or the minutes a test has, cannot bring out, and why."""
+
+FILLED = {"heap-above-limit": "1g", "heap-not-set": "1g"}
+"""Cases whose broker fills its heap, in these bytes, at once and not in the course of its life."""
+
+NO_STATE = {
+    "insecure": "works, and is no state of a pod",
+    "runs old code": "works, and is no state of a pod",
+}
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """What preflight says of one case: the object and what becomes of it."""
+
+    case: str
+    rule: str
+    severity: str
+    object: str
+    outcome: str
+
+    @property
+    def kind(self) -> str:
+        return self.object.partition("/")[0]
+
+    @property
+    def folder(self) -> Path:
+        return BROKEN / self.case
+
+    @property
+    def upgrade(self) -> bool:
+        """Whether the case is a change to what is installed."""
+        return (self.folder / "before").is_dir()
+
+    @property
+    def own(self) -> bool:
+        """Whether the case is a repository of its own, with its own image."""
+        return (self.folder / "pyproject.toml").exists()
+
+    @property
+    def not_applied(self) -> str:
+        """Why the case is not applied; empty where it is."""
+        if not (self.folder / "kustomization.yaml").exists():
+            return "is about a file by itself, and no state of a pod"
+        if self.own and not (self.folder / "Dockerfile").exists():
+            return "is about settings and manifest alone: there is no image of it"
+        if self.own and not shops.builder():
+            return "wants docker, podman or buildah to build its image"
+        return ELSEWHERE.get(self.case, NO_STATE.get(self.outcome, ""))
+
+
+def predictions() -> Iterator[Prediction]:
+    """preflight's own word on every case, each outcome of an object once."""
+    config = load_config(ROOT)
+    with Apps(ROOT, config.containers) as own:
+        for folder in sorted(path.parent for path in BROKEN.glob("*/expected.json")):
+            try:
+                found = _findings(folder, config, own)
+            except CannotLook as refused:
+                yield Prediction(folder.name, "", "error", "", f"cannot look: {refused}")
+                continue
+            for each in {(each.object, each.outcome): each for each in found}.values():
+                yield Prediction(folder.name, each.rule, each.severity, each.object, each.outcome)
+
+
+def _findings(folder: Path, config: Config, own: Apps) -> list[Finding]:
+    root = find_root(folder)
+    if root != ROOT:
+        theirs = load_config(root)
+        with Apps(root, theirs.containers) as apps:
+            apps.load()
+            return _found(folder, root, theirs, apps)
+    return _found(folder, root, config, own)
+
+
+def _found(folder: Path, root: Path, config: Config, apps: Apps) -> list[Finding]:
+    model = model_of(str(folder), root=root, config=config, apps=apps)
+    if (folder / "before").is_dir():
+        model.before = model_of(str(folder / "before"), root=root, config=config)
+    # the tag of our own tree may be amid a change, and every case carries it
+    edited = ("image-not-of-this-tree",) if root == ROOT else ()
+    return findings_of(model, skip=("not-in-schema", *edited))
+
+
+def documents(folder: Path, namespace: str, published: bool = False) -> list[str]:
+    """The objects of a folder for that namespace, with images that are here, or with the `published` ones."""
+    command = [str(binary("kustomize")), "build", str(folder)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    text = re.sub(r"(?m)^(\s+namespace:) (vhm|shop)$", rf"\1 {namespace}", text)
+    text = re.sub(r"(?m)^(kind: Namespace\nmetadata:\n(?:  .*\n)*?  name:) vhm$", rf"\1 {namespace}", text)
+    text = re.sub(r"localhost/vhm-worker:t\w{12}\b", f"{images.IMAGE}:{images.tag()}", text)
+    text = re.sub(rf"image: {shops.PUBLISHED}:\S+", f"image: {shops.image(folder.name)}", text)
+    if images.standins() and not published:
+        text = re.sub(r"image: apache/kafka:\S+", "image: localhost/kafka:standin", text)
+        text = re.sub(r"image: qdrant/qdrant:\S+", "image: localhost/qdrant:standin", text)
+    if size := FILLED.get(folder.name):
+        filled = f"  KAFKA_HEAP_OPTS: -Xmx{size} -Xms{size} -XX:+AlwaysPreTouch\n"
+        text = re.sub(r"(?m)^  KAFKA_HEAP_OPTS: .*\n", "", text)
+        text = re.sub(r"(?m)^  KAFKA_NODE_ID: ", f"{filled}  KAFKA_NODE_ID: ", text)
+    return re.split(r"(?m)^---$\n", text)
+
+
+def identity(document: str) -> str:
+    """`Kind/name` of a document."""
+    whole = yaml.load(document, Loader=yaml.BaseLoader)
+    return f"{whole.get('kind', '')}/{whole.get('metadata', {}).get('name', '')}"
+
+
+def stream(found: list[str], wanted: Callable[[str], bool]) -> str:
+    """The documents whose identity is wanted, as one stream."""
+    return "---\n".join(each for each in found if wanted(identity(each)))
+
+
+def concerned(prediction: Prediction) -> Callable[[str], bool]:
+    """Of a case whose fault one workload shows alone: that workload, and all that is no workload."""
+
+    def wanted(name: str) -> bool:
+        kind = name.partition("/")[0]
+        if kind == "Namespace":
+            return False
+        if kind not in WORKLOADS:
+            return True
+        if prediction.kind in WORKLOADS:
+            return name == prediction.object
+        # what the workers read says nothing to broker and store, which take longest to start
+        return kind == "Deployment" or prediction.kind != "ConfigMap" or "kafka" in prediction.object
+
+    return wanted
+
+
+def changes_nothing(prediction: Prediction) -> str:
+    """Whether the overlay's own objects come out as they do without the case's edit."""
+    clean, case = (set(documents(folder, "vhm")) for folder in (CLEAN, prediction.folder))
+    if clean == case:
+        return "applies nothing"
+    more = ", ".join(sorted(identity(each) for each in case - clean))
+    return f"not applied: {more} is there, and no pod's state tells of it"
+
+
+def kustomize_on_path() -> None:
+    """preflight takes the kustomize that these tests build."""
+    folder = str(binary("kustomize").parent)
+    if folder not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
