@@ -43,12 +43,16 @@ class Deterministic:
 
 
 def _vectors(texts: Sequence[str]) -> Vectors:
-    return unit(np.array([_sums(text) for text in texts]).reshape(len(texts), SIZE))
-
-
-def _sums(text: str) -> list[float]:
-    sums = [0.0] * SIZE
-    for token in text.lower().split():
-        number = int.from_bytes(hashlib.md5(token.encode(), usedforsecurity=False).digest(), "big")
-        sums[number % SIZE] += number % 1000 / 1000
-    return sums
+    """All texts in one pass: where each token falls, then one sum, in the order of the tokens."""
+    rows: list[int] = []
+    columns: list[int] = []
+    weights: list[float] = []
+    for row, text in enumerate(texts):
+        for token in text.lower().split():
+            number = int.from_bytes(hashlib.md5(token.encode(), usedforsecurity=False).digest(), "big")
+            rows.append(row)
+            columns.append(number % SIZE)
+            weights.append(number % 1000 / 1000)
+    sums = np.zeros((len(texts), SIZE))
+    np.add.at(sums, (rows, columns), weights)
+    return unit(sums)
