@@ -83,6 +83,7 @@ def test_what_is_unavailable_is_tried_until_it_is_there(place: Place, log: LogCa
     assert states == ["not ready", "recovered"]
 
 
+@pytest.mark.slow
 def test_waiting_for_what_the_work_needs_is_no_reason_to_be_killed(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +121,7 @@ def test_only_the_done_prefix_is_committed(place: Place) -> None:
         until(lambda: place.client.committed().get(0) == 5, 5)
 
 
+@pytest.mark.slow
 def test_a_full_window_pauses_keeps_the_partitions_and_goes_on(place: Place) -> None:
     handler = Echo(batch=1, window=2)
     client = place.client
@@ -181,6 +183,7 @@ def test_what_does_not_finish_in_time_is_left_for_the_next(place: Place) -> None
         assert place.client.values(OUT) == [b"hold"]
 
 
+@pytest.mark.slow
 def test_work_moves_to_a_newcomer_and_back_without_repeating(place: Place) -> None:
     client = place.client
     with place.run(Echo(seconds=0.002, batch=10)) as first:

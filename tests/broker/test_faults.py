@@ -12,9 +12,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from structlog.testing import LogCapture
 
 from broker.conftest import Show
-from broker.crash import Load, Process, account, states, survive, unready
+from broker.crash import Load, Process, account
 from broker.harness import DEAD, OUT, Client, Echo, Running, until
 from broker.kafka import STOCK, Kafka, NoKafka
+from broker.outage import states, survive, unready
 from vhm.contract import topics as graph
 from vhm.runtime import dead_letter
 

@@ -22,9 +22,9 @@ from confluent_kafka.admin import (
 from structlog.testing import LogCapture
 
 from broker.conftest import Show
-from broker.crash import states, survive, unready
 from broker.harness import OUT, Client, Running, until
 from broker.kafka import Kafka, NoKafka
+from broker.outage import states, survive, unready
 from broker.test_store_faults import anchor, indexer
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
 from vhm.runtime.embedded import EmbeddedBroker

@@ -68,7 +68,9 @@ FAULTS: dict[str, Callable[[str, str], Answer | None]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", ["500", *(pytest.param(other, marks=pytest.mark.slow) for other in FAULTS if other != "500")]
+)
 def test_a_store_that_refuses_is_waited_for(
     broker: EmbeddedBroker, standin: StandIn, fault: str, log: LogCapture
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_store_that_refuses_is_waited_for(
     assert work == ["not ready", "recovered"]
 
 
+@pytest.mark.slow
 def test_a_slow_store_is_only_slow(broker: EmbeddedBroker, standin: StandIn) -> None:
     client = Client(broker.address)
     with indexer(broker, standin.url) as worker:

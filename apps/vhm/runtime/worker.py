@@ -14,16 +14,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from vhm.contract import topics as graph
 from vhm.contract.environment import EX_CONFIG, SettingsError, load
-from vhm.runtime import kafka, logs, topics
-from vhm.runtime.attempts import backoff
+from vhm.runtime import kafka, logs
 from vhm.runtime.build import build
 from vhm.runtime.conditions import Conditions
 from vhm.runtime.connection import VAGUE, Connection
 from vhm.runtime.consuming import Consuming
-from vhm.runtime.daemon import in_daemon_thread
-from vhm.runtime.handler import Handler, Unavailable
+from vhm.runtime.handler import Handler
 from vhm.runtime.health import PortInUse, Server, listen
 from vhm.runtime.metrics import Metrics
+from vhm.runtime.opening import Opening
 from vhm.runtime.sender import Sender
 from vhm.runtime.settings import WorkerSettings
 from vhm.runtime.status import WorkerStatus
@@ -110,7 +109,6 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._ending = asyncio.Event()
         self._failed = False
-        self._topics_watch: asyncio.Task[str] | None = None
         self.status = WorkerStatus(handler, settings, self._conditions, self._metrics)
         self.port = self._address[1]
         """Where the health pages are; the real one once they are up."""
@@ -145,6 +143,9 @@ class Worker:
         self._sender = Sender(self._producer, self._loop, self._metrics)
         servers = self._settings.kafka_bootstrap_servers
         self._connection = Connection(self._producer, servers, self._conditions)
+        self._opening = Opening(
+            self._handler, self._producer, self._connection, self._conditions, self._settings
+        )
         beating = self._loop.create_task(self._beat())
         try:
             await self._until_stopped(self._work())
@@ -164,9 +165,9 @@ class Worker:
     async def _work(self) -> None:
         status = self.status
         status.stage = "opening what the work needs"
-        await self._open()
+        await self._opening.handler()
         status.stage = "waiting for the topics"
-        cluster = await self._see_to_topics()
+        cluster = await self._opening.topics()
         status.stage = "waiting for the first poll"
         status.consuming = self._consume(cluster)
         while not status.consuming.poller.polls:
@@ -199,37 +200,6 @@ class Worker:
         await asyncio.wait({working})
         if not working.cancelled() and (defect := working.exception()) is not None:
             self._on_defect(defect)
-
-    async def _open(self) -> None:
-        tries = 0
-        while True:
-            try:
-                await self._handler.open()
-            except Unavailable as error:
-                self._conditions.report("open", str(error))
-                tries += 1
-                await asyncio.sleep(backoff(tries))
-            else:
-                return self._conditions.report("open", None)
-
-    async def _see_to_topics(self) -> str:
-        """The cluster's id, once it answers and has the topics."""
-        names = graph.needs(self._handler.name)
-        tries = 0
-        while True:
-            try:
-                cluster = await in_daemon_thread(topics.ensure, self._producer, names, self._settings)
-            except topics.BrokerUnreachable as error:
-                self._connection.unreachable(str(error))
-            except topics.TopicsMissing as error:
-                self._connection.reachable()
-                self._conditions.report("topics", str(error))
-            else:
-                self._connection.reachable()
-                self._conditions.report("topics", None)
-                return cluster
-            tries += 1
-            await asyncio.sleep(backoff(tries))
 
     def _consume(self, cluster: str) -> Consuming:
         settings, name = self._settings, self._handler.name
@@ -278,8 +248,7 @@ class Worker:
         if kafka.is_fatal(error):
             self._fail(kafka.fatal_line(error, self._settings))
         elif error.code() in UNKNOWN_TOPIC:
-            if self._topics_watch is None or self._topics_watch.done():
-                self._topics_watch = self._loop.create_task(self._see_to_topics())
+            self._opening.look_at_topics()
         elif error.code() in VAGUE or error.code() in kafka.CONNECTING:
             self._connection.complain(error)
         else:
