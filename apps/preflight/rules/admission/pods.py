@@ -1,4 +1,4 @@
-"""What the API server refuses in a pod: ports, probes, volumes, mounts, contradictions."""
+"""What the API server refuses in a pod: names of ports, what is there twice, environments, contradictions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from preflight.workloads import Container, Workload
 
 PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
 """An IANA service name: at most 15 of a-z, 0-9 and single dashes, at least one letter."""
-PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
-HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 
 
 @rule("invalid-port-name", family="admission", severity="error", outcome="rejected by the API server")
@@ -98,115 +96,6 @@ def _twice(items: Iterable[tuple[Located, tuple[Step, ...], Any]], what: str) ->
             if name in seen:
                 yield at(part, *path, message=f"a second {what} {name}", fix="rename or remove one of them")
             seen.add(name)
-
-
-@rule("invalid-probe", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_probe(model: Model) -> Iterator[Hit]:
-    """A probe or hook that cannot be: no handler or two, a success threshold that only readiness may have, or
-    on an init container that ends before it could be probed.
-
-    `successThreshold` must be 1 for liveness and startup. Exactly one of exec, httpGet, tcpSocket, grpc.
-
-        livenessProbe:
-          successThreshold: 2      # must be 1
-    """
-    for container in model.containers:
-        for probe, doc in container.probes.items():
-            yield from _handlers(container, (probe,), doc)
-            threshold = doc.get("successThreshold")
-            if probe != "readinessProbe" and threshold not in (None, 0, 1):
-                yield at(
-                    container,
-                    probe,
-                    "successThreshold",
-                    message=f"{threshold}; of a {probe} it must be 1",
-                    fix="remove it",
-                )
-            if probe == "readinessProbe" and "terminationGracePeriodSeconds" in doc:
-                yield at(
-                    container,
-                    probe,
-                    "terminationGracePeriodSeconds",
-                    message="a readiness probe ends nothing and may not have it",
-                    fix="remove it",
-                )
-            if container.role == "init":
-                yield at(
-                    container,
-                    probe,
-                    message="an init container may have no probe unless it restarts always",
-                    fix="remove it, or say restartPolicy: Always for a sidecar",
-                )
-        for hook, doc in mapping(container.get("lifecycle")).items():
-            if hook in ("postStart", "preStop"):
-                yield from _handlers(container, ("lifecycle", hook), mapping(doc), (*HANDLERS, "sleep"))
-
-
-def _handlers(
-    container: Container, path: tuple[Step, ...], doc: dict[str, Any], known: tuple[str, ...] = HANDLERS
-) -> Iterator[Hit]:
-    given = [each for each in known if doc.get(each) is not None]
-    if len(given) != 1:
-        yield at(
-            container,
-            *path,
-            message=f"has {' and '.join(given) if given else 'no handler'}, wants one of {', '.join(known)}",
-            fix="give exactly one",
-        )
-
-
-@rule("invalid-volume", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_volume(model: Model) -> Iterator[Hit]:
-    """A volume of two types, or a mount with a path that is not allowed.
-
-    A strategic merge joins volumes by name, so a patch that gives a volume another type leaves it both,
-    unless it sets the old one to null. A mountPath is not empty, a subPath is relative and without `..`.
-
-        volumes:
-        - name: data
-          emptyDir: null           # the base's type
-          persistentVolumeClaim: {claimName: data}
-    """
-    for workload in model.workloads:
-        for index, volume in enumerate(workload.items("volumes")):
-            kinds = [key for key, value in mapping(volume).items() if key != "name" and value is not None]
-            if len(kinds) > 1:
-                name = mapping(volume).get("name")
-                yield at(
-                    workload,
-                    "volumes",
-                    index,
-                    kinds[-1],
-                    message=f"volume {name} is {' and '.join(kinds)} at once",
-                    fix="set the others to null in the patch",
-                )
-        for container in workload.containers:
-            for index, mount in enumerate(container.items("volumeMounts")):
-                yield from _mount(container, index, mapping(mount))
-
-
-def _mount(container: Container, index: int, mount: dict[str, Any]) -> Iterator[Hit]:
-    sub = mount.get("subPath")
-    if mount.get("mountPath") == "":
-        yield at(container, "volumeMounts", index, "mountPath", message="an empty path", fix="write a path")
-    if isinstance(sub, str) and (sub.startswith("/") or ".." in sub.split("/")):
-        yield at(
-            container,
-            "volumeMounts",
-            index,
-            "subPath",
-            message=f"{sub!r} leaves the volume",
-            fix=f"write {sub.lstrip('/').replace('../', '') or 'a relative path'}",
-        )
-    if sub and mount.get("subPathExpr"):
-        yield at(
-            container,
-            "volumeMounts",
-            index,
-            "subPathExpr",
-            message="subPath is given as well",
-            fix="keep one of the two",
-        )
 
 
 @rule("invalid-environment", family="admission", severity="error", outcome="rejected by the API server")

@@ -6,4 +6,5 @@ import preflight.rules.references.namespaces
 import preflight.rules.references.ports
 import preflight.rules.references.selectors
 import preflight.rules.references.services
+import preflight.rules.references.serving
 import preflight.rules.references.volumes  # noqa: F401 - imported so that their rules register

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from preflight.model import Model, Service
+from preflight.model import Model
 from preflight.objects import Obj, dig, list_at, selects
 from preflight.registry import Hit, Located, Step, at, rule
 from preflight.selection import equals, has_custom_pods, is_hopeless, nearly, of_manifests, pods_of
-from preflight.workloads import Container, Workload
+from preflight.workloads import Workload
 from preflight.world import are_applied_together, is_whole, missing
 
 CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController")
@@ -180,84 +180,6 @@ def _selects_nothing(
             fix="select labels of a pod template",
             severity="error" if certain else "warning",
         )
-
-
-@rule("service-selects-others", family="references", severity="error", outcome="ready but unreachable")
-def service_selects_others(model: Model) -> Iterator[Hit]:
-    """A Service that also selects the pods of a workload that runs something else.
-
-    A part of the requests goes to pods that cannot answer them: to a port nobody listens on, or to another
-    program. Two versions of one program behind a Service are taken for what they are (the same container
-    names, or the same image, command and first argument, of the containers that have the port where all pods
-    have one), and headless Services, which list members of a cluster, are left alone.
-
-        selector:
-          app.kubernetes.io/part-of: vhm   # selects every worker
-    """
-    for service in model.services:
-        reached = [
-            each
-            for each in service.workloads
-            if _receives(service, each) and are_applied_together(model, service.obj, each.obj)
-        ]
-        serving = [_serving(service, each) for each in reached]
-        running = serving if all(serving) else [each.containers for each in reached]
-        others = [
-            each
-            for each, containers in zip(reached[1:], running[1:], strict=True)
-            if _program(containers) != _program(running[0]) and not _names(containers) & _names(running[0])
-        ]
-        if service.headless or not others:
-            continue
-        names = dict.fromkeys(f"{each.kind} {each.name}" for each in (reached[0], *others))
-        if len(names) < 2:
-            continue
-        yield at(
-            service,
-            "spec",
-            "selector",
-            next(iter(service.selector)),
-            message=f"sends a request to {' or '.join(sorted(names))}, which run different programs",
-            fix="select a label that only one of them has",
-        )
-
-
-def _names(containers: list[Container]) -> set[str]:
-    return {each.name for each in containers if each.role == "main"}
-
-
-def _serving(service: Service, workload: Workload) -> list[Container]:
-    """The containers that declare a port the Service leads to."""
-    targets = [port.get("targetPort", port.get("port")) for port in service.ports]
-    return [
-        each
-        for each in workload.containers
-        if any(
-            target in (port.get("containerPort"), port.get("name"))
-            for target in targets
-            for port in each.ports
-        )
-    ]
-
-
-def _program(containers: list[Container]) -> tuple[object, ...]:
-    """What the main ones of these containers run, as far as two versions of one program agree."""
-    found = []
-    for each in containers:
-        if each.role == "main":
-            words = [word for word in (*each.command, *each.args) if not word.startswith("-")]
-            repository = each.image.partition("@")[0]
-            last = repository.rpartition("/")[2]
-            repository = repository.removesuffix(":" + last.partition(":")[2]) if ":" in last else repository
-            found.append((repository, tuple(each.command), tuple(words[:1])))
-    return tuple(sorted(found))
-
-
-def _receives(service: Service, workload: Workload) -> bool:
-    """Whether the pods become endpoints of any port: a named target port must be one of theirs."""
-    names = {str(port.get("name")) for each in workload.containers for port in each.ports}
-    targets = [port.get("targetPort", port.get("port")) for port in service.ports]
-    return any(isinstance(target, int) or str(target) in names for target in targets)
 
 
 @rule("overlapping-selectors", family="references", severity="warning", outcome="applies nothing")
