@@ -28,6 +28,7 @@ ELSEWHERE = {
     "deadline-before-started": "shows where a start takes longer than the deadline",
     "grace-cut-short": "shows where a stop takes longer than the grace period",
     "image-tag-latest": "shows when somebody pushes another image under the tag",
+    "in-sync-replicas-of-an-old-broker": "wants a broker of that version",
     "ingress-class-missing": "wants an ingress controller",
     "ingress-tls-secret-missing": "wants an ingress controller",
     "ingress-to-missing-port": "wants an ingress controller",

@@ -17,7 +17,7 @@ from cluster.predictions import CLEAN, Prediction, documents, stream
 
 STARTED = 75.0
 """Seconds that a broker and a store may run until they are ready."""
-NEVER = 45.0
+NEVER = 30.0
 """Seconds after that in which what is not ready never will be."""
 ROLLED = 45.0
 """Seconds after which a pod that was to be replaced should be."""
