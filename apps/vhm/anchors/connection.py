@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from qdrant_client import AsyncQdrantClient
+import httpcore
+from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
+from vhm.anchors import wire
 from vhm.anchors.types import StoreUnavailable
 from vhm.contract.environment import Secret
 
 TIMEOUT_SECONDS = 5
+
+_HTTP_TROUBLES = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
 
 T = TypeVar("T")
 Request = Callable[[AsyncQdrantClient], Coroutine[Any, Any, T]]
@@ -34,13 +39,14 @@ class Refused(Exception):
 
 
 class Connection:
-    """One AsyncQdrantClient, made on first use."""
+    """One AsyncQdrantClient, made on first use, and beside it the wire for queries."""
 
     def __init__(self, url: str, api_key: Secret | None = None) -> None:
         self.where = _address(url)
         self._url = url
         self._api_key = api_key
         self._client: AsyncQdrantClient | None = None
+        self._wire: wire.Wire | None = None
 
     async def call(self, request: Request[T]) -> T:
         """The answer to `request(client)`. Raises StoreUnavailable, Missing, Conflict or Refused."""
@@ -58,8 +64,24 @@ class Connection:
         ) as error:
             raise self._told(error) from error
 
+    async def query(self, collection: str, requests: Sequence[models.QueryRequest]) -> list[list[wire.Point]]:
+        """The points that each of the requests finds. Raises as `call`."""
+        if self._wire is None:
+            key = self._api_key.reveal() if self._api_key else None
+            self._wire = wire.Wire(self._url, key, TIMEOUT_SECONDS)
+        try:
+            status, body = await self._wire.ask(collection, requests)
+            if status == HTTPStatus.OK:
+                return wire.points(body)
+        except (*_HTTP_TROUBLES, OSError, ValueError, RuntimeError) as error:
+            raise self._told(error) from error
+        raise self._answered(status, body)
+
     async def close(self) -> None:
         """Let go of the sockets."""
+        queries, self._wire = self._wire, None
+        if queries is not None:
+            await queries.close()
         client, self._client = self._client, None
         if client is not None:
             await client.close()

@@ -1,199 +1,280 @@
-"""A recall by meaning and words from a server.
+"""A recall by meaning and words from a server, in three requests as a rule.
 
-1. How rare each word of the question is, as the server's IDF sees it.
-2. The strongest by formula among the nearest and those that share words: a first order, in which nearness
-   or words count nothing for an anchor that only the other prefetch returned.
-3. What was said just before and after those that may still win, until no other can.
+1. The strongest by formula among the nearest and those that share words: a first order, in which nearness
+   or words count nothing for an anchor that only the other search returned.
+2. The exact cosines of these, and what was said just before and after those that may win by it, or let it
+   win.
+3. The cosines of what came to light, and the embeddings of the winners, which tell what resembles what.
 
-Everything is then scored exactly. What is neither near nor shares words, nor is near for an important
-memory, nor was said beside one that is, is not looked at: recall by meaning alone is proven to find what a
-search through everything would, this is measured.
+How rare the words of the question are is asked before, unless it is known (see `Rarities`). What is neither
+near nor shares words, nor is near for an important memory, nor was said beside one that is, is not looked
+at, and what lies beyond the first page is taken to be no stronger than its end: recall by meaning alone is
+proven to find what a search through everything would, this is measured.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 
 import numpy as np
 from qdrant_client import models
 
 from vhm.anchors import search, sparse
-from vhm.anchors.payload import from_payload
-from vhm.anchors.ranking import Candidate, Floats, Ranking, rank, strength
-from vhm.anchors.recall import PAGE_MOST, WIDER, candidates
-from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query
-from vhm.memory import bm25, hybrid
+from vhm.anchors.found import Found
+from vhm.anchors.payload import Content, dense, point_id
+from vhm.anchors.ranking import Candidate, Floats, Ranking, rank
+from vhm.anchors.rarity import Count, Rarities
+from vhm.anchors.recall import PAGE_MOST, WIDER
+from vhm.anchors.surroundings import Surroundings, Turn
+from vhm.anchors.together import Ask
+from vhm.anchors.types import Calibration, Query
+from vhm.anchors.wire import Point
+from vhm.memory import hybrid
 
-PREFETCH = 512
-"""So many of the nearest, and so many that share words."""
+NEAREST = 256
+NEAREST_BY_GRAPH = 128
+"""So many of the nearest; a server that walks its graph takes the longer the more there are to be."""
+
+WORDY = 128
+"""So many that share words."""
 
 IMPORTANT = 1.2
-IMPORTANT_PREFETCH = 256
+IMPORTANT_PREFETCH = 64
 """So many of the nearest of greater salience than that."""
 
 PAGE_SPARE = 40
-LOOKED_UP = 8
-"""Candidates whose neighbours are asked for in one request."""
+"""Candidates looked at beyond the beats asked for."""
 
-ROUNDS = 12
+VECTORS_SPARE = 4
+"""Embeddings asked for beyond the beats asked for, at a time."""
 
-Ask = Callable[[list[models.QueryRequest]], Awaitable[list[list[models.ScoredPoint]]]]
+LOOKED_AROUND = 6
+"""Candidates whose neighbours are asked for in one request, beside as many as beats are asked for."""
+
+HOPE = 0.7
+"""A neighbour whose cosine is not known yet and that comes so near to the weakest beat may be one."""
+
+ROUNDS = 10
+
+IGNORED = 64
+"""Anchors to ignore that may lend to their neighbours."""
 
 
 class HybridRecall:
     """One query on its way to a settled ranking."""
 
     def __init__(
-        self, query: Query, calibration: Calibration, ask: Ask, anchors: int, *, exact: bool
+        self,
+        query: Query,
+        calibration: Calibration,
+        ask: Ask,
+        count: Count,
+        rarities: Rarities,
+        *,
+        exact: bool,
     ) -> None:
-        """`ask` queries the collection; `anchors` is how many it holds."""
+        """`ask` queries the collection, `count` says how many points it holds."""
         self._query = query
         self._calibration = calibration
         self._ask = ask
-        self._anchors = anchors
+        self._count = count
+        self._rarities = rarities
         self._exact = exact
         self._question = hybrid.question(query.text, query.now)
         self._may = search.eligible(query)
-        self._rarity: dict[str, float] = {}
-        self._found: dict[uuid.UUID, Candidate] = {}
-        self._own: dict[uuid.UUID, float] = {}
-        self._around: dict[uuid.UUID, float] = {}
+        self._surroundings = Surroundings()
+        self._whole = False
+        """Whether the page holds every anchor that may answer."""
+        self._elsewhere = 0.0
+        """What an anchor beyond the page has of its own, at most."""
 
     async def run(self, page: int = 0) -> Ranking:
-        """The answer."""
-        await self._ask_rarity()
-        page = max(self._query.limit + PAGE_SPARE, page)
+        """The answer, and `page` of the candidates where there are so many."""
+        rarity = await self._rarity()
+        wanted = max(self._query.limit, page)
+        page = wanted + PAGE_SPARE
         while True:
-            (points,) = await self._ask([self._formula(self._may, page)])
-            self._take(candidates(points))
-            ranking = await self._look_around_until_settled()
-            if ranking.settled > -np.inf or len(points) < page or page >= PAGE_MOST:
+            found = Found(self._query, self._question, self._calibration, rarity)
+            await self._first_page(found, page)
+            ranking = await self._settled(found, wanted)
+            if ranking.settled > -np.inf or self._whole or page >= PAGE_MOST:
                 return ranking
             page *= WIDER
 
     async def excluded(self, count: int) -> tuple[list[Candidate], Floats]:
         """The strongest of those that this recall is not to look at, and their similarities."""
+        found = Found(self._query, self._question, self._calibration, await self._rarity())
         others = models.Filter(must_not=[self._may])
-        (points,) = await self._ask([self._formula(others, count)])
-        found = candidates(points)
-        self._take(found)
-        await self._look_around([one.anchor_id for one in found])
-        return found, np.array([self._similarity(one.anchor_id) for one in found])
+        (points,) = await self._ask([self._formula(found, others, count)])
+        self._take(found, points, scored=True)
+        rows = list(range(len(found)))
+        await self._learn(found, around=rows, unsure=[], bare=rows)
+        await self._learn(found, around=[], unsure=found.unsure(), bare=[])
+        present = [row for row in rows if row in found.vectors]
+        return self._candidates(found, present), self._similarities(found)[present]
 
-    async def _ask_rarity(self) -> None:
-        """A word alone scores rarity times weight, and the weight is known from the text."""
-        terms = list(self._question.terms.counts)
-        if not terms:
-            return
-        answers = await self._ask(
-            [
-                models.QueryRequest(
-                    query=sparse.of_terms([term]), using=sparse.WORDS, limit=1, with_payload=True
-                )
-                for term in terms
-            ]
-        )
-        for term, points in zip(terms, answers, strict=True):
-            content = from_payload(points[0].payload) if points else None
-            weight = sparse.weights(content).get(term, 0.0) if content is not None else 0.0
-            self._rarity[term] = points[0].score / weight if weight else bm25.idf(self._anchors, 0)
+    async def _rarity(self) -> dict[str, float]:
+        return await self._rarities.of(self._question.terms.counts, self._ask, self._count)
 
-    @property
-    def _most(self) -> float:
-        """BM25 of the question with itself."""
-        weights = self._question.terms.weights()
-        return sum(weight * self._rarity[term] for term, weight in weights.items())
+    async def _first_page(self, found: Found, page: int) -> None:
+        requests = [self._formula(found, self._may, page)]
+        if self._query.ignore:
+            requests.append(search.these(list(self._query.ignore)[:IGNORED], IGNORED, payload=True))
+        points, *ignored = await self._ask(requests)
+        self._take(found, points, scored=True)
+        self._whole = len(points) < page
+        self._elsewhere = 0.0 if self._whole else float(found.own().min(initial=1.0))
+        for others in ignored:
+            self._take(found, others)
 
-    def _formula(self, may: models.Filter, page: int) -> models.QueryRequest:
+    def _formula(self, found: Found, may: models.Filter, page: int) -> models.QueryRequest:
         """Scores 0 and 1 are cosines, of the nearest and of the nearest important ones; 2 is BM25."""
         vector, params = self._query.vector.tolist(), models.SearchParams(exact=self._exact)
         salient = models.FieldCondition(key="salience", range=models.Range(gt=IMPORTANT))
         important = models.Filter(must=[may, salient])
+        nearest = max(NEAREST if self._exact else NEAREST_BY_GRAPH, page)
         prefetch = [
-            models.Prefetch(query=vector, filter=may, limit=PREFETCH, params=params),
+            models.Prefetch(query=vector, filter=may, limit=nearest, params=params),
             models.Prefetch(query=vector, filter=important, limit=IMPORTANT_PREFETCH, params=params),
         ]
         share = 0.0
-        if self._most > 0:
-            terms = sparse.of_terms(self._rarity)
-            prefetch.append(models.Prefetch(query=terms, using=sparse.WORDS, filter=may, limit=PREFETCH))
-            share = (1 - hybrid.BLEND.meaning) / self._most
+        if found.most > 0:
+            terms = sparse.of_terms(self._question.terms.counts)
+            prefetch.append(
+                models.Prefetch(query=terms, using=sparse.WORDS, filter=may, limit=max(WORDY, page))
+            )
+            share = (1 - hybrid.BLEND.meaning) / found.most
         similarity = search.blend(self._calibration, hybrid.BLEND.meaning, share)
         return models.QueryRequest(
             prefetch=prefetch,
             query=search.activation_formula(self._query, similarity),
             limit=page,
-            with_payload=True,
-            with_vector=True,
+            with_payload=search.PAYLOAD,
         )
 
-    def _take(self, found: Sequence[Candidate]) -> None:
-        new = [one for one in found if one.anchor_id not in self._own]
-        if not new:
-            return
-        contents = [one.content for one in new]
-        terms, rarity = self._question.terms, self._rarity
-        owns = self._blended(
-            np.array([np.vecdot(one.vector, self._query.vector) for one in new]),
-            np.array([bm25.relevance(terms, sparse.weights(one), rarity.__getitem__) for one in contents]),
-            hybrid.told(self._question, [(one.text, one.stored_at) for one in contents]),
+    def _take(self, found: Found, points: Sequence[Point], *, scored: bool = False) -> None:
+        new: dict[uuid.UUID, tuple[Content, float]] = {}
+        for point in points:
+            anchor_id = point_id(point.id)
+            if anchor_id is None or anchor_id in found.rows or anchor_id in new:
+                continue
+            content = point.content()
+            if content is not None:
+                new[anchor_id] = content, point.score
+        scores = np.array([score for _, score in new.values()]) if scored else None
+        if new:
+            found.add([(anchor_id, content) for anchor_id, (content, _) in new.items()], scores)
+
+    async def _settled(self, found: Found, wanted: int) -> Ranking:
+        """Ask until nothing can change the beats any more."""
+        for number in range(ROUNDS):
+            similarities = self._similarities(found)
+            strengths = np.where(found.may, similarities * found.factors, -np.inf)
+            ranking = self._ranked(found, similarities)
+            order = np.argsort(-strengths, kind="stable")[: np.count_nonzero(found.may)].tolist()
+            bare = self._bare(found, order, strengths, ranking, wanted)
+            bar = ranking.settled
+            if bar == -np.inf and bare and len(order) > wanted:
+                bar = float(strengths[order[wanted - 1]])
+            around = self._doubtful(found, bar, order[:wanted])[: LOOKED_AROUND + wanted]
+            unsure = found.unsure()
+            if number:  # what came to light beside the strongest is asked for once
+                bare += [row for row in unsure if strengths[row] >= HOPE * bar and row not in bare]
+            if not (unsure or around or bare):
+                break
+            await self._learn(found, around=around, unsure=unsure, bare=bare)
+        return self._ranked(found, self._similarities(found))
+
+    def _similarities(self, found: Found) -> Floats:
+        """As far as the neighbours are known."""
+        own = found.own()
+        lent = np.where(found.memory, own, 0.0)  # what is no memory yet lends nothing either
+        around = np.zeros(len(own))
+        for row in range(len(own)):
+            instant = found.instant(row)
+            if instant is not None:
+                rows = [found.rows[one] for one in self._surroundings.around(instant)]
+                around[row] = lent[rows].max(initial=0.0)
+        return hybrid.lifted(own, around)
+
+    def _ranked(self, found: Found, similarities: Floats) -> Ranking:
+        """The order of those whose embedding is known."""
+        rows = [row for row in found.vectors if found.may[row]]
+        return rank(self._candidates(found, rows), self._query, similarities[rows])
+
+    def _candidates(self, found: Found, rows: Sequence[int]) -> list[Candidate]:
+        return [
+            Candidate(anchor_id=found.ids[row], content=found.contents[row], vector=found.vectors[row])
+            for row in rows
+        ]
+
+    def _bare(
+        self, found: Found, order: Sequence[int], strengths: Floats, ranking: Ranking, wanted: int
+    ) -> list[int]:
+        """Whose embedding must be known next; none once the beats are."""
+        bare = [row for row in order if row not in found.vectors]
+        needed = len(bare)
+        if ranking.settled > -np.inf:
+            last = strengths[order[min(wanted, len(order)) - 1]]
+            needed = int(np.count_nonzero(strengths[bare] >= min(last, ranking.settled)))
+        return bare[: min(needed, wanted) + VECTORS_SPARE] if needed else []
+
+    def _doubtful(self, found: Found, bar: float, first: Sequence[int]) -> list[int]:
+        """Whose neighbours may make a beat of it, or may become one by it, most likely first; and the
+        `first`, so that their similarity is exact."""
+        own = found.own()
+        instants = [found.instant(row) for row in range(len(found))]
+        open_ = np.array(
+            [at is not None and self._surroundings.limits(at) is not None for at in instants],
+            dtype=bool,
         )
-        for one, own in zip(new, owns, strict=True):
-            self._found[one.anchor_id], self._own[one.anchor_id] = one, float(own)
+        if not open_.any():
+            return []
+        loudest = np.maximum(found.loudest_near(own), self._elsewhere)
+        risen = hybrid.lifted(own, loudest) * found.factors
+        doubtful = open_ & found.may & (loudest > own) & (risen >= bar)
+        doubtful[first] |= open_[first]
+        if not self._whole:
+            beside = hybrid.lifted(np.minimum(own, self._elsewhere), own)
+            lifting = beside * np.maximum(found.factors, found.decays)
+            doubtful |= open_ & found.memory & (own > self._elsewhere) & (lifting >= bar)
+            risen = np.maximum(risen, lifting)
+        return sorted(np.flatnonzero(doubtful), key=lambda row: -risen[row])
 
-    def _blended(self, cosines: Floats, wording: Floats, beside: hybrid.Told) -> Floats:
-        return hybrid.blended(self._question, self._calibration.similarity(cosines), wording, beside)
+    async def _learn(
+        self, found: Found, *, around: Sequence[int], unsure: Sequence[int], bare: Sequence[int]
+    ) -> None:
+        """The neighbours of some, the cosines of some, the embeddings of some."""
+        instants = list(dict.fromkeys(at for row in around if (at := found.instant(row)) is not None))
+        limits = {at: most for at in instants if (most := self._surroundings.limits(at))}
+        requests = [request for at, most in limits.items() for request in search.beside(at, *most)]
+        embedded, alone = set(bare), [row for row in unsure if row not in set(bare)]
+        if alone:
+            requests.append(search.cosines(self._query, [found.ids[row] for row in alone]))
+        if embedded:
+            requests.append(search.these([found.ids[row] for row in bare], len(bare), vectors=True))
+        answers = iter(await self._ask(requests) if requests else [])
+        for at in limits:
+            earlier, later = next(answers), next(answers)
+            self._take(found, [*earlier, *later])
+            self._surroundings.learn(at, _turns(found, earlier), _turns(found, later))
+        if alone:
+            scores = {point_id(point.id): point.score for point in next(answers)}
+            # one that was deleted meanwhile stays with what it was taken to be
+            told = [row for row in alone if found.ids[row] in scores]
+            found.learn(told, np.array([scores[found.ids[row]] for row in told]))
+            found.sure[alone] = True
+        if embedded:
+            for point in next(answers):
+                row, vector = found.row(point.id), dense(point.vector)
+                if row is not None and vector is not None:
+                    found.embed(row, vector)
+                    embedded.discard(row)
+            found.forget(embedded)
 
-    async def _look_around_until_settled(self) -> Ranking:
-        for _ in range(ROUNDS):
-            ranking, doubtful = self._ranked()
-            if not doubtful:
-                return ranking
-            await self._look_around(doubtful[:LOOKED_UP])
-        return self._ranked()[0]
 
-    def _ranked(self) -> tuple[Ranking, list[uuid.UUID]]:
-        """The order as far as it is known, and who may still rise in it, most likely first."""
-        may = [one for one in self._found.values() if self._may_answer(one)]
-        similarities = np.array([self._similarity(one.anchor_id) for one in may])
-        ranking = rank(may, self._query, similarities)
-        loudest = max(self._own.values(), default=0.0)
-        doubtful: list[tuple[float, uuid.UUID]] = []
-        for one in may:
-            own = self._own[one.anchor_id]
-            most = strength(one.content, self._raised(own, loudest), self._query)
-            if one.anchor_id not in self._around and loudest > own and most >= ranking.settled:
-                doubtful.append((most, one.anchor_id))
-        return ranking, [anchor_id for _, anchor_id in sorted(doubtful, reverse=True)]
-
-    def _may_answer(self, one: Candidate) -> bool:
-        """As the filter has it, for those that came as somebody's neighbours."""
-        query = self._query
-        mine = query.session_id is not None and one.content.meta.get("session") == query.session_id
-        return self._is_memory(one) and not mine and one.anchor_id not in query.ignore
-
-    def _is_memory(self, one: Candidate) -> bool:
-        return one.content.stored_at <= self._query.now - timedelta(seconds=YOUNGEST_SECONDS)
-
-    def _similarity(self, anchor_id: uuid.UUID) -> float:
-        return self._raised(self._own[anchor_id], self._around.get(anchor_id, 0.0))
-
-    def _raised(self, own: float, neighbour: float) -> float:
-        return float(hybrid.lifted(np.array([own]), np.array([neighbour]))[0])
-
-    async def _look_around(self, anchor_ids: Sequence[uuid.UUID]) -> None:
-        """Find what was said just before and just after each of these in its session."""
-        asked = [(one, side) for one in anchor_ids for side in search.beside(self._found[one].content)]
-        answers = await self._ask([request for _, request in asked]) if asked else []
-        for anchor_id in anchor_ids:
-            self._around[anchor_id] = 0.0
-        for (anchor_id, _), points in zip(asked, answers, strict=True):
-            beside = candidates(points)
-            self._take(beside)
-            # what is no memory yet at `now` lends nothing either
-            if beside and self._is_memory(beside[0]):
-                instant = beside[0].content.stored_at
-                own = max(self._own[one.anchor_id] for one in beside if one.content.stored_at == instant)
-                self._around[anchor_id] = max(self._around[anchor_id], own)
+def _turns(found: Found, points: Sequence[Point]) -> list[Turn]:
+    """Those of the points that are anchors."""
+    rows = (found.row(point.id) for point in points)
+    return [Turn(found.contents[row].stored_at, found.ids[row]) for row in rows if row is not None]

@@ -4,7 +4,8 @@ Qdrant's formula only scores what its prefetches by cosine returned. The first r
 few of each band of salience and learns the greatest salience there is. What is not among them changes the
 answer only if it is near enough to beat the weakest beat found, were it new and the most salient of its
 band; so the second request scores everything from that cosine on. Where repeats leave fewer beats than
-asked for, further pages of the same order are read.
+asked for, further pages of the same order are read. Where the server walks its graph instead of comparing
+every vector, the first request is all there is, and the answer is as near as the graph.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 from qdrant_client import models
 
 from vhm.anchors import search
-from vhm.anchors.payload import dense, from_payload, point_id
+from vhm.anchors.payload import dense, point_id
 from vhm.anchors.ranking import Candidate, Ranking, by_meaning, rank
 from vhm.anchors.types import Calibration, Query
+from vhm.anchors.wire import Point
 
 PAGE_SPARE = 8
 """Candidates returned beyond the beats asked for: room for repeats."""
@@ -56,7 +58,8 @@ class Recall:
         self._page = max(query.limit + PAGE_SPARE, page)
         self._prefetch = max(PREFETCH, self._page)
         self._from_cosines: dict[int, float] | None = None
-        self._complete = settings.anchors <= self._prefetch
+        # a graph is walked for the nearest few, not for all that are near enough
+        self._complete = settings.anchors <= self._prefetch or not settings.exact
 
     def requests(self) -> list[models.QueryRequest]:
         """The next round: a page of the strongest and, until all that counts is prefetched, the most
@@ -84,7 +87,7 @@ class Recall:
             exact=self._settings.exact,
         )
 
-    def take(self, answers: Sequence[list[models.ScoredPoint]]) -> None:
+    def take(self, answers: Sequence[list[Point]]) -> None:
         """The answers to `requests`. Sets `settled` when no further round is needed."""
         page = answers[0]
         self._read |= {candidate.anchor_id: candidate for candidate in candidates(page)}
@@ -126,11 +129,11 @@ class Recall:
         return low
 
 
-def candidates(points: Sequence[models.ScoredPoint]) -> list[Candidate]:
+def candidates(points: Sequence[Point]) -> list[Candidate]:
     """The anchors among `points`; whatever else another program put there is none."""
     found = []
     for point in points:
-        anchor_id, content, vector = point_id(point.id), from_payload(point.payload), dense(point.vector)
+        anchor_id, content, vector = point_id(point.id), point.content(), dense(point.vector)
         if anchor_id is not None and content is not None and vector is not None:
             found.append(Candidate(anchor_id=anchor_id, content=content, vector=vector))
     return found

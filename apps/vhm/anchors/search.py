@@ -8,30 +8,30 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from qdrant_client import models
 
-from vhm.anchors.payload import Content
+from vhm.anchors.surroundings import Instant
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query
-from vhm.memory.hybrid import NEIGHBOUR_SECONDS
+from vhm.anchors.wire import Point
 
 SECONDS_PER_DAY = 86_400.0
 
-NEIGHBOURS = 4
-"""Anchors of one instant that are looked at as somebody's neighbours."""
+PAYLOAD = ["text", "stored_at", "salience", "meta"]
+"""What an anchor is made of."""
 
 
 def eligible(query: Query) -> models.Filter:
     """Old enough at `now`, not of the asking session, not among those to ignore."""
     oldest = query.now - timedelta(seconds=YOUNGEST_SECONDS)
-    unwanted: list[models.Condition] = []
+    stored = models.FieldCondition(key="stored_at", range=models.DatetimeRange(lte=oldest))
+    # denied twice: an index of what must be would be gone through from end to end, and that is all there is
+    unwanted: list[models.Condition] = [models.Filter(must_not=[stored])]
     if query.session_id is not None:
         unwanted.append(of_session(query.session_id))
     if query.ignore:
         unwanted.append(models.HasIdCondition(has_id=ids(query.ignore)))
-    return models.Filter(
-        must=[models.FieldCondition(key="stored_at", range=models.DatetimeRange(lte=oldest))],
-        must_not=unwanted or None,
-    )
+    return models.Filter(must_not=unwanted)
 
 
 def of_session(session_id: str) -> models.FieldCondition:
@@ -150,9 +150,13 @@ def strongest(
         query=activation_formula(query, similarity_of(calibration, cosine)),
         offset=offset,
         limit=limit,
-        with_payload=True,
+        with_payload=PAYLOAD,
         with_vector=True,
     )
+
+
+class _Salience(msgspec.Struct):
+    salience: float = 1.0
 
 
 def most_salient(may: models.Filter) -> models.QueryRequest:
@@ -163,28 +167,49 @@ def most_salient(may: models.Filter) -> models.QueryRequest:
     )
 
 
-def salience_of(salient: list[models.ScoredPoint]) -> float:
+def salience_of(salient: list[Point]) -> float:
     """The answer to `most_salient`; an anchor that says none has 1."""
-    return max(1.0, float((salient[0].payload or {}).get("salience", 1.0))) if salient else 1.0
+    most = msgspec.json.decode(salient[0].payload, type=_Salience | None) if salient else None
+    return max(1.0, most.salience) if most else 1.0
 
 
-def beside(content: Content) -> list[models.QueryRequest]:
-    """What was said just before and just after in the same session, each side nearest first."""
-    session, moment = content.meta.get("session"), content.stored_at
-    if not isinstance(session, str):
-        return []
-    near = timedelta(seconds=NEIGHBOUR_SECONDS)
-    before = models.DatetimeRange(gte=moment - near, lt=moment)
-    after = models.DatetimeRange(gt=moment, lte=moment + near)
+def beside(at: Instant, earlier: int, later: int) -> list[models.QueryRequest]:
+    """What was said at an instant of a session and before it, latest first; and after it, earliest first;
+    so many at most."""
+    session, moment = at
+    back = models.DatetimeRange(lte=moment), models.Direction.DESC, earlier
+    forth = models.DatetimeRange(gt=moment), models.Direction.ASC, later
     return [
         models.QueryRequest(
             query=models.OrderByQuery(order_by=models.OrderBy(key="stored_at", direction=direction)),
             filter=models.Filter(
                 must=[of_session(session), models.FieldCondition(key="stored_at", range=span)]
             ),
-            limit=NEIGHBOURS,
-            with_payload=True,
-            with_vector=True,
+            limit=limit,
+            with_payload=PAYLOAD,
         )
-        for span, direction in ((before, models.Direction.DESC), (after, models.Direction.ASC))
+        for span, direction, limit in (back, forth)
     ]
+
+
+def cosines(query: Query, anchor_ids: Collection[uuid.UUID]) -> models.QueryRequest:
+    """The cosines of some anchors as scores."""
+    return models.QueryRequest(
+        query=query.vector.tolist(),
+        filter=models.Filter(must=[models.HasIdCondition(has_id=ids(anchor_ids))]),
+        limit=len(anchor_ids),
+        params=models.SearchParams(exact=True),
+        with_payload=False,
+    )
+
+
+def these(
+    anchor_ids: Collection[uuid.UUID], limit: int, *, payload: bool = False, vectors: bool = False
+) -> models.QueryRequest:
+    """Some anchors: what they hold, or their embeddings."""
+    return models.QueryRequest(
+        filter=models.Filter(must=[models.HasIdCondition(has_id=ids(anchor_ids))]),
+        limit=limit,
+        with_payload=PAYLOAD if payload else False,
+        with_vector=[""] if vectors else False,
+    )

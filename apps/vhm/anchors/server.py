@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from qdrant_client import models
@@ -16,7 +17,9 @@ from vhm.anchors.connection import Connection, Missing, Refused, Request
 from vhm.anchors.hybrid_recall import HybridRecall
 from vhm.anchors.payload import Content, from_payload, point_id, same, to_payload
 from vhm.anchors.ranking import by_meaning, explained
+from vhm.anchors.rarity import Rarities
 from vhm.anchors.recall import Recall, Widening, candidates
+from vhm.anchors.together import Together
 from vhm.anchors.types import (
     AnchorUnstorable,
     Explained,
@@ -29,10 +32,16 @@ from vhm.anchors.types import (
     Vector,
     Vectors,
 )
+from vhm.anchors.wire import Point
 from vhm.contract.messages import Anchor
 
 NEWCOMERS = 2_000
 """Anchors that may be stored between two looks at the collection, and a quarter of what there are."""
+
+EXACT_BELOW = 20_000
+"""Points from which on a search walks the server's graph. Comparing every vector takes 25 ms at 100 000
+points and finds what the graph misses, which is little (see tests/bench/recall_overlap.py); up to some
+7 000 Qdrant has no graph anyway."""
 
 T = TypeVar("T")
 
@@ -48,12 +57,15 @@ class Server:
         *,
         follow: bool,
         hybrid: bool,
-        exact: bool = True,
+        exact_below: int = EXACT_BELOW,
     ) -> None:
         self._connection = connection
         self._collection = Collection(connection, collection, model, follow=follow, hybrid=hybrid)
         self._model = model
-        self._exact = exact
+        self._exact_below = exact_below
+        self._together = Together(self._query_now)
+        self._rarities = Rarities()
+        self._written = 0
 
     async def open(self) -> None:
         """See `AnchorStore.open`."""
@@ -80,6 +92,7 @@ class Server:
         written = held
         if new:
             await self._insert([(anchors[index], vectors[index]) for index in new])
+            self._written += len(new)
             written = await self._held(list(first))
         if lost := first.keys() - written.keys():
             raise StoreUnavailable(
@@ -95,21 +108,20 @@ class Server:
         """See `AnchorStore.recall`. By meaning, rounds of one request for all queries not settled yet."""
         await self._collection.settle_if_unusable()
         if self._collection.words:
-            anchors = await self._count(None)
-            rankings = await asyncio.gather(*(self._by_words_too(query, anchors).run() for query in queries))
+            rankings = await asyncio.gather(*(self._by_words_too(query).run() for query in queries))
             return [ranking.beats for ranking in rankings]
         settings = self._widening()
         recalls = [Recall(query, settings) for query in queries]
         while open_ := [(recall, recall.requests()) for recall in recalls if not recall.settled]:
-            answers = iter(await self._query([request for _, asked in open_ for request in asked]))
-            for recall, asked in open_:
-                recall.take([next(answers) for _ in asked])
+            answers = await asyncio.gather(*(self._query(asked) for _, asked in open_))
+            for (recall, _), answer in zip(open_, answers, strict=True):
+                recall.take(answer)
         return [recall.ranking.beats for recall in recalls]
 
     async def explain(self, query: Query, count: int) -> list[Explained]:
         """See `AnchorStore.explain`."""
         if self._collection.words:
-            by_words = self._by_words_too(query, await self._count(None))
+            by_words = self._by_words_too(query)
             ranking = await by_words.run(count)
             others, similarities = await by_words.excluded(count)
             return explained(ranking, others, query, similarities)[:count]
@@ -126,8 +138,20 @@ class Server:
         anchors = NEWCOMERS + self._collection.points * 5 // 4
         return Widening(calibration=self._model.calibration, exact=self._exact, anchors=anchors)
 
-    def _by_words_too(self, query: Query, anchors: int) -> HybridRecall:
-        return HybridRecall(query, self._model.calibration, self._query, anchors, exact=self._exact)
+    @property
+    def _exact(self) -> bool:
+        return self._collection.points < self._exact_below
+
+    def _by_words_too(self, query: Query) -> HybridRecall:
+        self._rarities.settle(self._collection.points + self._written)
+        return HybridRecall(
+            query,
+            self._model.calibration,
+            self._query,
+            partial(self._count, None),
+            self._rarities,
+            exact=self._exact,
+        )
 
     def _point(self, anchor: Anchor, vector: Vector) -> models.PointStruct:
         """With hybrid recall off a plain vector, as published tools take it for granted."""
@@ -184,10 +208,12 @@ class Server:
         points = [self._point(anchor, vector) for anchor, vector in new]
         await self._connection.call(lambda client: client.upsert(name, points, wait=True, update_mode=mode))
 
-    async def _query(self, requests: list[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
+    async def _query(self, requests: list[models.QueryRequest]) -> list[list[Point]]:
+        return await self._together.ask(requests)
+
+    async def _query_now(self, requests: list[models.QueryRequest]) -> list[list[Point]]:
         name = self._collection.to_read()
-        responses = await self._do(lambda client: client.query_batch_points(name, requests))
-        return [response.points for response in responses]
+        return await self._done(self._connection.query(name, requests))
 
     async def _count(self, which: models.Filter | None) -> int:
         name = self._collection.to_read()
@@ -195,9 +221,12 @@ class Server:
         return counted.count
 
     async def _do(self, request: Request[T]) -> T:
+        return await self._done(self._connection.call(request))
+
+    async def _done(self, asked: Coroutine[Any, Any, T]) -> T:
         """A refusal may come of a collection that others deleted or made anew: then that is the reason."""
         try:
-            return await self._connection.call(request)
+            return await asked
         except (Missing, Refused) as error:
             await self._collection.settle()
             self._collection.to_read()

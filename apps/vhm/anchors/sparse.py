@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from qdrant_client import models
 
 from vhm.anchors.payload import Content
-from vhm.memory import bm25
-from vhm.memory.words import words
+from vhm.memory import hybrid
 
 WORDS = "vhm_words"
 """Name of the sparse vector. It exists only where hybrid recall is on."""
@@ -25,7 +24,7 @@ def dimension(term: str) -> int:
 
 def weights(content: Content) -> dict[str, float]:
     """What each stem of an anchor adds to a query that holds it, before its rarity."""
-    return bm25.terms(words(content.text), content.stored_at).weights()
+    return hybrid.read(content.text, content.stored_at).weights
 
 
 def of_anchor(content: Content) -> models.SparseVector:

@@ -15,6 +15,7 @@ two parts that seldom agree would make every memory sound vague.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -31,6 +32,10 @@ Flags = NDArray[np.bool_]
 
 NEIGHBOUR_SECONDS = timedelta(hours=1).total_seconds()
 """Turns further apart than this are no neighbours, though of one session."""
+
+
+READINGS = 4_096
+"""Anchors' texts remembered as they were read: some 10 MB."""
 
 
 class Blend(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +65,15 @@ class Question(msgspec.Struct, frozen=True):
     period: times.Period | None
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """What an anchor's text is to hybrid recall, whatever is asked: its BM25 weights, whether it says when,
+    and who says it."""
+
+    weights: dict[str, float]
+    tells_time: bool
+    speaker: tuple[str, ...]
+
+
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What counts of n anchors beside their meaning and their words, as columns."""
 
@@ -79,12 +93,27 @@ def question(text: str, now: datetime) -> Question:
     return Question(bm25.terms(spoken), frozenset(spoken), times.asks_when(text), times.meant(text, now))
 
 
+def read(text: str, said_at: datetime) -> Reading:
+    """An anchor's text as hybrid recall reads it. Anchors never change, and those that are strong for one
+    question are for the next, so what was read is remembered."""
+    return _read(text, said_at, said_at.utcoffset())
+
+
+@functools.lru_cache(maxsize=READINGS)
+def _read(text: str, said_at: datetime, offset: timedelta | None) -> Reading:
+    # the same moment by another clock is equal to it, but may be another day
+    spoken = words(text)
+    weights = bm25.terms(spoken, said_at).weights()
+    return Reading(weights, times.tells_time(spoken), tuple(speaker(text)))
+
+
 def told(asked: Question, anchors: Sequence[tuple[str, datetime]]) -> Told:
     """What counts of a few anchors, given as their texts and when they were said (`Lexicon` knows many)."""
+    readings = [read(text, said_at) for text, said_at in anchors]
     return Told(
         moments=np.array([said_at.timestamp() for _, said_at in anchors]),
-        tell_time=np.array([times.tells_time(words(text)) for text, _ in anchors], dtype=bool),
-        by_named=np.array([not asked.names.isdisjoint(speaker(text)) for text, _ in anchors], dtype=bool),
+        tell_time=np.array([one.tells_time for one in readings], dtype=bool),
+        by_named=np.array([not asked.names.isdisjoint(one.speaker) for one in readings], dtype=bool),
     )
 
 
