@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 class Connection:
-    """One AsyncQdrantClient, made on first use, and beside it the wire for queries."""
+    """One AsyncQdrantClient, made on first use, and beside it the wire for queries and inserts."""
 
     def __init__(self, url: str, api_key: Secret | None = None) -> None:
         self.where = _address(url)
@@ -66,13 +66,24 @@ class Connection:
 
     async def query(self, collection: str, requests: Sequence[models.QueryRequest]) -> list[list[wire.Point]]:
         """The points that each of the requests finds. Raises as `call`."""
+        return await self._direct(lambda line: line.ask(collection, requests), wire.points)
+
+    async def insert(self, collection: str, points: Sequence[wire.NewPoint]) -> None:
+        """Add those points whose ids are new. Raises as `call`."""
+        await self._direct(lambda line: line.insert(collection, points), wire.done)
+
+    async def _direct(
+        self,
+        request: Callable[[wire.Wire], Coroutine[Any, Any, tuple[int, bytes]]],
+        read: Callable[[bytes], T],
+    ) -> T:
         if self._wire is None:
             key = self._api_key.reveal() if self._api_key else None
             self._wire = wire.Wire(self._url, key, TIMEOUT_SECONDS)
         try:
-            status, body = await self._wire.ask(collection, requests)
+            status, body = await request(self._wire)
             if status == HTTPStatus.OK:
-                return wire.points(body)
+                return read(body)
         except (*_HTTP_TROUBLES, OSError, ValueError, RuntimeError) as error:
             raise self._told(error) from error
         raise self._answered(status, body)

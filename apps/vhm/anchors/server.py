@@ -32,7 +32,7 @@ from vhm.anchors.types import (
     Vector,
     Vectors,
 )
-from vhm.anchors.wire import Point
+from vhm.anchors.wire import NewPoint, Point
 from vhm.contract.messages import Anchor
 
 NEWCOMERS = 2_000
@@ -153,17 +153,15 @@ class Server:
             exact=self._exact,
         )
 
-    def _point(self, anchor: Anchor, vector: Vector) -> models.PointStruct:
+    def _point(self, anchor: Anchor, vector: Vector) -> NewPoint:
         """With hybrid recall off a plain vector, as published tools take it for granted."""
-        content = Content(anchor.text, anchor.stored_at, anchor.salience, anchor.meta)
-        words = (
-            {"": vector.tolist(), sparse.WORDS: sparse.of_anchor(content)} if self._collection.words else None
-        )
-        return models.PointStruct(
-            id=str(anchor.anchor_id),
-            vector=words or vector.tolist(),
-            payload=to_payload(anchor, self._model.name),
-        )
+        dense: list[float] = vector.tolist()
+        payload = to_payload(anchor, self._model.name)
+        if not self._collection.words:
+            return NewPoint(str(anchor.anchor_id), dense, payload)
+        words = sparse.of_anchor(Content(anchor.text, anchor.stored_at, anchor.salience, anchor.meta))
+        named = {"": dense, sparse.WORDS: {"indices": words.indices, "values": words.values}}
+        return NewPoint(str(anchor.anchor_id), named, payload)
 
     async def known(self, anchor_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         """See `AnchorStore.known`."""
@@ -204,9 +202,8 @@ class Server:
                 raise AnchorUnstorable(str(error)) from error
 
     async def _upsert(self, new: Sequence[tuple[Anchor, Vector]]) -> None:
-        name, mode = self._collection.to_write(), models.UpdateMode.INSERT_ONLY
-        points = [self._point(anchor, vector) for anchor, vector in new]
-        await self._connection.call(lambda client: client.upsert(name, points, wait=True, update_mode=mode))
+        name = self._collection.to_write()
+        await self._connection.insert(name, [self._point(anchor, vector) for anchor, vector in new])
 
     async def _query(self, requests: list[models.QueryRequest]) -> list[list[Point]]:
         return await self._together.ask(requests)

@@ -1,8 +1,10 @@
-"""Queries to a Qdrant server, as bytes: what the client library does for them costs more than the search.
+"""Queries and inserts to a Qdrant server, as bytes: what the client library does for them costs more than
+the search, and as much as storing.
 
 A recall asks three times and reads some hundred points. Through the library's models and its HTTP client that
 is 6 to 8 ms of a worker's time a recall; here it is 2, and a connection is kept (the library opens a new
-one a request where the server is on this machine). Everything else goes through the library.
+one a request where the server is on this machine). A point of 384 numbers costs 71 µs there and 35 here.
+Everything else goes through the library.
 """
 
 from __future__ import annotations
@@ -40,6 +42,23 @@ class Point(msgspec.Struct, frozen=True):
             return from_payload(msgspec.json.decode(self.payload))
 
 
+class NewPoint(msgspec.Struct, frozen=True):
+    """A point to insert; `vector` is the unnamed one alone, or all by name."""
+
+    id: str
+    vector: list[float] | dict[str, Any]
+    payload: dict[str, Any]
+
+
+class _Insert(msgspec.Struct):
+    points: Sequence[NewPoint]
+    update_mode: str = models.UpdateMode.INSERT_ONLY.value
+
+
+class _Done(msgspec.Struct):
+    result: dict[str, Any]
+
+
 class _Answer(msgspec.Struct):
     points: list[Point]
 
@@ -49,6 +68,7 @@ class _Response(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Response)
+_done = msgspec.json.Decoder(_Done)
 
 
 class Wire:
@@ -69,9 +89,17 @@ class Wire:
         """The status and body of a batch of queries. Raises what httpcore raises."""
         batch = models.QueryRequestBatch.model_construct(searches=list(requests))
         body = batch.model_dump_json(exclude_none=True).encode()
+        return await self._send("POST", collection, "/query/batch", body)
+
+    async def insert(self, collection: str, points: Sequence[NewPoint]) -> tuple[int, bytes]:
+        """The status and body of an insert of points where there is none of that id, waited for. Raises what
+        httpcore raises."""
+        return await self._send("PUT", collection, "?wait=true", msgspec.json.encode(_Insert(points)))
+
+    async def _send(self, method: str, collection: str, rest: str, body: bytes) -> tuple[int, bytes]:
         response = await self._pool.request(
-            "POST",
-            f"{self._base}/collections/{quote(collection, safe='')}/points/query/batch",
+            method,
+            f"{self._base}/collections/{quote(collection, safe='')}/points{rest}",
             headers=[*self._headers, ("content-length", str(len(body)))],
             content=body,
             extensions=self._extensions,
@@ -87,5 +115,13 @@ def points(body: bytes) -> list[list[Point]]:
     """The points of each query of a batch. Raises ValueError for what is no answer to one."""
     try:
         return [answer.points for answer in _decoder.decode(body).result]
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+
+
+def done(body: bytes) -> None:
+    """See that this is what Qdrant says when it has done something. Raises ValueError."""
+    try:
+        _done.decode(body)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error

@@ -30,7 +30,7 @@ def random_store(rng: np.random.Generator, count: int) -> tuple[list[Anchor], np
     anchors = [
         Anchor(
             anchor_id=uuid.UUID(bytes=rng.bytes(16)),
-            text=rng.choice([" Walked  ", "walked", "rained", f"thing {row}"]),
+            text=str(rng.choice([" Walked  ", "walked", "rained", f"thing {row}"])),
             stored_at=NOW - timedelta(days=float(age)),
             salience=float(rng.uniform(0.3, 2.5)),
             meta={"session": f"s{rng.integers(3)}"} if rng.random() < 0.5 else {},
