@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Literal
 
 import msgspec
+import portalocker
 
 from vhm.errors import UserError
 
@@ -42,38 +41,36 @@ def held(home: Path) -> Iterator[None]:
     """Be the one `vhm up` on this folder, which is made if need be. Raises UserError."""
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock = (home / LOCK).open("w")
+        lock = _lock(home, portalocker.LockFlags.EXCLUSIVE, "w", PATIENCE_SECONDS)
+        lock.acquire()
+    except portalocker.LockException:
+        raise UserError(f"a `vhm up` runs on {home} already: stop it, or give another --at FOLDER") from None
     except OSError as error:
         raise UserError(
             f"cannot keep memories in {home}: {error.strerror}; give another --at FOLDER"
         ) from None
-    with lock:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not _taken(lock, fcntl.LOCK_EX):
-            if time.monotonic() < until:
-                time.sleep(0.05)
-                continue
-            raise UserError(
-                f"a `vhm up` runs on {home} already: stop it, or give another --at FOLDER"
-            ) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def is_held(home: Path) -> bool:
     """Whether a `vhm up` is there, be it only about to start."""
     try:
-        with (home / LOCK).open("r") as lock:
-            return not _taken(lock, fcntl.LOCK_SH)
+        with _lock(home, portalocker.LockFlags.SHARED, "r", 0):
+            return False
+    except portalocker.LockException:
+        return True
     except OSError:
         return False
 
 
-def _taken(lock: TextIO, how: int) -> bool:
-    try:
-        fcntl.flock(lock, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _lock(
+    home: Path, how: portalocker.LockFlags, mode: Literal["r", "w"], seconds: float
+) -> portalocker.Lock[IO[str]]:
+    flags = how | portalocker.LockFlags.NON_BLOCKING
+    return portalocker.Lock(home / LOCK, mode, timeout=seconds, check_interval=0.05, flags=flags)
 
 
 def announce(home: Path, running: Running) -> None:
