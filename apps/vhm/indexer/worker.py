@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,6 +26,9 @@ from vhm.indexer.settings import Settings
 from vhm.remembering import Remembering
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply
 
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
 log = structlog.get_logger("vhm.indexer")
 
 
@@ -41,14 +45,15 @@ class Indexer(Remembering[Anchor]):
     async def _work(self, messages: Sequence[Anchor]) -> list[Outcome]:
         vectors = await self._embedder.embed([anchor.text for anchor in messages])
         stored = await self._store.add(messages, vectors)
-        log.info(
+        lines = log.bind()  # once for the batch: it costs as much as reading an anchor
+        lines.info(
             "anchors stored",
             anchor_id=str(messages[0].anchor_id),
             count=len(messages),
             new=stored.count(Stored.NEW),
             known=stored.count(Stored.SAME),
         )
-        return [_answer(anchor, state) for anchor, state in zip(messages, stored, strict=True)]
+        return [_answer(anchor, state, lines) for anchor, state in zip(messages, stored, strict=True)]
 
     def _refused(self, message: Anchor, error: EmbeddingFailed | AnchorUnstorable) -> Poison:
         reason, detail = (
@@ -72,9 +77,9 @@ def make(settings: Settings) -> Indexer:
     return Indexer(embedder, AnchorStore(settings, embedder, hybrid=settings.hybrid_recall))
 
 
-def _answer(anchor: Anchor, state: Stored) -> Outcome:
+def _answer(anchor: Anchor, state: Stored, lines: FilteringBoundLogger) -> Outcome:
     if state is Stored.DIFFERENT:
-        log.warning("anchor refused", anchor_id=str(anchor.anchor_id), reason=IMMUTABLE)
+        lines.warning("anchor refused", anchor_id=str(anchor.anchor_id), reason=IMMUTABLE)
         detail = "this anchor_id already holds other content; a memory never changes: use a new id"
         return Reply(
             (
@@ -84,7 +89,7 @@ def _answer(anchor: Anchor, state: Stored) -> Outcome:
                 ),
             )
         )
-    log.debug("anchor stored", anchor_id=str(anchor.anchor_id), known=state is Stored.SAME)
+    lines.debug("anchor stored", anchor_id=str(anchor.anchor_id), known=state is Stored.SAME)
     return Reply((_indexed(anchor, AnchorIndexed(anchor_id=anchor.anchor_id, ok=True)),))
 
 
