@@ -94,6 +94,8 @@ def _refused(cluster: Cluster, name: str, prediction: Prediction) -> str:
 
 def _watch(cluster: Cluster, namespace: str, prediction: Prediction) -> str:
     """The predicted state as soon as it shows; what there was instead when it does not in time."""
+    if prediction.kind == "PersistentVolumeClaim":
+        return _phase(cluster, namespace, prediction.object)
     until, seen = time.monotonic() + PATIENCE, "nothing"
     while time.monotonic() < until:
         pods = pods_of(cluster, namespace)
@@ -106,6 +108,12 @@ def _watch(cluster: Cluster, namespace: str, prediction: Prediction) -> str:
         seen = ", ".join(sorted(set(states))) or "nothing"
         time.sleep(1)
     return "no pods" if not pods else seen
+
+
+def _phase(cluster: Cluster, namespace: str, claim: str) -> str:
+    """A claim's phase, when there was time enough to bind it."""
+    time.sleep(10)
+    return cluster.kubectl("-n", namespace, "get", claim, "-o", "jsonpath={.status.phase}")
 
 
 def _states(pods: list[dict[str, Any]]) -> Iterator[str]:

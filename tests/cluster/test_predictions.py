@@ -81,7 +81,9 @@ class Table:
         self.not_applied += not applied
         if not agree:
             self.differ.append(f"{case}: {rule} says {predicted}, the cluster {seen}")
-        self._write(f"{case:<40} {severity:<8} {predicted:<27} {seen}{'' if agree else '   <-- differs'}")
+        self._write(
+            f"{case:<40} {severity:<8} {predicted[:26]:<27} {seen}{'' if agree else '   <-- differs'}"
+        )
 
     def summary(self) -> list[str]:
         """How many there were, and which differ."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from cluster import images
 from cluster.cluster import HERE, Cluster, Failed
-from cluster.predictions import CLEAN, Prediction, documents, stream
+from cluster.predictions import CLEAN, CLUSTER_WIDE, Prediction, documents, stream
 
 STARTED = 75.0
 """Seconds that a broker and a store may run until they are ready."""
@@ -22,6 +22,13 @@ NEVER = 30.0
 ROLLED = 45.0
 """Seconds after which a pod that was to be replaced should be."""
 NUMBERS = itertools.count(1)
+PROVIDED = """
+apiVersion: v1
+kind: Secret
+metadata: {name: kafka-ca}
+stringData: {ca.crt: an authority}
+"""
+"""What overlays/production takes for granted."""
 
 REACHED = {
     "ingress-not-let-in": ("outside", "qdrant-service.{}:6333", "indexer-service.{}:8080"),
@@ -48,6 +55,7 @@ def namespace(cluster: Cluster, case: str, restricted: bool = True) -> Iterator[
     # the controllers give a new namespace its service account a moment later
     accounts = ("-n", name, "get", "serviceaccounts", "-o", "name")
     cluster.until(f"{name} is whole", lambda: cluster.kubectl(*accounts))
+    cluster.kubectl("-n", name, "apply", "-f", "-", stdin=PROVIDED)
     try:
         yield name
     finally:
@@ -141,7 +149,7 @@ class Whole:
         return time.monotonic() - began, self._why_not() if late else self._tell()
 
     def _create(self, found: list[str]) -> None:
-        apply(self.cluster, stream(found, lambda name: not name.startswith("Namespace/")))
+        apply(self.cluster, stream(found, lambda name: name.partition("/")[0] not in CLUSTER_WIDE))
         self.cluster.apply(_client(self.name))
 
     def _late(self) -> bool:
