@@ -4,7 +4,8 @@
 
 (a) the plain client loop, batched: what the client library can do; (b) the naive loop: flush and synchronous
 commit a message; (c) produce only, consume only. Each contender is a process of its own and copies
-recall-response to retell-response; the messages are there before it starts. Prints Markdown tables.
+recall-response to retell-response; for throughput the messages are there before it starts, for latency they
+come at a fixed rate. Prints one Markdown table, and the ratios under it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests")]
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition  # noqa: E402  path above
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition, libversion  # noqa: E402  path above
 from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
@@ -35,11 +36,31 @@ BYTES = 300
 
 
 class Figures(NamedTuple):
-    """One contender's run."""
+    """One run. Latencies are in milliseconds, memory is resident."""
 
     per_second: float
-    cpu_seconds: float
-    megabytes: float
+    cpu_microseconds: float
+    megabytes: float | None = None
+    latencies: Sequence[float] = ()
+
+    def row(self, name: str, size: int = BYTES) -> str:
+        """One line of the table."""
+        waits = " | ".join(
+            f"{percentile(self.latencies, share):.1f}" if self.latencies else ""
+            for share in (0.5, 0.95, 0.99)
+        )
+        memory = f"{self.megabytes:.0f}" if self.megabytes is not None else ""
+        megabytes = self.per_second * size / 1e6
+        return (
+            f"| {name} | {self.per_second:,.0f} | {megabytes:.1f} | {waits} "
+            f"| {self.cpu_microseconds:,.0f} | {memory} |"
+        )
+
+
+HEAD = (
+    f"| {BYTES}-byte JSON, 3 partitions | messages/s | MB/s | p50 ms | p95 ms | p99 ms | µs CPU each | MB |",
+    "|---|--:|--:|--:|--:|--:|--:|--:|",
+)
 
 
 def topics(bootstrap: str, partitions: int) -> None:
@@ -64,13 +85,18 @@ def message(size: int) -> bytes:
     return json.dumps({"request_id": "0" * 36, "text": "x" * max(0, size - 70)}).encode()
 
 
-def produce(bootstrap: str, count: int, size: int) -> float:
-    """Fill the topic; messages a second."""
+def produce(bootstrap: str, count: int, size: int) -> Figures:
+    """Fill the topic."""
     producer = Producer(
-        {"bootstrap.servers": bootstrap, "linger.ms": 5, "queue.buffering.max.messages": 1_000_000}
+        {
+            "bootstrap.servers": bootstrap,
+            "linger.ms": 5,
+            "queue.buffering.max.messages": 1_000_000,
+            "log_level": 0,
+        }
     )
     value = message(size)
-    began = time.monotonic()
+    began, cpu = time.monotonic(), time.process_time()
     for number in range(count):
         while True:
             try:
@@ -79,20 +105,21 @@ def produce(bootstrap: str, count: int, size: int) -> float:
             except BufferError:
                 producer.poll(0.05)
     producer.flush()
-    return count / (time.monotonic() - began)
+    return Figures(count / (time.monotonic() - began), (time.process_time() - cpu) / count * 1e6)
 
 
-def consume(bootstrap: str, count: int, topic: str = IN) -> float:
-    """Read the topic from its beginning; messages a second from the first one on."""
+def consume(bootstrap: str, count: int, topic: str = IN) -> Figures:
+    """Read the topic from its beginning; the time is from the first message on."""
     consumer = reader(bootstrap, topic)
-    seen, began = 0, 0.0
+    seen, began, cpu = 0, 0.0, time.process_time()
     while seen < count:
         got = len(consumer.consume(10_000, 0.2))
         began = began or (time.monotonic() if got else 0.0)
         seen += got
     seconds = time.monotonic() - began
+    spent = time.process_time() - cpu
     consumer.close()
-    return count / seconds
+    return Figures(count / seconds, spent / count * 1e6)
 
 
 def reader(bootstrap: str, topic: str) -> Consumer:
@@ -140,22 +167,20 @@ def throughput(
         seconds = time.monotonic() - began
         after, megabytes = usage(process.pid)
         consumer.close()
-        return Figures(count / seconds, after - cpu, megabytes)
+        return Figures(count / seconds, (after - cpu) / count * 1e6, megabytes)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
 
 
-def latencies(
-    bootstrap: str, rate: int, seconds: float, kind: str | None = "runtime"
-) -> tuple[list[float], float]:
-    """Milliseconds from each message being produced to its answer being read, at a fixed rate; and the
-    cores the worker kept busy meanwhile. Without a kind, of messages read where they are written."""
+def latencies(bootstrap: str, rate: int, seconds: float, kind: str | None = "runtime") -> Figures:
+    """From each message being produced to its answer being read, at a fixed rate. Without a kind: from
+    being produced to being read where it was written, and the CPU is that of this process."""
     topics(bootstrap, 3)
     process = start(kind, bootstrap) if kind else None
     source = IN if kind else OUT
     try:
-        producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+        producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "log_level": 0})
         consumer = reader(bootstrap, OUT)
         warm = 0
         while warm < 20:  # until it answers at once
@@ -175,9 +200,11 @@ def latencies(
             answer = consumer.poll(max(0.0, min(0.05, began + sent / rate - now)))
             if answer is not None and answer.error() is None and (answer.value() or b"").isdigit():
                 found.append((time.monotonic_ns() - int(answer.value() or b"0")) / 1e6)
-        busy = (usage(process.pid if process else os.getpid())[0] - cpu) / (time.monotonic() - began)
+        after, megabytes = usage(process.pid if process else os.getpid())
+        took = time.monotonic() - began - 1
         consumer.close()
-        return found, busy
+        each = (after - cpu) / max(1, len(found)) * 1e6
+        return Figures(len(found) / took, each, megabytes if process else None, found)
     finally:
         if process is not None:
             process.send_signal(signal.SIGTERM)
@@ -191,53 +218,55 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def report(bootstrap: str, quick: bool) -> Iterator[str]:
-    """The tables, line by line as they come."""
+    """The table, line by line as it comes."""
     count, naive = (60_000, 1_000) if quick else (300_000, 3_000)
+    yield from HEAD
     topics(bootstrap, 3)
-    yield f"produce only {produce(bootstrap, count, BYTES):,.0f}/s"
-    yield f"consume only {consume(bootstrap, count):,.0f}/s"
-    yield ""
-    yield f"| {BYTES}-byte JSON, 3 partitions | messages/s | µs CPU a message | resident MB |"
-    yield "|---|--:|--:|--:|"
+    yield produce(bootstrap, count, BYTES).row("produce only")
+    yield consume(bootstrap, count).row("consume only")
     results: dict[str, Figures] = {}
     for kind, number in (("plain", count), ("runtime", count), ("naive", naive)):
-        results[kind] = figures = throughput(kind, bootstrap, number, BYTES, 3)
-        cpu = figures.cpu_seconds / number * 1e6
-        yield f"| {kind} | {figures.per_second:,.0f} | {cpu:.1f} | {figures.megabytes:.0f} |"
-    runtime = results["runtime"].per_second
+        results[kind] = throughput(kind, bootstrap, number, BYTES, 3)
+        yield results[kind].row(NAMES[kind])
+    for rate in (10, 100, 1_000):
+        for which in (None, "plain", "runtime"):
+            figures = latencies(bootstrap, rate, 5 if quick else 12, which)
+            yield figures.row(f"{rate:,}/s, {NAMES[which]}")
+    if not quick:
+        yield from growth(bootstrap, count)
     yield ""
     for kind in ("plain", "naive"):
-        yield f"runtime / {kind}: {runtime / results[kind].per_second:.2f}"
-    yield ""
-    yield "| rate | through | p50 ms | p95 ms | p99 ms | answered | cores busy |"
-    yield "|--:|---|--:|--:|--:|--:|--:|"
-    for rate in (10, 100, 1_000):
-        for kind in (None, "plain", "runtime"):
-            found, busy = latencies(bootstrap, rate, 5 if quick else 20, kind)
-            p50, p95, p99 = (percentile(found, share) for share in (0.5, 0.95, 0.99))
-            name = kind or "the broker alone"
-            yield f"| {rate}/s | {name} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {len(found)} | {busy:.2f} |"
-    if quick:
-        return
-    yield ""
-    yield "| runtime, varied | messages/s | MB/s |"
-    yield "|---|--:|--:|"
+        yield f"runtime / {kind}: {results['runtime'].per_second / results[kind].per_second:.2f}"
+
+
+NAMES = {
+    None: "the broker alone",
+    "plain": "plain loop, batched",
+    "naive": "naive loop, commit a message",
+    "runtime": "runtime",
+}
+
+
+def growth(bootstrap: str, count: int) -> Iterator[str]:
+    """The runtime with more partitions, larger messages, other batches and windows."""
     for partitions in (1, 2, 4):
         figures = throughput("runtime", bootstrap, count // 3, BYTES, partitions)
-        yield row(f"{partitions} partition(s)", figures, BYTES)
+        yield figures.row(f"runtime, {partitions} partition{'s' * (partitions > 1)}")
     for size, number in ((100, 100_000), (1_000, 60_000), (10_000, 20_000), (100_000, 3_000)):
-        figures = throughput("runtime", bootstrap, number, size, 3)
-        yield row(f"{size:,} bytes", figures, size)
+        yield throughput("runtime", bootstrap, number, size, 3).row(f"runtime, {size:,} bytes", size)
     for batch, window in ((1, 32), (50, 4), (500, 1), (500, 2), (500, 4), (500, 8)):
-        figures = throughput(
-            "runtime", bootstrap, count // 6, BYTES, 3, BENCH_BATCH=str(batch), BENCH_WINDOW=str(window)
-        )
-        yield row(f"batch {batch}, window {window}", figures, BYTES)
+        environment = {"BENCH_BATCH": str(batch), "BENCH_WINDOW": str(window)}
+        figures = throughput("runtime", bootstrap, count // 6, BYTES, 3, **environment)
+        yield figures.row(f"runtime, batch {batch}, window {window}")
 
 
-def row(name: str, figures: Figures, size: int) -> str:
-    """A line of the table of variations."""
-    return f"| {name} | {figures.per_second:,.0f} | {figures.per_second * size / 1e6:.1f} |"
+def machine() -> str:
+    """Where and when this was measured."""
+    cores, python, loads = os.cpu_count(), sys.version.split()[0], os.getloadavg()
+    return (
+        f"{cores} cores, Python {python}, librdkafka {libversion()[0]}, load {loads[0]:.1f} (1 min) "
+        f"{loads[2]:.1f} (15 min)"
+    )
 
 
 def main() -> None:
@@ -248,8 +277,10 @@ def main() -> None:
     given = parser.parse_args()
     own = None if given.bootstrap else Kafka().start()
     try:
+        print(machine(), flush=True)
         for line in report(given.bootstrap or own.address, given.quick):  # type: ignore[union-attr]
             print(line, flush=True)
+        print(machine())
     finally:
         if own is not None:
             own.close()

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from structlog.testing import LogCapture
 
+from broker.conftest import Show
+from broker.crash import Account
 from broker.harness import Client, Running, until
 from unit.anchors.standin import Answer, StandIn
 from vhm.contract.environment import load
@@ -72,7 +74,7 @@ FAULTS: dict[str, Callable[[str, str], Answer | None]] = {
     "fault", ["500", *(pytest.param(other, marks=pytest.mark.slow) for other in FAULTS if other != "500")]
 )
 def test_a_store_that_refuses_is_waited_for(
-    broker: EmbeddedBroker, standin: StandIn, fault: str, log: LogCapture
+    broker: EmbeddedBroker, standin: StandIn, fault: str, show: Show, log: LogCapture
 ) -> None:
     client = Client(broker.address)
     with indexer(broker, standin.url) as worker:
@@ -89,9 +91,12 @@ def test_a_store_that_refuses_is_waited_for(
         standin.fault = None
         back = time.monotonic()
         answers = [json.loads(value) for value in client.values(ANCHORS_INDEXED, 50, extra=0.3)]
-        assert time.monotonic() - back < 10
+        recovery = time.monotonic() - back
+        assert recovery < 10
         worker.ready(10)
-        assert len(answers) == 50
+        answered = {answer["anchor_id"] for answer in answers}
+        show(Account(f"store answers {fault}", 50, 50 - len(answered), len(answers) - 50, 0.0, recovery))
+        assert len(answers) == len(answered) == 50
         assert all(answer["ok"] for answer in answers)
     work = [e["event"] for e in log.entries if e.get("subject") == "work"]
     assert work == ["not ready", "recovered"]
