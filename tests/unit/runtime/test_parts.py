@@ -131,3 +131,9 @@ def test_a_broker_without_the_consumer_protocol_is_told_apart() -> None:
     line = kafka.fatal_line(error, settings(KAFKA_GROUP_PROTOCOL="consumer"))
     assert "KAFKA_GROUP_PROTOCOL=classic" in line
     assert "\n" not in line
+
+
+def test_other_fatal_errors_of_that_protocol_say_no_such_thing() -> None:
+    text = "ConsumerGroupHeartbeat fatal error: Broker: The instance ID is still used by another member"
+    error = KafkaError(KafkaError._FATAL, text)
+    assert "KAFKA_GROUP_PROTOCOL" not in kafka.fatal_line(error, settings(KAFKA_GROUP_PROTOCOL="consumer"))
