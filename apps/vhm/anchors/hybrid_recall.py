@@ -1,15 +1,16 @@
 """A recall by meaning and words from a server, in three requests as a rule.
 
-1. The strongest by formula among the nearest and those that share words: a first order, in which nearness
-   or words count nothing for an anchor that only the other search returned.
+1. The strongest by formula among the nearest and those that share words, of young and old, important and
+   other anchors each: a first order, in which nearness or words count nothing for an anchor that only the
+   other search returned.
 2. The exact cosines of these, and what was said just before and after those that may win by it, or let it
    win.
 3. The cosines of what came to light, and the embeddings of the winners, which tell what resembles what.
 
 How rare the words of the question are is asked before, unless it is known (see `Rarities`). What is neither
-near nor shares words, nor is near for an important memory, nor was said beside one that is, is not looked
-at, and what lies beyond the first page is taken to be no stronger than its end: recall by meaning alone is
-proven to find what a search through everything would, this is measured.
+near nor shares words for an anchor of its kind, nor was said beside one that is, is not looked at, and what
+lies beyond the first page is taken to be no stronger than its end: recall by meaning alone is proven to find
+what a search through everything would, this is measured.
 """
 
 from __future__ import annotations
@@ -32,16 +33,13 @@ from vhm.anchors.types import Calibration, Query
 from vhm.anchors.wire import Point
 from vhm.memory import hybrid
 
-NEAREST = 256
-NEAREST_BY_GRAPH = 128
-"""So many of the nearest; a server that walks its graph takes the longer the more there are to be."""
+NEAREST = 128
+NEAREST_BY_GRAPH = 64
+"""So many of the nearest of each band; a server that walks its graph takes the longer the more there are
+to be."""
 
-WORDY = 128
-"""So many that share words."""
-
-IMPORTANT = 1.2
-IMPORTANT_PREFETCH = 64
-"""So many of the nearest of greater salience than that."""
+WORDY = 64
+"""So many of each band that share words."""
 
 PAGE_SPARE = 40
 """Candidates looked at beyond the beats asked for."""
@@ -129,23 +127,20 @@ class HybridRecall:
             self._take(found, others)
 
     def _formula(self, found: Found, may: models.Filter, page: int) -> models.QueryRequest:
-        """Scores 0 and 1 are cosines, of the nearest and of the nearest important ones; 2 is BM25."""
+        """The first scores are cosines, one for each band; those after them BM25."""
         vector, params = self._query.vector.tolist(), models.SearchParams(exact=self._exact)
-        salient = models.FieldCondition(key="salience", range=models.Range(gt=IMPORTANT))
-        important = models.Filter(must=[may, salient])
-        nearest = max(NEAREST if self._exact else NEAREST_BY_GRAPH, page)
-        prefetch = [
-            models.Prefetch(query=vector, filter=may, limit=nearest, params=params),
-            models.Prefetch(query=vector, filter=important, limit=IMPORTANT_PREFETCH, params=params),
-        ]
+        bands = search.bands(self._query, may)
+        depth = max(NEAREST if self._exact else NEAREST_BY_GRAPH, page)
+        prefetch = [models.Prefetch(query=vector, filter=band, limit=depth, params=params) for band in bands]
         share = 0.0
         if found.most > 0:
             terms = sparse.of_terms(self._question.terms.counts)
-            prefetch.append(
-                models.Prefetch(query=terms, using=sparse.WORDS, filter=may, limit=max(WORDY, page))
-            )
+            wordy = max(WORDY, page)
+            prefetch += [
+                models.Prefetch(query=terms, using=sparse.WORDS, filter=band, limit=wordy) for band in bands
+            ]
             share = (1 - hybrid.BLEND.meaning) / found.most
-        similarity = search.blend(self._calibration, hybrid.BLEND.meaning, share)
+        similarity = search.blend(self._calibration, hybrid.BLEND.meaning, share, len(bands))
         return models.QueryRequest(
             prefetch=prefetch,
             query=search.activation_formula(self._query, similarity),

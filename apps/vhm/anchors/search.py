@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import uuid
 from collections.abc import Collection, Mapping
@@ -85,17 +86,41 @@ def similarity_of(calibration: Calibration, cosine: Any) -> models.Expression:
     return models.SumExpression(sum=terms)
 
 
-def blend(calibration: Calibration, meaning: float, wording: float) -> models.Expression:
-    """`meaning` · similarity by cosine, the greater of the first two prefetches' scores (one that did not
-    return an anchor scores it 0), + `wording` · the third's."""
-    difference = models.AbsExpression(
-        abs=models.SumExpression(sum=["$score[0]", models.NegExpression(neg="$score[1]")])
-    )
-    twice = models.SumExpression(sum=["$score[0]", "$score[1]", difference])
-    cosine = models.MultExpression(mult=[0.5, twice])
+YOUNG_HALVES = 0.5
+"""Up to what age an anchor is young here, in times that halve its decay."""
+
+IMPORTANT = 1.2
+"""The salience above which one is important."""
+
+
+def bands(query: Query, may: models.Filter) -> list[models.Filter]:
+    """Those that may answer by what their age and their salience make of a similarity: what is nearest or
+    shares most words among all is seldom what is strongest, but it is among those alike in that."""
+    important = models.FieldCondition(key="salience", range=models.Range(gt=IMPORTANT))
+    by_age: list[models.Filter] = [may]
+    with contextlib.suppress(OverflowError, ZeroDivisionError):
+        days = YOUNG_HALVES * math.log(2) / query.decay_lambda
+        since = models.DatetimeRange(gt=query.now - timedelta(days=days))
+        young = models.FieldCondition(key="stored_at", range=since)
+        by_age = [models.Filter(must=[may, young]), models.Filter(must=[may], must_not=[young])]
+    return [
+        band
+        for of_age in by_age
+        for band in (
+            models.Filter(must=[of_age, important]),
+            models.Filter(must=[of_age], must_not=[important]),
+        )
+    ]
+
+
+def blend(calibration: Calibration, meaning: float, wording: float, count: int) -> models.Expression:
+    """`meaning` · similarity by cosine, the score of one of the first `count` prefetches, + `wording` · that
+    of one of the next: an anchor lies in one band, and the others score it 0."""
+    cosine = models.SumExpression(sum=[f"$score[{index}]" for index in range(count)])
     terms: list[Any] = [models.MultExpression(mult=[meaning, similarity_of(calibration, cosine)])]
     if wording:
-        terms.append(models.MultExpression(mult=[wording, "$score[2]"]))
+        words = models.SumExpression(sum=[f"$score[{index}]" for index in range(count, 2 * count)])
+        terms.append(models.MultExpression(mult=[wording, words]))
     return models.SumExpression(sum=terms)
 
 

@@ -5,8 +5,10 @@ For machines without a server (QDRANT_URL names a real one), and for the ways in
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +30,7 @@ class StandIn:
         self.indexes: dict[str, dict[str, str]] = {}
         self.keys: set[str | None] = set()
         """The api keys that were given."""
+        self.connections: list[socket.socket] = []
         self.fault: Callable[[str, str], Answer | None] | None = None
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -39,6 +42,12 @@ class StandIn:
     def close(self) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+    def hang_up(self) -> None:
+        """Close every connection there is."""
+        while self.connections:
+            with contextlib.suppress(OSError):
+                self.connections.pop().shutdown(socket.SHUT_RDWR)
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         parsed = json.loads(body) if body else {}
@@ -127,6 +136,10 @@ class StandIn:
     def _handler(standin) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                standin.connections.append(self.connection)
 
             def _serve(self) -> None:
                 standin.keys.add(self.headers.get("api-key"))

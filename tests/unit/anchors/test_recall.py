@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from unit.anchors import reference
 from unit.anchors.places import NOW, FixedModel, Place, anchor, query, unit
-from vhm.anchors import Query, recall
+from vhm.anchors import Query, hybrid_recall, recall
 from vhm.contract.messages import Anchor
 from vhm.embedding import Calibration
 
@@ -102,15 +102,36 @@ def test_embedded_like_brute_force_a_thousand_times(seed: int, count: int, calib
     like_brute_force(Place("local::memory:brute"), seed, count, calibration)
 
 
-def test_an_old_important_memory_behind_a_thousand_recent_trivial_ones(place: Place) -> None:
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_an_old_important_memory_behind_a_thousand_recent_trivial_ones(place: Place, hybrid: bool) -> None:
     async def recalled() -> list[str]:
         rng = np.random.default_rng(1)
         many = 1000 if place.url.startswith("local:") else 150  # more than one prefetch; the stand-in is slow
         like_the_query = unit(np.eye(SIZE)[0] + 0.05 * rng.random((many, SIZE)))
         trivial = [anchor(f"coffee {n}", days=n / 100 + 1, salience=0.3) for n in range(many)]
         vectors = np.concatenate([like_the_query, unit(np.eye(SIZE)[0] + np.eye(SIZE)[1])])
-        async with place.opened() as store:
+        async with place.opened(hybrid=hybrid) as store:
             await store.add([*trivial, anchor("the wedding", days=300, salience=2.5)], vectors)
+            (beats,) = await store.recall([query(np.eye(SIZE)[0])])
+            return [beat.text for beat in beats]
+
+    assert asyncio.run(recalled())[0] == "the wedding"
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_a_recent_memory_behind_many_old_ones_that_are_nearer(
+    place: Place, hybrid: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hybrid_recall, "NEAREST", 8)  # so that a small store is more than is looked at
+    monkeypatch.setattr(hybrid_recall, "PAGE_SPARE", 4)
+
+    async def recalled() -> list[str]:
+        rng = np.random.default_rng(1)
+        nearer = unit(np.eye(SIZE)[0] + 0.05 * rng.random((60, SIZE)))
+        old = [anchor(f"coffee {n}", days=2000 + n) for n in range(60)]
+        vectors = np.concatenate([nearer, unit(np.eye(SIZE)[0] + np.eye(SIZE)[1])])
+        async with place.opened(hybrid=hybrid) as store:
+            await store.add([*old, anchor("the wedding", days=3)], vectors)
             (beats,) = await store.recall([query(np.eye(SIZE)[0])])
             return [beat.text for beat in beats]
 
