@@ -8,7 +8,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 from structlog.testing import LogCapture
 
 from broker.conftest import Show
@@ -135,10 +142,11 @@ def test_a_worker_that_was_frozen_longer_than_its_session(own: Kafka, show: Show
         frozen.signal(signal.SIGSTOP)
         time.sleep(12)
         frozen.signal(signal.SIGCONT)
+        ended = time.time()
         until(lambda: any(e["event"] == "lost" for e in frozen.lines()), 30)
         before = len(frozen.stored())
         until(lambda: len(frozen.stored()) > before + 100, 60)
-    result = account("worker frozen for 12 s", client, load.sent, [began])
+    result = account("worker frozen for 12 s", client, load.sent, [began], [ended])
     show(result)
     assert frozen.stop() == other.stop() == 0
     assert result.lost == 0
@@ -228,8 +236,9 @@ def limited(kafka: Kafka, topic: str, size: int) -> None:
     names = [name for name in graph.needs("reteller") if name not in admin.list_topics(timeout=10).topics]
     for future in admin.create_topics([NewTopic(name, 3, 1) for name in names]).values() if names else ():
         future.result(10)
-    resource = ConfigResource(ResourceType.TOPIC, topic, {"max.message.bytes": str(size)})
-    for future in admin.alter_configs([resource]).values():
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([resource]).values():
         future.result(10)
 
 
