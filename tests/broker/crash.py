@@ -33,7 +33,9 @@ class Process:
     """One worker process; `notes` collects what it stored and when it died."""
 
     def __init__(self, bootstrap: str, step: str = "never", count: int = 1, **environment: str) -> None:
-        self.notes = Path(tempfile.mkstemp(prefix="vhm-notes-")[1])
+        self._folder = tempfile.TemporaryDirectory(prefix="vhm-notes-")  # goes with this object
+        self.notes = Path(self._folder.name) / "notes"
+        self.notes.touch()
         self.began = time.time()
         self.port = free_ports(1)[0]
         self.log = self.notes.with_suffix(".log")

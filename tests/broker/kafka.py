@@ -58,7 +58,7 @@ class Node:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._guard = Guard(self._process.pid)
+        self._guard = Guard(self._process.pid, self.home.parent)
         deadline = time.monotonic() + START_SECONDS
         while "Kafka Server started" not in log.read_text(errors="replace"):
             if self._process.poll() is not None or time.monotonic() > deadline:
