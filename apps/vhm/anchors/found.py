@@ -65,8 +65,8 @@ class Found:
 
     def add(self, anchors: Sequence[tuple[uuid.UUID, Content]], scores: Floats | None = None) -> None:
         """Anchors that are not there yet. `scores` are what the server's formula gave them, which knows an
-        anchor's meaning or its words alone if only one of its searches returned it; without, their meaning
-        is taken to be that of most."""
+        anchor's meaning or its words alone if only one of its searches returned it; without, they are taken
+        to mean something else until it is known."""
         contents = [content for _, content in anchors]
         for row, (anchor_id, _) in enumerate(anchors, len(self)):
             self.rows[anchor_id] = row
@@ -88,7 +88,7 @@ class Found:
                 (blends - (1 - hybrid.BLEND.meaning) * wording) / hybrid.BLEND.meaning, 0.0, 1.0
             )
         else:
-            meaning = np.full(len(contents), np.median(self.meaning) if len(self.meaning) else 0.0)
+            meaning = np.zeros(len(contents))
         sessions = [self._numbered(one.meta.get("session")) for one in contents]
         memory = np.array([one.stored_at <= oldest for one in contents], dtype=bool)
         mine = [
@@ -131,18 +131,19 @@ class Found:
         for row in rows:
             self.may[row], self.sure[row] = False, True
 
-    def loudest_near(self, own: Floats) -> Floats:
-        """The greatest `own` in the session of each within an hour of it, at another instant; 0 for none."""
+    def loudest_near(self, own: Floats, nothing: float = 0.0) -> Floats:
+        """The greatest `own` in the session of each within an hour of it, at another instant."""
         moments = self._told.moments
         apart = np.abs(moments[:, None] - moments)
         near = (self._session[:, None] == self._session) & (self._session >= 0)
         near &= (apart > 0) & (apart <= hybrid.NEIGHBOUR_SECONDS) & self.memory
-        loudest: Floats = np.where(near, own, 0.0).max(axis=1, initial=0.0)
+        loudest: Floats = np.where(near, own, nothing).max(axis=1, initial=nothing)
         return loudest
 
     def _numbered(self, session: object) -> int:
         return self._sessions.setdefault(session, len(self._sessions)) if isinstance(session, str) else -1
 
-    def own(self) -> Floats:
-        """What each has of its own for the question."""
-        return hybrid.blended(self._question, self.meaning, self._wording, self._told)
+    def own(self, at_most: float | None = None) -> Floats:
+        """What each has of its own for the question; with `at_most`, if what is not sure meant that much."""
+        meaning = self.meaning if at_most is None else np.where(self.sure, self.meaning, at_most)
+        return hybrid.blended(self._question, meaning, self._wording, self._told)

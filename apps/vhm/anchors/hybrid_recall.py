@@ -50,9 +50,6 @@ VECTORS_SPARE = 4
 LOOKED_AROUND = 6
 """Candidates whose neighbours are asked for in one request, beside as many as beats are asked for."""
 
-HOPE = 0.7
-"""A neighbour whose cosine is not known yet and that comes so near to the weakest beat may be one."""
-
 ROUNDS = 10
 
 IGNORED = 64
@@ -129,18 +126,20 @@ class HybridRecall:
     def _formula(self, found: Found, may: models.Filter, page: int) -> models.QueryRequest:
         """The first scores are cosines, one for each band; those after them BM25."""
         vector, params = self._query.vector.tolist(), models.SearchParams(exact=self._exact)
-        bands = search.bands(self._query, may)
+        by_age, by_both = search.bands(self._query, may)
         depth = max(NEAREST if self._exact else NEAREST_BY_GRAPH, page)
-        prefetch = [models.Prefetch(query=vector, filter=band, limit=depth, params=params) for band in bands]
+        prefetch = [
+            models.Prefetch(query=vector, filter=band, limit=depth, params=params) for band in by_both
+        ]
         share = 0.0
         if found.most > 0:
             terms = sparse.of_terms(self._question.terms.counts)
             wordy = max(WORDY, page)
             prefetch += [
-                models.Prefetch(query=terms, using=sparse.WORDS, filter=band, limit=wordy) for band in bands
+                models.Prefetch(query=terms, using=sparse.WORDS, filter=band, limit=wordy) for band in by_age
             ]
             share = (1 - hybrid.BLEND.meaning) / found.most
-        similarity = search.blend(self._calibration, hybrid.BLEND.meaning, share, len(bands))
+        similarity = search.blend(self._calibration, hybrid.BLEND.meaning, len(by_both), share, len(by_age))
         return models.QueryRequest(
             prefetch=prefetch,
             query=search.activation_formula(self._query, similarity),
@@ -173,13 +172,24 @@ class HybridRecall:
             if bar == -np.inf and bare and len(order) > wanted:
                 bar = float(strengths[order[wanted - 1]])
             around = self._doubtful(found, bar, order[:wanted])[: LOOKED_AROUND + wanted]
-            unsure = found.unsure()
-            if number:  # what came to light beside the strongest is asked for once
-                bare += [row for row in unsure if strengths[row] >= HOPE * bar and row not in bare]
+            unsure = self._telling(found, bar) if number else found.unsure()
             if not (unsure or around or bare):
                 break
             await self._learn(found, around=around, unsure=unsure, bare=bare)
         return self._ranked(found, self._similarities(found))
+
+    def _telling(self, found: Found, bar: float) -> list[int]:
+        """Those whose cosine is not known and would tell: they, or a neighbour by them, may be a beat."""
+        unsure = found.unsure()
+        if not unsure:
+            return []
+        most = found.own(at_most=1.0 if self._whole else float(found.meaning.max()))
+        own = found.own()
+        risen = hybrid.lifted(most, np.maximum(found.loudest_near(most), self._elsewhere)) * found.factors
+        risen = np.where(found.may, risen, -np.inf)
+        raised = np.where((risen >= bar) & ~(own >= found.loudest_near(most)), -own, -np.inf)
+        lowest = -found.loudest_near(raised, nothing=-np.inf)
+        return [row for row in unsure if risen[row] >= bar or most[row] > lowest[row]]
 
     def _similarities(self, found: Found) -> Floats:
         """As far as the neighbours are known."""

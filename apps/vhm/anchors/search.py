@@ -93,17 +93,18 @@ IMPORTANT = 1.2
 """The salience above which one is important."""
 
 
-def bands(query: Query, may: models.Filter) -> list[models.Filter]:
+def bands(query: Query, may: models.Filter) -> tuple[list[models.Filter], list[models.Filter]]:
     """Those that may answer by what their age and their salience make of a similarity: what is nearest or
-    shares most words among all is seldom what is strongest, but it is among those alike in that."""
+    shares most words among all is seldom what is strongest, but it is among those alike in that. By age
+    alone, and by both."""
     important = models.FieldCondition(key="salience", range=models.Range(gt=IMPORTANT))
     by_age: list[models.Filter] = [may]
     with contextlib.suppress(OverflowError, ZeroDivisionError):
         days = YOUNG_HALVES * math.log(2) / query.decay_lambda
         since = models.DatetimeRange(gt=query.now - timedelta(days=days))
         young = models.FieldCondition(key="stored_at", range=since)
-        by_age = [models.Filter(must=[may, young]), models.Filter(must=[may], must_not=[young])]
-    return [
+        by_age = [models.Filter(must=[may], must_not=[young]), models.Filter(must=[may, young])]
+    by_both = [
         band
         for of_age in by_age
         for band in (
@@ -111,15 +112,18 @@ def bands(query: Query, may: models.Filter) -> list[models.Filter]:
             models.Filter(must=[of_age], must_not=[important]),
         )
     ]
+    return by_age, by_both
 
 
-def blend(calibration: Calibration, meaning: float, wording: float, count: int) -> models.Expression:
-    """`meaning` · similarity by cosine, the score of one of the first `count` prefetches, + `wording` · that
-    of one of the next: an anchor lies in one band, and the others score it 0."""
-    cosine = models.SumExpression(sum=[f"$score[{index}]" for index in range(count)])
+def blend(
+    calibration: Calibration, meaning: float, near: int, wording: float, wordy: int
+) -> models.Expression:
+    """`meaning` · similarity by cosine, the score of one of the first `near` prefetches, + `wording` · that
+    of one of the `wordy` after them: an anchor lies in one band, and the others score it 0."""
+    cosine = models.SumExpression(sum=[f"$score[{index}]" for index in range(near)])
     terms: list[Any] = [models.MultExpression(mult=[meaning, similarity_of(calibration, cosine)])]
     if wording:
-        words = models.SumExpression(sum=[f"$score[{index}]" for index in range(count, 2 * count)])
+        words = models.SumExpression(sum=[f"$score[{index}]" for index in range(near, near + wordy)])
         terms.append(models.MultExpression(mult=[wording, words]))
     return models.SumExpression(sum=terms)
 
