@@ -22,7 +22,7 @@ from cluster.whole import Whole, namespace, outside
 
 AT_ONCE = 5
 """Cases of a few pods on the node at the same time."""
-WHOLE_AT_ONCE = 4
+WHOLE_AT_ONCE = 3
 """Cases of the whole system on the node at the same time."""
 
 

@@ -17,7 +17,7 @@ from cluster.predictions import CLEAN, CLUSTER_WIDE, Prediction, documents, stre
 
 STARTED = 75.0
 """Seconds that a broker and a store may run until they are ready."""
-NEVER = 30.0
+NEVER = 40.0
 """Seconds after that in which what is not ready never will be."""
 ROLLED = 45.0
 """Seconds after which a pod that was to be replaced should be."""
@@ -129,7 +129,7 @@ class Whole:
     def observe(self, prediction: Prediction) -> str:
         """Ready, reachable, told, rolled out: the first of them that is not so."""
         self._create(documents(prediction.folder, self.name))
-        if self._late():
+        if self._late("kafka" in prediction.object):
             return self._why_not()
         if prediction.case in REACHED:
             return self._reach(*REACHED[prediction.case])
@@ -145,15 +145,18 @@ class Whole:
         """The clean overlay, as a case: seconds until it is ready, and what a client then sees."""
         began = time.monotonic()
         self._create(documents(CLEAN, self.name))
-        late = self._late()
+        late = self._late(False)
         return time.monotonic() - began, self._why_not() if late else self._tell()
 
     def _create(self, found: list[str]) -> None:
         apply(self.cluster, stream(found, lambda name: name.partition("/")[0] not in CLUSTER_WIDE))
         self.cluster.apply(_client(self.name))
 
-    def _late(self) -> bool:
-        """Whether anything is still not ready when it should long have been, however busy the node is."""
+    def _late(self, of_the_broker: bool) -> bool:
+        """Whether anything is still not ready when it should long have been, however busy the node is.
+
+        What the workers stand on must be ready first, but where the fault is the broker's own.
+        """
         until, limit = 0.0, time.monotonic() + 300
         while time.monotonic() < limit:
             pods = [pod for pod in self._pods() if pod["status"]["phase"] != "Succeeded"]
@@ -162,7 +165,8 @@ class Whole:
             if until and time.monotonic() > until:
                 return True
             behind = [pod for pod in pods if app_of(pod) in ("kafka", "qdrant")]
-            if not until and len(behind) == 2 and all(is_ready(pod) or ran(pod, STARTED) for pod in behind):
+            settled = all(is_ready(pod) or (of_the_broker and ran(pod, STARTED)) for pod in behind)
+            if not until and len(behind) == 2 and settled and all(ran(pod, 10) for pod in pods):
                 until = time.monotonic() + NEVER
             time.sleep(2)
         return True
