@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpcore
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
@@ -19,8 +18,6 @@ from vhm.anchors.types import StoreUnavailable
 from vhm.contract.environment import Secret
 
 TIMEOUT_SECONDS = 5
-
-_HTTP_TROUBLES = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
 
 T = TypeVar("T")
 Request = Callable[[AsyncQdrantClient], Coroutine[Any, Any, T]]
@@ -84,7 +81,7 @@ class Connection:
             status, body = await request(self._wire)
             if status == HTTPStatus.OK:
                 return read(body)
-        except (*_HTTP_TROUBLES, OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError) as error:
             raise self._told(error) from error
         raise self._answered(status, body)
 

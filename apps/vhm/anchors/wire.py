@@ -11,19 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import httpcore
 import msgspec
 from qdrant_client import models
 
+from vhm.anchors.lines import Lines
 from vhm.anchors.payload import Content, from_payload
-
-PORT = 6333
-"""Where an address names none, as the library has it."""
-
-IDLE_SECONDS = 4.0
-"""A server closes a connection that nobody used for 5 s."""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -75,40 +69,28 @@ class Wire:
     """Kept connections to one server."""
 
     def __init__(self, url: str, api_key: str | None, timeout_seconds: float) -> None:
-        parts = urlsplit(url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        self._base = f"{parts.scheme}://{host}:{parts.port or PORT}{parts.path.rstrip('/')}"
-        self._headers = [("host", f"{host}:{parts.port or PORT}"), ("content-type", "application/json")]
-        if api_key:
-            self._headers.append(("api-key", api_key))
-        limits = ("connect", "read", "write", "pool")
-        self._extensions = {"timeout": dict.fromkeys(limits, timeout_seconds)}
-        self._pool = httpcore.AsyncConnectionPool(keepalive_expiry=IDLE_SECONDS)
+        key = {"api-key": api_key} if api_key else {}
+        self._lines = Lines(url, {"Content-Type": "application/json", **key}, timeout_seconds)
 
     async def ask(self, collection: str, requests: Sequence[models.QueryRequest]) -> tuple[int, bytes]:
-        """The status and body of a batch of queries. Raises what httpcore raises."""
+        """The status and body of a batch of queries. Raises as `Lines.send`."""
         batch = models.QueryRequestBatch.model_construct(searches=list(requests))
         body = batch.model_dump_json(exclude_none=True).encode()
-        return await self._send("POST", collection, "/query/batch", body)
+        return await self._lines.send("POST", f"{_points(collection)}/query/batch", body)
 
     async def insert(self, collection: str, points: Sequence[NewPoint]) -> tuple[int, bytes]:
-        """The status and body of an insert of points where there is none of that id, waited for. Raises what
-        httpcore raises."""
-        return await self._send("PUT", collection, "?wait=true", msgspec.json.encode(_Insert(points)))
-
-    async def _send(self, method: str, collection: str, rest: str, body: bytes) -> tuple[int, bytes]:
-        response = await self._pool.request(
-            method,
-            f"{self._base}/collections/{quote(collection, safe='')}/points{rest}",
-            headers=[*self._headers, ("content-length", str(len(body)))],
-            content=body,
-            extensions=self._extensions,
-        )
-        return response.status, response.content
+        """The status and body of an insert of points where there is none of that id, waited for. Raises as
+        `Lines.send`."""
+        body = msgspec.json.encode(_Insert(points))
+        return await self._lines.send("PUT", f"{_points(collection)}?wait=true", body)
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._pool.aclose()
+        await self._lines.close()
+
+
+def _points(collection: str) -> str:
+    return f"/collections/{quote(collection, safe='')}/points"
 
 
 def points(body: bytes) -> list[list[Point]]:
