@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import aiohttp
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
@@ -81,7 +82,7 @@ class Connection:
             status, body = await request(self._wire)
             if status == HTTPStatus.OK:
                 return read(body)
-        except (OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._told(error) from error
         raise self._answered(status, body)
 

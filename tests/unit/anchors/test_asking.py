@@ -15,7 +15,6 @@ from unit.anchors import reference
 from unit.anchors.places import NOW, Place, anchor, query, unit
 from unit.anchors.standin import StandIn
 from vhm.anchors import StoreUnavailable, rarity
-from vhm.anchors.lines import Lines
 from vhm.anchors.rarity import Rarities
 from vhm.anchors.surroundings import Surroundings, Turn
 from vhm.anchors.together import Together
@@ -119,41 +118,5 @@ def test_a_connection_that_the_server_closed_is_made_anew(standin: StandIn) -> N
                 ((beat,),) = await store.recall([query(np.ones(SIZE))])
                 assert beat.text == "we met"
                 standin.hang_up()
-
-    asyncio.run(lived())
-
-
-@pytest.mark.parametrize(
-    ("answer", "body"),
-    [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", b"hi"),
-        (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1;x=y\r\ni\r\n0\r\nA: b\r\n\r\n",
-            b"hi",
-        ),
-        (b"HTTP/1.1 503 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi", b"hi"),
-        (b"HTTP/1.1 200 OK\r\n\r\nhi", b"hi"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", None),
-    ],
-)
-def test_every_way_to_end_an_answer(answer: bytes, body: bytes | None) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.readuntil(b"\r\n\r\n"):
-            await reader.readexactly(4)
-            writer.write(answer)
-            if b"ength: 2\r\n\r\n" not in answer and b"chunked" not in answer:
-                writer.close()
-                return
-
-    async def lived() -> None:
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            lines = Lines(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/prefix", {}, 5)
-            for _ in range(3):
-                if body is None:
-                    with pytest.raises(ValueError, match=r"SSH|invalid"):
-                        await lines.send("POST", "/x", b"body")
-                else:
-                    assert (await lines.send("POST", "/x", b"body"))[1] == body
-            await lines.close()
 
     asyncio.run(lived())

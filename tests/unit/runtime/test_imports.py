@@ -8,6 +8,7 @@ import sys
 import pytest
 
 HEAVY = {
+    "aiohttp",
     "litestar",
     "uvicorn",
     "qdrant_client",
