@@ -162,7 +162,7 @@ def topic_copies_above_brokers(model: Model) -> Iterator[Hit]:
                 )
 
 
-@rule("replicas-above-partitions", family="messaging", severity="warning", outcome="ready but silent")
+@rule("replicas-above-partitions", family="messaging", severity="warning", outcome="applies nothing")
 def replicas_above_partitions(model: Model) -> Iterator[Hit]:
     """More pods of a consumer than its topics have partitions.
 
