@@ -82,6 +82,8 @@ class Wire:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
             headers={"Content-Type": "application/json", **key},
+            # an answer that Qdrant compresses comes in pieces, the last of them 40 ms later
+            skip_auto_headers=("Accept-Encoding",),
             timeout=aiohttp.ClientTimeout(total=timeout_seconds),
             trust_env=True,  # as the library does
         )
