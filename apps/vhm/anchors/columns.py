@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vhm.anchors.payload import Content, Row
 from vhm.anchors.ranking import Candidate, Floats, Ranking, explained, rank
-from vhm.anchors.types import YOUNGEST_SECONDS, Explained, Query, Scoring, Summary
+from vhm.anchors.types import YOUNGEST_SECONDS, Explained, Query, Scoring, Summary, Vector
 from vhm.memory import hybrid
 from vhm.memory.lexicon import Lexicon
 
@@ -19,8 +19,6 @@ FIRST_LOOK = 8
 WIDER = 4
 """Candidates ranked exactly beyond the beats asked for; where repeats use them up, so many times more."""
 
-TIE = 1e-12
-"""Of two equal activations, such as all those below a model's floor, the nearer anchor comes first."""
 
 NOBODY = -1
 """The session of an anchor that names none."""
@@ -83,11 +81,11 @@ class Columns:
 
     def recall(self, query: Query, scoring: Scoring, at_least: int = 0) -> Ranking:
         """The exact answer; its candidates are those looked at, `at_least` so many where there are."""
-        similarities, activations = self._activations(query, scoring)
+        cosines, similarities, activations = self._activations(query, scoring)
         activations[~self._eligible(query)] = -np.inf
         look = max(query.limit + FIRST_LOOK, at_least)
         while True:
-            rows = _strongest(activations, look)
+            rows = _strongest(activations, cosines, look)
             ranking = rank(self._candidates(rows), query, similarities[rows])
             if ranking.settled > -np.inf or len(rows) < look:
                 return ranking
@@ -95,9 +93,9 @@ class Columns:
 
     def explain(self, query: Query, scoring: Scoring, count: int) -> list[Explained]:
         """See `AnchorStore.explain`."""
-        similarities, activations = self._activations(query, scoring)
+        cosines, similarities, activations = self._activations(query, scoring)
         activations[self._eligible(query)] = -np.inf
-        rows = _strongest(activations, count)
+        rows = _strongest(activations, cosines, count)
         ranking = self.recall(query, scoring, count)
         return explained(ranking, self._candidates(rows), query, similarities[rows])[:count]
 
@@ -110,8 +108,8 @@ class Columns:
             of_session=0 if session is None else int(np.count_nonzero(self._session[:n] == session)),
         )
 
-    def _activations(self, query: Query, scoring: Scoring) -> tuple[Floats, Floats]:
-        """Similarities to the query, and activations."""
+    def _activations(self, query: Query, scoring: Scoring) -> tuple[Vector, Floats, Floats]:
+        """Cosines, similarities to the query, and activations."""
         n = len(self)
         # not `@`: BLAS hands so little work to threads that wait for one another, 0.7 ms against 25 ms at
         # 10 000 anchors on two busy cores
@@ -121,7 +119,7 @@ class Columns:
             similarities = self._with_words(query, similarities)
         ages = np.maximum(query.now.timestamp() - self._moments[:n], 0.0)
         decays = np.exp(-query.decay_lambda / timedelta(days=1).total_seconds() * ages)
-        return similarities, similarities * decays * self._saliences[:n] + TIE * cosines
+        return cosines, similarities, similarities * decays * self._saliences[:n]
 
     def _with_words(self, query: Query, meaning: Floats) -> Floats:
         self.read_words()
@@ -170,13 +168,17 @@ def _youngest(now: datetime) -> float:
     return (now - timedelta(seconds=YOUNGEST_SECONDS)).timestamp()
 
 
-def _strongest(activations: Floats, count: int) -> list[int]:
-    """Rows of the `count` highest, those that are -inf left out."""
-    if len(activations) > count:
-        rows = np.argpartition(activations, -count)[-count:]
-    else:
-        rows = np.arange(len(activations))
-    return [int(row) for row in rows if activations[row] > -np.inf]
+def _strongest(activations: Floats, cosines: Vector, count: int) -> list[int]:
+    """Rows of the `count` highest, of equals those nearest; those that are -inf are left out."""
+    if len(activations) <= count:
+        return [int(row) for row in np.flatnonzero(activations > -np.inf)]
+    least = np.partition(activations, -count)[-count]
+    above = np.flatnonzero(activations > least)
+    level = np.flatnonzero(activations == least) if least > -np.inf else above[:0]
+    spare = count - len(above)
+    if len(level) > spare:
+        level = level[np.argpartition(cosines[level], -spare)[-spare:]]
+    return [int(row) for row in (*above, *level)]
 
 
 def _grown(column: np.ndarray, rows: int) -> np.ndarray:
