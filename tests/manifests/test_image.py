@@ -12,6 +12,8 @@ import pytest
 
 from manifests.overlays import ROOT, deployment
 
+REQUIREMENTS = ROOT / "images/requirements.txt"
+
 
 def run(*command: str, cwd: Path = ROOT) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
@@ -31,11 +33,13 @@ def test_the_tag_is_that_of_the_tree(overlay: str, worker: str, kustomize: Path)
 def test_the_requirements_are_those_of_pyproject(tmp_path: Path) -> None:
     if not (uv := shutil.which("uv")):
         pytest.skip("no uv on PATH: install it to export the requirements")
-    script = (ROOT / "images/build").read_text()
-    options = re.search(r"^EXPORT = \(\"uv\", (.*)\)$", script, re.MULTILINE)
+    options = re.search(r"^HOW = \((.*)\)$", (ROOT / "images/build").read_text(), re.MULTILINE)
     assert options
-    exported = run(uv, *re.findall(r'"([^"]+)"', options[1]))
-    assert exported == (ROOT / "images/requirements.txt").read_text(), "run: images/build --requirements"
+    anew = tmp_path / "requirements.txt"
+    anew.write_text(REQUIREMENTS.read_text())
+    how = re.findall(r'"([^"]+)"', options[1])
+    run(uv, "pip", "compile", *how, "pyproject.toml", "--output-file", str(anew))
+    assert anew.read_text() == REQUIREMENTS.read_text(), "run: images/build --requirements"
 
 
 @pytest.fixture
