@@ -16,7 +16,6 @@ from preflight.imports import Code, Import
 from preflight.probe.distributions import canonical
 from preflight.requirements import declared, feeding, installed
 
-MODULE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?::[\w.()]+)?")
 BARE = re.compile(r"(^|/)(python|debian|ubuntu|alpine|busybox|uv|scratch)([:@-]|$)")
 """Images that bring no Python distributions of their own."""
 
@@ -27,19 +26,6 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True):
     needed: Import
     distributions: tuple[str, ...]
     """Which of these would provide it."""
-
-
-def entry_modules(code: Code, words: Iterable[str], scripts: dict[str, str]) -> list[str]:
-    """The repository's own modules that a command, its arguments or an environment's values name: by
-    `python -m shop.web`, `uvicorn shop.web:app`, `WORKER=shop.worker`, or a console script."""
-    found = []
-    for word in words:
-        for part in word.replace('"', " ").replace("'", " ").split():
-            name = scripts.get(part.rpartition("/")[2], part)
-            match = MODULE.fullmatch(name)
-            if match and code.source_of(match[1]) is not None:
-                found.append(match[1])
-    return list(dict.fromkeys(found))
 
 
 def scripts(root: Path) -> dict[str, str]:

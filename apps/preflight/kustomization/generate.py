@@ -86,7 +86,6 @@ def generate(
         of = generator.get("type")
         put(node, ("type",), of.text() if of is not None else "Opaque", of.place if of is not None else place)
     resource = Resource(node, place)
-    resource.generated = True
     _apply_options(resource, generator, options)
     return resource
 

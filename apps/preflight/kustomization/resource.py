@@ -18,7 +18,6 @@ class Resource:
         self.node = node
         self.origin = origin
         self.hashed = False
-        self.generated = False
         self.names: list[tuple[str, str]] = [(self.namespace, self.name)]
         self.deleted = False
 

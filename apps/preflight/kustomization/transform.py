@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from preflight.findings import Place
 from preflight.kustomization.records import Edit
 from preflight.kustomization.resource import NotFollowed, Resource, anchored, put
 from preflight.nodes import Node
@@ -220,9 +219,3 @@ def _renamed(image: str, entry: Node) -> str:
     elif entry.text("tagSuffix"):
         tag, digest = (tag or "") + entry.text("tagSuffix"), None
     return name + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
-
-
-def where_written(entry: Node, *fields: str) -> Place:
-    """The line of the first of these fields an entry has, else its own."""
-    found = next((entry.get(field) for field in fields if entry.text(field)), None)
-    return found.place if found is not None else entry.place

@@ -138,7 +138,7 @@ def _reason(content: bytes) -> str:
 
 
 def _trouble(source: Exception) -> str:
-    """Why no usable answer came, from what httpx or pydantic raised."""
+    """Why no usable answer came, from what aiohttp, httpx or pydantic raised."""
     name = type(source).__name__
     if "Timeout" in name:
         return f"no answer within {TIMEOUT_SECONDS} s"

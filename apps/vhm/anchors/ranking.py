@@ -99,12 +99,6 @@ def _exclusion(one: Recalled, session: object, query: Query) -> str:
     return "younger than 5 s" if one.stored_at <= query.now else "in the future"
 
 
-def strength(content: Content, similarity: float, query: Query) -> float:
-    """The activation of an anchor of that similarity."""
-    age = activation.age_days(content.stored_at, query.now)
-    return activation.activation(similarity, age, content.salience, query.decay_lambda)
-
-
 def _recalled(candidate: Candidate, similarity: float, query: Query) -> Recalled:
     content = candidate.content
     decay = activation.decay(activation.age_days(content.stored_at, query.now), query.decay_lambda)

@@ -1,4 +1,4 @@
-"""Anchors in a Qdrant collection, through the client library."""
+"""Anchors in the Qdrant collection of a server."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Server:
         ]
 
     async def recall(self, queries: Sequence[Query]) -> list[list[Recalled]]:
-        """See `AnchorStore.recall`. By meaning, rounds of one request for all queries not settled yet."""
+        """See `AnchorStore.recall`. What several ask at once goes as one request."""
         await self._collection.settle_if_unusable()
         if self._collection.words:
             rankings = await asyncio.gather(*(self._by_words_too(query).run() for query in queries))

@@ -6,7 +6,6 @@ Names of the properties: https://github.com/confluentinc/librdkafka/blob/master/
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import KafkaError
@@ -27,7 +26,6 @@ EMBEDDED_CLUSTER = "mockCluster"
 """Cluster ids of librdkafka's mock cluster start so."""
 
 Config = dict[str, Any]
-ErrorCallback = Callable[[KafkaError], None]
 
 
 def client_config(settings: KafkaSettings, name: str) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pytest
 
 import preflight
 from preflight.apps import AppKnowledge, Apps
-from preflight.config import ContainerConfig
+from preflight.built import built
+from preflight.config import Config, ContainerConfig
 from preflight.dockerfile import parse
-from preflight.engine import Options
+from preflight.engine import Options, model_of
 from preflight.image_files import python_path
-from preflight.needs import code_of, entry_modules, lacks, scripts
+from preflight.needs import code_of, lacks
+from preflight.rules.images.code import entries
 from unit.preflight.trees import write
 
 SHOP = """\
@@ -114,14 +117,20 @@ def test_folders_on_pythons_path_in_the_image(shop: Path) -> None:
         (["gunicorn", "shop.worker:create()"], ["shop.worker"]),
         (["/venv/bin/shop", "serve"], ["shop.cli"]),
         (["/bin/sh", "-c", "exec python -m 'shop.worker' --fast"], ["shop.worker"]),
-        (["python", "-m", "http.server"], []),
+        (["python", "-m", "http.server"], ["http.server"]),
         (["shop.example.org", "1.2.3"], []),
     ],
 )
-def test_the_modules_a_command_names(shop: Path, words: list[str], modules: list[str]) -> None:
-    found = parse(DOCKERFILE)
-    assert found.final is not None
-    assert entry_modules(code_of(found, found.final, shop), words, scripts(shop)) == modules
+def test_the_modules_a_command_starts(shop: Path, words: list[str], modules: list[str]) -> None:
+    (shop / "Dockerfile").write_text(DOCKERFILE)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop"}}
+    container = {"name": "shop", "image": "shop:1", "command": words}
+    (shop / "pod.yaml").write_text(json.dumps({**pod, "spec": {"containers": [container]}}))
+    config = Config(containers={"shop": ContainerConfig(dockerfile="Dockerfile")})
+    with Apps(shop, config.containers) as apps:
+        model = model_of(str(shop / "pod.yaml"), root=shop, config=config, apps=apps)
+        (image,) = built(model)
+        assert [entry.module for entry in entries(image)] == modules
 
 
 def test_a_module_that_the_images_own_script_starts_is_followed(tmp_path: Path) -> None:
