@@ -34,9 +34,8 @@ sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).pare
 
 import numpy as np  # noqa: E402  path above
 from confluent_kafka import Producer  # noqa: E402
-from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
 from qdrant_client import AsyncQdrantClient, models  # noqa: E402
-from runtime import reader, usage  # noqa: E402
+from runtime import reader, topics, usage  # noqa: E402
 from store import made_up  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
@@ -44,7 +43,6 @@ from vhm import embedding  # noqa: E402
 from vhm.anchors import AnchorStore  # noqa: E402
 from vhm.anchors.folder import Folder, Point  # noqa: E402
 from vhm.anchors.payload import to_payload  # noqa: E402
-from vhm.contract import topics as graph  # noqa: E402
 from vhm.contract.messages import Anchor, encode  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402
 from vhm.embedding.protocol import Vectors  # noqa: E402
@@ -149,21 +147,6 @@ async def forget(settings: EmbeddingSettings) -> None:
     await client.close()
 
 
-def topics(bootstrap: str) -> None:
-    """The worker's topics anew."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    names = graph.needs(GROUP)
-    there = [name for name in names if name in admin.list_topics(timeout=10).topics]
-    for future in admin.delete_topics(there).values() if there else ():
-        future.result(10)
-    time.sleep(0.5)
-    for future in admin.create_topics([NewTopic(name, 3, 1) for name in names]).values():
-        future.result(10)
-    for future in admin.delete_consumer_groups([GROUP]).values():
-        if future.exception(10):
-            continue
-
-
 def write(bootstrap: str, anchors: list[Anchor]) -> None:
     """Fill anchors-write."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "log_level": 0})
@@ -194,7 +177,7 @@ def whole(
 ) -> tuple[float, float, float]:
     """Anchors a second through the worker, its CPU microseconds for one, and its resident megabytes. From
     the first answer on: what is before that is starting."""
-    topics(bootstrap)
+    topics(bootstrap, GROUP, 3)
     write(bootstrap, anchors)
     process = start(settings, bootstrap, samples)
     try:

@@ -31,17 +31,16 @@ import numpy as np
 import structlog
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition  # noqa: E402  path above
-from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
 from qdrant_client import QdrantClient, models  # noqa: E402
+from runtime import topics  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
 from vhm import embedding  # noqa: E402
 from vhm.anchors import AnchorStore  # noqa: E402
 from vhm.anchors.connection import Connection  # noqa: E402
-from vhm.contract import topics as graph  # noqa: E402
 from vhm.contract.messages import Anchor  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402
 from vhm.memory.words import STOP_WORDS  # noqa: E402
@@ -175,18 +174,6 @@ def worker(place: Place, bootstrap: str) -> Iterator[int]:
         process.wait(30)
 
 
-def topics(bootstrap: str) -> None:
-    """The topics anew."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    names = graph.needs(GROUP)
-    there = [name for name in names if name in admin.list_topics(timeout=10).topics]
-    for future in admin.delete_topics(there).values() if there else ():
-        future.result(10)
-    time.sleep(0.5)
-    for future in admin.create_topics([NewTopic(name, 3, 1) for name in names]).values():
-        future.result(10)
-
-
 def memory(pid: int, what: str) -> float:
     """MiB: VmRSS now, or VmHWM at most so far."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -230,7 +217,7 @@ class Ends(msgspec.Struct):
 
 def measured(place: Place, bootstrap: str, rates: list[int], seconds: float) -> Iterator[str]:
     """A row for each rate."""
-    topics(bootstrap)
+    topics(bootstrap, GROUP, 3)
     bare_ms = asyncio.run(bare(place))
     with worker(place, bootstrap) as pid:
         producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})

@@ -63,17 +63,17 @@ HEAD = (
 )
 
 
-def topics(bootstrap: str, partitions: int) -> None:
-    """The topics anew, with so many partitions."""
+def topics(bootstrap: str, group: str, partitions: int) -> None:
+    """A worker's topics anew, with so many partitions and without its group."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    names = graph.needs(GROUP)
+    names = graph.needs(group)
     there = [name for name in names if name in admin.list_topics(timeout=10).topics]
     for future in admin.delete_topics(there).values() if there else ():
         future.result(10)
     time.sleep(0.5)
     for future in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
         future.result(10)
-    for future in admin.delete_consumer_groups([GROUP]).values():
+    for future in admin.delete_consumer_groups([group]).values():
         try:
             future.result(10)
         except Exception:
@@ -153,7 +153,7 @@ def throughput(
     kind: str, bootstrap: str, count: int, size: int, partitions: int, **environment: str
 ) -> Figures:
     """Let one contender copy `count` messages that are there already."""
-    topics(bootstrap, partitions)
+    topics(bootstrap, GROUP, partitions)
     produce(bootstrap, count, size)
     process = start(kind, bootstrap, **environment)
     try:
@@ -176,7 +176,7 @@ def throughput(
 def latencies(bootstrap: str, rate: int, seconds: float, kind: str | None = "runtime") -> Figures:
     """From each message being produced to its answer being read, at a fixed rate. Without a kind: from
     being produced to being read where it was written, and the CPU is that of this process."""
-    topics(bootstrap, 3)
+    topics(bootstrap, GROUP, 3)
     process = start(kind, bootstrap) if kind else None
     source = IN if kind else OUT
     try:
@@ -221,7 +221,7 @@ def report(bootstrap: str, quick: bool) -> Iterator[str]:
     """The table, line by line as it comes."""
     count, naive = (60_000, 1_000) if quick else (300_000, 3_000)
     yield from HEAD
-    topics(bootstrap, 3)
+    topics(bootstrap, GROUP, 3)
     yield produce(bootstrap, count, BYTES).row("produce only")
     yield consume(bootstrap, count).row("consume only")
     results: dict[str, Figures] = {}
