@@ -17,7 +17,7 @@ import numpy as np
 from qdrant_client import models
 
 from vhm.anchors import search
-from vhm.anchors.payload import dense, point_id
+from vhm.anchors.payload import dense
 from vhm.anchors.ranking import Candidate, Ranking, by_meaning, rank
 from vhm.anchors.types import Calibration, Query
 from vhm.anchors.wire import Point
@@ -133,7 +133,7 @@ def candidates(points: Sequence[Point]) -> list[Candidate]:
     """The anchors among `points`; whatever else another program put there is none."""
     found = []
     for point in points:
-        anchor_id, content, vector = point_id(point.id), point.content(), dense(point.vector)
-        if anchor_id is not None and content is not None and vector is not None:
-            found.append(Candidate(anchor_id=anchor_id, content=content, vector=vector))
+        anchor, vector = point.anchor(), dense(point.vector)
+        if anchor is not None and vector is not None:
+            found.append(Candidate(anchor_id=anchor[0], content=anchor[1], vector=vector))
     return found

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from qdrant_client import models
 
-from vhm.anchors import search, sparse
+from vhm.anchors import hybrid_recall, search, sparse
 from vhm.anchors.collection import Collection
 from vhm.anchors.connection import Connection, Missing, Refused, Request
+from vhm.anchors.experience import Experience
 from vhm.anchors.hybrid_recall import HybridRecall
 from vhm.anchors.payload import Content, from_payload, point_id, same, to_payload
 from vhm.anchors.ranking import by_meaning, explained
@@ -65,6 +66,7 @@ class Server:
         self._exact_below = exact_below
         self._together = Together(self._query_now)
         self._rarities = Rarities()
+        self._experience = Experience()
         self._written = 0
 
     async def open(self) -> None:
@@ -144,14 +146,16 @@ class Server:
 
     def _by_words_too(self, query: Query) -> HybridRecall:
         self._rarities.settle(self._collection.points + self._written)
-        return HybridRecall(
-            query,
-            self._model.calibration,
-            self._query,
-            partial(self._count, None),
-            self._rarities,
+        collection = hybrid_recall.Collection(
+            ask=self._query,
+            count=partial(self._count, None),
+            estimate=self._estimate,
+            calibration=self._model.calibration,
+            rarities=self._rarities,
+            experience=self._experience,
             exact=self._exact,
         )
+        return HybridRecall(query, collection)
 
     def _point(self, anchor: Anchor, vector: Vector) -> NewPoint:
         """With hybrid recall off a plain vector, as published tools take it for granted."""
@@ -215,6 +219,11 @@ class Server:
     async def _count(self, which: models.Filter | None) -> int:
         name = self._collection.to_read()
         counted = await self._do(lambda client: client.count(name, count_filter=which, exact=True))
+        return counted.count
+
+    async def _estimate(self, which: models.Filter) -> int:
+        name = self._collection.to_read()
+        counted = await self._do(lambda client: client.count(name, count_filter=which, exact=False))
         return counted.count
 
     async def _do(self, request: Request[T]) -> T:

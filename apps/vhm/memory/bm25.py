@@ -56,9 +56,18 @@ def idf(texts: int, holding: int) -> float:
     return math.log(1 + (texts - holding + 0.5) / (holding + 0.5))
 
 
-def relevance(query: Terms, text: Mapping[str, float], rarity: Callable[[str], float]) -> float:
-    """BM25(query, text) / BM25(query, query), 0..1; `text` are its weights. 0 for a query without words."""
-    own = query.weights()
-    most = sum(weight * rarity(term) for term, weight in own.items())
-    got = sum(text.get(term, 0.0) * rarity(term) for term in own)
-    return min(1.0, got / most) if most > 0 else 0.0
+class Measure:
+    """How well texts answer one query, where `rarity` says how rare a stem is."""
+
+    def __init__(self, query: Terms, rarity: Callable[[str], float]) -> None:
+        self._rarities = [(term, rarity(term)) for term in query.counts]
+        weights = query.weights()
+        self.most = sum(weights[term] * rare for term, rare in self._rarities)
+        """BM25 of the query with itself; 0 for one without words."""
+
+    def relevance(self, text: Mapping[str, float]) -> float:
+        """BM25(query, text) / BM25(query, query), 0..1; `text` are its weights."""
+        if self.most <= 0:
+            return 0.0
+        got = sum([text[term] * rare for term, rare in self._rarities if term in text])
+        return min(1.0, got / self.most)

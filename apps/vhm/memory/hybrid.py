@@ -66,9 +66,10 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What an anchor's text is to hybrid recall, whatever is asked: its BM25 weights, whether it says when,
-    and who says it."""
+    """What an anchor is to hybrid recall, whatever is asked: when it was said (seconds since 1970), its BM25
+    weights, whether it says when, and who says it."""
 
+    moment: float
     weights: dict[str, float]
     tells_time: bool
     speaker: tuple[str, ...]
@@ -104,14 +105,13 @@ def _read(text: str, said_at: datetime, offset: timedelta | None) -> Reading:
     # the same moment by another clock is equal to it, but may be another day
     spoken = words(text)
     weights = bm25.terms(spoken, said_at).weights()
-    return Reading(weights, times.tells_time(spoken), tuple(speaker(text)))
+    return Reading(said_at.timestamp(), weights, times.tells_time(spoken), tuple(speaker(text)))
 
 
-def told(asked: Question, anchors: Sequence[tuple[str, datetime]]) -> Told:
-    """What counts of a few anchors, given as their texts and when they were said (`Lexicon` knows many)."""
-    readings = [read(text, said_at) for text, said_at in anchors]
+def told(asked: Question, readings: Sequence[Reading]) -> Told:
+    """What counts of a few anchors (`Lexicon` knows many)."""
     return Told(
-        moments=np.array([said_at.timestamp() for _, said_at in anchors]),
+        moments=np.array([one.moment for one in readings]),
         tell_time=np.array([one.tells_time for one in readings], dtype=bool),
         by_named=np.array([not asked.names.isdisjoint(one.speaker) for one in readings], dtype=bool),
     )
@@ -119,7 +119,7 @@ def told(asked: Question, anchors: Sequence[tuple[str, datetime]]) -> Told:
 
 def blended(asked: Question, meaning: Floats, wording: Floats, beside: Told, blend: Blend = BLEND) -> Floats:
     """What n anchors have of their own for the question, 0..1: of their calibrated cosines, their relevance
-    (`bm25.relevance`) and what else counts."""
+    (`bm25.Measure`) and what else counts."""
     own: Floats = blend.meaning * meaning + (1 - blend.meaning) * wording
     np.clip(own, 0.0, 1.0, out=own)
     if asked.period is not None:

@@ -44,7 +44,7 @@ class Lexicon:
         return bm25.idf(len(self), len(self._rows.get(term, ())))
 
     def relevance(self, query: bm25.Terms) -> NDArray[np.float64]:
-        """`bm25.relevance` of every anchor."""
+        """`bm25.Measure.relevance` of every anchor."""
         scores = np.zeros(len(self))
         own = query.weights()
         most = sum(weight * self.rarity(term) for term, weight in own.items())

@@ -71,8 +71,8 @@ def with_words(anchors: Sequence[Anchor], query: Query, meaning: Sequence[float]
     own = hybrid.blended(
         asked,
         np.array(meaning),
-        np.array([bm25.relevance(asked.terms, held, rarity) for held in weights]),
-        hybrid.told(asked, [(anchor.text, anchor.stored_at) for anchor in anchors]),
+        np.array([bm25.Measure(asked.terms, rarity).relevance(held) for held in weights]),
+        hybrid.told(asked, [hybrid.read(anchor.text, anchor.stored_at) for anchor in anchors]),
     )
     around = [
         max(

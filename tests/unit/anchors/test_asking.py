@@ -33,19 +33,24 @@ def test_neighbours_are_learnt_as_they_are(seconds: list[int], data: st.DataObje
         for one, s in zip(session, seconds, strict=True)
     ]
     known = Surroundings()
+    turns = [Turn("s", one.stored_at, one.anchor_id) for one in said]
     rows = data.draw(st.lists(st.integers(0, len(said) - 1), max_size=6))
     for row in rows:
         at = ("s", said[row].stored_at)
-        while limits := known.limits(at):
-            turns = [Turn(one.stored_at, one.anchor_id) for one in said]
-            back = sorted((t for t in turns if t.moment <= at[1]), key=lambda t: t.moment, reverse=True)
-            forth = sorted((t for t in turns if t.moment > at[1]), key=lambda t: t.moment)
-            known.learn(at, back[: limits[0]], forth[: limits[1]])
+        if data.draw(st.booleans()):
+            window = timedelta(seconds=data.draw(st.sampled_from([0, 30, 180, 7_200])))
+            known.look_around([at], window, [t for t in turns if abs(t.moment - at[1]) <= window], whole=True)
+        while not known.known(at):
+            back, forth = known.limits(at)
+            before = sorted((t for t in turns if t.moment <= at[1]), key=lambda t: t.moment, reverse=True)
+            after = sorted((t for t in turns if t.moment > at[1]), key=lambda t: t.moment)
+            listed = before[:back] + after[:forth]
+            known.learn(at, listed, begins=len(before) < back, ends=len(after) < forth)
     for row, one in enumerate(said):
         at = ("s", one.stored_at)
         wanted = {said[other].anchor_id for other in reference.neighbours(said, row)}
         assert set(known.around(at)) <= wanted
-        if known.limits(at) is None:
+        if known.known(at):
             assert set(known.around(at)) == wanted
 
 

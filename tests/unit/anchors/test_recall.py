@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from unit.anchors import reference
 from unit.anchors.places import NOW, FixedModel, Place, anchor, query, unit
-from vhm.anchors import Query, hybrid_recall, recall
+from vhm.anchors import Query, hybrid_recall, hybrid_search, recall
 from vhm.contract.messages import Anchor
 from vhm.embedding import Calibration
 
@@ -123,7 +123,7 @@ def test_an_old_important_memory_behind_a_thousand_recent_trivial_ones(place: Pl
 def test_a_recent_memory_behind_many_old_ones_that_are_nearer(
     place: Place, hybrid: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hybrid_recall, "NEAREST", 8)  # so that a small store is more than is looked at
+    monkeypatch.setattr(hybrid_search, "NEAREST", 8)  # so that a small store is more than is looked at
     monkeypatch.setattr(hybrid_recall, "PAGE_SPARE", 4)
 
     async def recalled() -> list[str]:

@@ -66,12 +66,17 @@ def test_relevance_is_a_share_an_exact_match_is_whole_and_the_lexicon_agrees_wit
     assert scores[-1] == pytest.approx(1.0 if asked.counts else 0.0)
     for text, score in zip(anchors, scores, strict=True):
         weights = bm25.terms(words(text), SAID).weights()
-        assert score == pytest.approx(bm25.relevance(asked, weights, lexicon.rarity), abs=1e-6)
+        assert score == pytest.approx(bm25.Measure(asked, lexicon.rarity).relevance(weights), abs=1e-6)
 
 
 def blended(query, meaning, wording, anchors):
     asked = hybrid.question(query, NOW)
-    return hybrid.blended(asked, np.array(meaning), np.array(wording), hybrid.told(asked, anchors))
+    return hybrid.blended(
+        asked,
+        np.array(meaning),
+        np.array(wording),
+        hybrid.told(asked, [hybrid.read(*one) for one in anchors]),
+    )
 
 
 def test_an_exact_match_is_one_and_nothing_is_above():
@@ -106,7 +111,7 @@ def test_the_lexicon_knows_of_many_what_is_told_of_few(told, query):
     anchors = [(text, SAID) for text in told]
     lexicon.extend(anchors)
     asked = hybrid.question(query, NOW)
-    few, many = hybrid.told(asked, anchors), lexicon.told(asked)
+    few, many = hybrid.told(asked, [hybrid.read(*one) for one in anchors]), lexicon.told(asked)
     for column in ("moments", "tell_time", "by_named"):
         assert list(getattr(few, column)) == list(getattr(many, column))
 

@@ -1,0 +1,88 @@
+"""What recalls by meaning and words learn of a server's collection, for those after them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from statistics import median
+
+from qdrant_client import models
+
+from vhm.anchors import search
+from vhm.anchors.types import Query
+
+FRESH = 0.35
+IMPORTANT, NOT_TOO_OLD = 1.6, 1.0
+"""What is nearest or shares most words among all is seldom what is strongest, but it is among those that are
+as fresh or as important; so these are searched by themselves as well. Salience, and ages at which an anchor
+has decayed to exp(-this)."""
+
+FEW = 0.4
+"""The share of all anchors above which those of a level are not: they would be compared twice."""
+
+KEPT_SECONDS = 30.0
+"""Counted again after so long."""
+
+STEADY = 1_000
+"""Anchors met after which one counts for a thousandth."""
+
+WINDOW = timedelta(minutes=1)
+"""Before any neighbours were met."""
+
+GAPS = 64
+"""Gaps between neighbours remembered; nine in ten of them are within the window."""
+
+Estimate = Callable[[models.Filter], Awaitable[int]]
+
+
+class Experience:
+    """Of one collection and one model."""
+
+    def __init__(self) -> None:
+        self.usual_cosine = 0.0
+        """How near an anchor is to a question that it has nothing to do with."""
+        self.window = WINDOW
+        """What was said within this of an instant holds, as a rule, what was said just before it and just
+        after."""
+        self._gaps: deque[timedelta] = deque(maxlen=GAPS)
+        self._few: dict[float, list[bool]] = {}
+        self._since = -math.inf
+
+    def met(self, cosines: Sequence[float]) -> None:
+        """Anchors that a recall came across for another reason than their meaning."""
+        if cosines:
+            weight = len(cosines) / (len(cosines) + STEADY)
+            self.usual_cosine += weight * (median(cosines) - self.usual_cosine)
+
+    def apart(self, gaps: Sequence[timedelta]) -> None:
+        """How far from some instants the further of their neighbours was said."""
+        self._gaps.extend(gaps)
+        if self._gaps:
+            self.window = sorted(self._gaps)[len(self._gaps) * 9 // 10]
+
+    async def favoured(self, query: Query, estimate: Estimate) -> list[models.Filter]:
+        """The fresh and the important, where they are few. `estimate` says how many points, more or less,
+        meet conditions."""
+        if time.monotonic() - self._since > KEPT_SECONDS:
+            self._few, self._since = {}, time.monotonic()
+        kinds = _kinds(query)
+        if query.decay_lambda not in self._few:
+            few = FEW * await estimate(models.Filter())
+            self._few[query.decay_lambda] = [await estimate(kind) <= few for kind in kinds]
+        counted = self._few[query.decay_lambda]
+        return [kind for kind, few in zip(kinds, counted, strict=True) if few]
+
+
+def _kinds(query: Query) -> list[models.Filter]:
+    important = models.FieldCondition(key="salience", range=models.Range(gte=IMPORTANT))
+    try:
+        fresh, not_too_old = (
+            search.said(gte=query.now - timedelta(days=age / query.decay_lambda))
+            for age in (FRESH, NOT_TOO_OLD)
+        )
+    except (OverflowError, ZeroDivisionError):  # nothing ever decays
+        return [models.Filter(must=[important])]
+    return [models.Filter(must=[important, not_too_old]), models.Filter(must=[fresh])]

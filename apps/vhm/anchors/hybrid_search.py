@@ -1,0 +1,134 @@
+"""The Qdrant requests of a recall by meaning and words."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+from qdrant_client import models
+
+from vhm.anchors import search, sparse
+from vhm.anchors.payload import numbers
+from vhm.anchors.search import PAYLOAD
+from vhm.anchors.surroundings import Instant
+from vhm.anchors.types import Calibration, Query
+from vhm.memory.hybrid import BLEND
+
+NEAREST = 64
+"""So many of the nearest of all are scored; a server that walks its graph takes the longer the more there are
+to be."""
+
+NEAREST_FAVOURED = 128
+"""And of each kind of favoured ones, which are few."""
+
+WORDY = 64
+"""So many of those that share words, of all and of each kind of favoured ones."""
+
+EMBEDDING = [""]
+"""The unnamed vector alone, not the sparse one beside it."""
+
+
+def strongest(
+    query: Query,
+    calibration: Calibration,
+    may: models.Filter,
+    favoured: Sequence[models.Filter],
+    *,
+    terms: Collection[str],
+    most: float,
+    usual_cosine: float,
+    page: int,
+    exact: bool,
+) -> models.QueryRequest:
+    """The `page` strongest, with their embeddings, of the nearest and of those that share words, among all
+    that `may` answer and among each kind of favoured ones.
+
+    `terms` are the stems of the question and `most` is its BM25 with itself, 0 for a question without words.
+    An anchor that only a search by words returned is taken to be as near as is usual; one that none by words
+    did, to share none.
+    """
+    among = [may, *(models.Filter(must=[may, which]) for which in favoured)]
+    vector, params = numbers(query.vector), models.SearchParams(exact=exact)
+    prefetch = [
+        models.Prefetch(query=vector, filter=which, limit=max(nearest, page), params=params)
+        for which, nearest in zip(among, [NEAREST, *[NEAREST_FAVOURED] * len(favoured)], strict=True)
+    ]
+    cosine = _greatest(range(len(among)))
+    parts: list[Any] = [
+        models.MultExpression(mult=[BLEND.meaning, search.similarity_of(calibration, cosine)])
+    ]
+    if most > 0:
+        words = sparse.of_terms(terms)
+        prefetch += [
+            models.Prefetch(query=words, using=sparse.WORDS, filter=which, limit=max(WORDY, page))
+            for which in among
+        ]
+        wording = _greatest(range(len(among), 2 * len(among)))
+        parts.append(models.MultExpression(mult=[(1 - BLEND.meaning) / most, wording]))
+    formula = search.activation_formula(query, models.SumExpression(sum=parts))
+    formula.defaults = {**(formula.defaults or {}), "$score[0]": usual_cosine}
+    return models.QueryRequest(
+        prefetch=prefetch, query=formula, limit=page, with_payload=PAYLOAD, with_vector=EMBEDDING
+    )
+
+
+@functools.cache
+def _greatest(prefetches: range) -> Any:
+    """The greatest score that one of these gave; a formula has no max before 1.19, so (a + b + |a - b|)/2
+    stands for it."""
+    greatest, *others = (f"$score[{number}]" for number in prefetches)
+    found: Any = greatest
+    for other in others:
+        apart = models.SumExpression(sum=[found, models.NegExpression(neg=other)])
+        both = models.SumExpression(sum=[found, other, models.AbsExpression(abs=apart)])
+        found = models.MultExpression(mult=[0.5, both])
+    return found
+
+
+def around(query: Query, instants: Sequence[Instant], within: timedelta, limit: int) -> models.QueryRequest:
+    """What was said within so long of each instant in its session, `limit` at most, with its cosine as its
+    score."""
+    spans: list[models.Condition] = [
+        models.Filter(
+            must=[search.of_session(session), search.said(gte=moment - within, lte=moment + within)]
+        )
+        for session, moment in instants
+    ]
+    return models.QueryRequest(
+        query=numbers(query.vector),
+        filter=models.Filter(should=spans),
+        limit=limit,
+        params=models.SearchParams(exact=True),
+        with_payload=PAYLOAD,
+    )
+
+
+def beside(at: Instant, earlier: int, later: int) -> list[models.QueryRequest]:
+    """What was said at an instant of a session and before it, latest first; and after it, earliest first;
+    so many at most, with their embeddings."""
+    session, moment = at
+    back = search.said(lte=moment), models.Direction.DESC, earlier
+    forth = search.said(gt=moment), models.Direction.ASC, later
+    return [
+        models.QueryRequest(
+            query=models.OrderByQuery(order_by=models.OrderBy(key="stored_at", direction=direction)),
+            filter=models.Filter(must=[search.of_session(session), span]),
+            limit=limit,
+            with_payload=PAYLOAD,
+            with_vector=EMBEDDING,
+        )
+        for span, direction, limit in (back, forth)
+    ]
+
+
+def these(anchor_ids: Collection[uuid.UUID], *, payload: bool) -> models.QueryRequest:
+    """Some anchors with their embeddings."""
+    return models.QueryRequest(
+        filter=models.Filter(must=[models.HasIdCondition(has_id=search.ids(anchor_ids))]),
+        limit=len(anchor_ids),
+        with_payload=PAYLOAD if payload else False,
+        with_vector=EMBEDDING,
+    )
