@@ -34,13 +34,14 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition  # noqa: E402  path above
-from qdrant_client import QdrantClient, models  # noqa: E402
+from qdrant_client import QdrantClient  # noqa: E402
 from runtime import topics  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
 from vhm import embedding  # noqa: E402
 from vhm.anchors import AnchorStore  # noqa: E402
 from vhm.anchors.connection import Connection  # noqa: E402
+from vhm.anchors.requests import Request, numbers  # noqa: E402
 from vhm.contract.messages import Anchor  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402
 from vhm.memory.words import STOP_WORDS  # noqa: E402
@@ -145,7 +146,7 @@ async def bare(place: Place, times: int = 300) -> float:
     else:
         connection = Connection(place.url)
         for vector in vectors:
-            request = models.QueryRequest(query=vector.tolist(), limit=10, with_payload=True)
+            request = Request(query=numbers(vector), limit=10, with_payload=True)
             began = time.perf_counter()
             await connection.query(place.collection, [request])
             took.append(time.perf_counter() - began)

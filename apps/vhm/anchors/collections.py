@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from qdrant_client import AsyncQdrantClient, models
 
 from vhm.anchors import sparse
-from vhm.anchors.connection import Conflict, Connection, Missing, Refused, Request
+from vhm.anchors.connection import Call, Conflict, Connection, Missing, Refused
 from vhm.anchors.identity import Facts
 from vhm.anchors.payload import MODEL_KEY, Row, dense, from_payload, point_id
 from vhm.anchors.types import Model, StoreUnavailable
@@ -114,7 +114,7 @@ class Collections:
     async def _count(self, name: str, which: models.Filter | None) -> int:
         return (await self._do(lambda client: client.count(name, count_filter=which, exact=True))).count
 
-    async def _do(self, request: Request[T]) -> T:
+    async def _do(self, request: Call[T]) -> T:
         try:
             return await self._connection.call(request)
         except Refused as error:

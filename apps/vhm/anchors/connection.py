@@ -10,18 +10,19 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
-from qdrant_client import AsyncQdrantClient, models
+from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from vhm.anchors import wire
+from vhm.anchors.requests import Request
 from vhm.anchors.types import StoreUnavailable
 from vhm.contract.environment import Secret
 
 TIMEOUT_SECONDS = 5
 
 T = TypeVar("T")
-Request = Callable[[AsyncQdrantClient], Coroutine[Any, Any, T]]
+Call = Callable[[AsyncQdrantClient], Coroutine[Any, Any, T]]
 
 
 class Missing(StoreUnavailable):
@@ -46,7 +47,7 @@ class Connection:
         self._client: AsyncQdrantClient | None = None
         self._wire: wire.Wire | None = None
 
-    async def call(self, request: Request[T]) -> T:
+    async def call(self, request: Call[T]) -> T:
         """The answer to `request(client)`. Raises StoreUnavailable, Missing, Conflict or Refused."""
         if self._client is None:
             self._client = self._made()
@@ -62,7 +63,7 @@ class Connection:
         ) as error:
             raise self._told(error) from error
 
-    async def query(self, collection: str, requests: Sequence[models.QueryRequest]) -> list[list[wire.Point]]:
+    async def query(self, collection: str, requests: Sequence[Request]) -> list[list[wire.Point]]:
         """The points that each of the requests finds. Raises as `call`."""
         return await self._direct(lambda line: line.ask(collection, requests), wire.points)
 

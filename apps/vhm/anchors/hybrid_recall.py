@@ -27,13 +27,14 @@ from vhm.anchors.payload import Content, dense
 from vhm.anchors.ranking import Candidate, Floats, Ranking, rank
 from vhm.anchors.rarity import Count, Rarities
 from vhm.anchors.recall import PAGE_MOST, WIDER
+from vhm.anchors.requests import Request
 from vhm.anchors.surroundings import Instant, Surroundings, Turn
 from vhm.anchors.together import Ask
 from vhm.anchors.types import Calibration, Query, Vector
 from vhm.anchors.wire import Point
 from vhm.memory import hybrid
 
-PAGE_SPARE = 40
+PAGE_SPARE = 32
 """Candidates looked at beyond the beats asked for."""
 
 RANKED_SPARE = 8
@@ -127,7 +128,7 @@ class HybridRecall:
 
     def _strongest(
         self, found: Found, may: models.Filter, favoured: Sequence[models.Filter], page: int
-    ) -> models.QueryRequest:
+    ) -> Request:
         return hybrid_search.strongest(
             self._query,
             self._collection.calibration,

@@ -11,21 +11,18 @@ from typing import Any
 from qdrant_client import models
 
 from vhm.anchors import search, sparse
-from vhm.anchors.payload import numbers
+from vhm.anchors.requests import EXACTLY, Prefetch, Request, numbers
 from vhm.anchors.search import PAYLOAD
 from vhm.anchors.surroundings import Instant
 from vhm.anchors.types import Calibration, Query
 from vhm.memory.hybrid import BLEND
 
 NEAREST = 64
-"""So many of the nearest of all are scored; a server that walks its graph takes the longer the more there are
-to be."""
+"""So many of the nearest are scored, of all and of each kind of favoured ones; a server that walks its graph
+takes the longer the more there are to be."""
 
-NEAREST_FAVOURED = 128
-"""And of each kind of favoured ones, which are few."""
-
-WORDY = 64
-"""So many of those that share words, of all and of each kind of favoured ones."""
+WORDY = 48
+"""So many of those that share words, likewise."""
 
 EMBEDDING = [""]
 """The unnamed vector alone, not the sparse one beside it."""
@@ -42,7 +39,7 @@ def strongest(
     usual_cosine: float,
     page: int,
     exact: bool,
-) -> models.QueryRequest:
+) -> Request:
     """The `page` strongest, with their embeddings, of the nearest and of those that share words, among all
     that `may` answer and among each kind of favoured ones.
 
@@ -53,8 +50,7 @@ def strongest(
     among = [may, *(models.Filter(must=[may, which]) for which in favoured)]
     vector, params = numbers(query.vector), models.SearchParams(exact=exact)
     prefetch = [
-        models.Prefetch(query=vector, filter=which, limit=max(nearest, page), params=params)
-        for which, nearest in zip(among, [NEAREST, *[NEAREST_FAVOURED] * len(favoured)], strict=True)
+        Prefetch(query=vector, filter=which, limit=max(NEAREST, page), params=params) for which in among
     ]
     cosine = _greatest(range(len(among)))
     parts: list[Any] = [
@@ -63,16 +59,13 @@ def strongest(
     if most > 0:
         words = sparse.of_terms(terms)
         prefetch += [
-            models.Prefetch(query=words, using=sparse.WORDS, filter=which, limit=max(WORDY, page))
-            for which in among
+            Prefetch(query=words, using=sparse.WORDS, filter=which, limit=max(WORDY, page)) for which in among
         ]
         wording = _greatest(range(len(among), 2 * len(among)))
         parts.append(models.MultExpression(mult=[(1 - BLEND.meaning) / most, wording]))
     formula = search.activation_formula(query, models.SumExpression(sum=parts))
     formula.defaults = {**(formula.defaults or {}), "$score[0]": usual_cosine}
-    return models.QueryRequest(
-        prefetch=prefetch, query=formula, limit=page, with_payload=PAYLOAD, with_vector=EMBEDDING
-    )
+    return Request(prefetch=prefetch, query=formula, limit=page, with_payload=PAYLOAD, with_vector=EMBEDDING)
 
 
 @functools.cache
@@ -88,7 +81,7 @@ def _greatest(prefetches: range) -> Any:
     return found
 
 
-def around(query: Query, instants: Sequence[Instant], within: timedelta, limit: int) -> models.QueryRequest:
+def around(query: Query, instants: Sequence[Instant], within: timedelta, limit: int) -> Request:
     """What was said within so long of each instant in its session, `limit` at most, with its cosine as its
     score."""
     spans: list[models.Condition] = [
@@ -97,23 +90,23 @@ def around(query: Query, instants: Sequence[Instant], within: timedelta, limit: 
         )
         for session, moment in instants
     ]
-    return models.QueryRequest(
+    return Request(
         query=numbers(query.vector),
         filter=models.Filter(should=spans),
         limit=limit,
-        params=models.SearchParams(exact=True),
+        params=EXACTLY,
         with_payload=PAYLOAD,
     )
 
 
-def beside(at: Instant, earlier: int, later: int) -> list[models.QueryRequest]:
+def beside(at: Instant, earlier: int, later: int) -> list[Request]:
     """What was said at an instant of a session and before it, latest first; and after it, earliest first;
     so many at most, with their embeddings."""
     session, moment = at
     back = search.said(lte=moment), models.Direction.DESC, earlier
     forth = search.said(gt=moment), models.Direction.ASC, later
     return [
-        models.QueryRequest(
+        Request(
             query=models.OrderByQuery(order_by=models.OrderBy(key="stored_at", direction=direction)),
             filter=models.Filter(must=[search.of_session(session), span]),
             limit=limit,
@@ -124,9 +117,9 @@ def beside(at: Instant, earlier: int, later: int) -> list[models.QueryRequest]:
     ]
 
 
-def these(anchor_ids: Collection[uuid.UUID], *, payload: bool) -> models.QueryRequest:
+def these(anchor_ids: Collection[uuid.UUID], *, payload: bool) -> Request:
     """Some anchors with their embeddings."""
-    return models.QueryRequest(
+    return Request(
         filter=models.Filter(must=[models.HasIdCondition(has_id=search.ids(anchor_ids))]),
         limit=len(anchor_ids),
         with_payload=PAYLOAD if payload else False,

@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.anchors.types import Vector
 from vhm.contract.messages import Anchor, checked_moment
 
 MODEL_KEY = "vhm_model"
@@ -96,13 +95,6 @@ def point_id(value: object) -> uuid.UUID | None:
         return uuid.UUID(str(value))
     except ValueError:
         return None
-
-
-def numbers(vector: Vector) -> list[float]:
-    """The vector of a query in as many digits as count: its cosines stay the same to 1e-8, and Qdrant has
-    half as much to read."""
-    rounded: list[float] = np.round(vector.astype(np.float64), 9).tolist()
-    return rounded
 
 
 def dense(vector: object) -> NDArray[np.float32] | None:

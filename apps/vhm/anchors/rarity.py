@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from qdrant_client import models
-
 from vhm.anchors import sparse
+from vhm.anchors.requests import Request
 from vhm.anchors.together import Ask
 from vhm.memory import bm25
 
@@ -54,7 +53,7 @@ class Rarities:
         return found
 
 
-def _strongest(term: str) -> models.QueryRequest:
-    return models.QueryRequest(
+def _strongest(term: str) -> Request:
+    return Request(
         query=sparse.of_terms([term]), using=sparse.WORDS, limit=1, with_payload=["text", "stored_at"]
     )

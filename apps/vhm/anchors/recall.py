@@ -19,6 +19,7 @@ from qdrant_client import models
 from vhm.anchors import search
 from vhm.anchors.payload import dense
 from vhm.anchors.ranking import Candidate, Ranking, by_meaning, rank
+from vhm.anchors.requests import Request
 from vhm.anchors.types import Calibration, Query
 from vhm.anchors.wire import Point
 
@@ -61,7 +62,7 @@ class Recall:
         # a graph is walked for the nearest few, not for all that are near enough
         self._complete = settings.anchors <= self._prefetch or not settings.exact
 
-    def requests(self) -> list[models.QueryRequest]:
+    def requests(self) -> list[Request]:
         """The next round: a page of the strongest and, until all that counts is prefetched, the most
         salient."""
         page = search.strongest(
@@ -76,7 +77,7 @@ class Recall:
         )
         return [page] if self._complete else [page, search.most_salient(self._may)]
 
-    def excluded(self, limit: int) -> models.QueryRequest:
+    def excluded(self, limit: int) -> Request:
         """The strongest of those that this recall is not to look at."""
         return search.strongest(
             self._query,

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from vhm.anchors.payload import numbers
+from vhm.anchors.requests import Prefetch, Request, numbers
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query
 from vhm.anchors.wire import Point
 
@@ -120,12 +120,12 @@ def strongest(
     exact: bool,
     offset: int = 0,
     from_cosines: Mapping[int, float] | None = None,
-) -> models.QueryRequest:
+) -> Request:
     """Those of highest activation among the `prefetch` nearest of each band of salience; given cosines by
     band, of those bands alone and no further away."""
     floors = dict.fromkeys(range(len(BANDS))) if from_cosines is None else from_cosines
     nearest = [
-        models.Prefetch(
+        Prefetch(
             query=numbers(query.vector),
             filter=of_band(may, band),
             limit=prefetch,
@@ -136,7 +136,7 @@ def strongest(
     ]
     # an anchor lies in one band, and the others score it 0
     cosine = models.SumExpression(sum=[f"$score[{index}]" for index in range(len(nearest))])
-    return models.QueryRequest(
+    return Request(
         prefetch=nearest,
         query=activation_formula(query, similarity_of(calibration, cosine)),
         offset=offset,
@@ -150,12 +150,10 @@ class _Salience(msgspec.Struct):
     salience: float = 1.0
 
 
-def most_salient(may: models.Filter) -> models.QueryRequest:
+def most_salient(may: models.Filter) -> Request:
     """The one of greatest salience among those that may answer."""
     order = models.OrderBy(key="salience", direction=models.Direction.DESC)
-    return models.QueryRequest(
-        query=models.OrderByQuery(order_by=order), filter=may, limit=1, with_payload=["salience"]
-    )
+    return Request(query=models.OrderByQuery(order_by=order), filter=may, limit=1, with_payload=["salience"])
 
 
 def salience_of(salient: list[Point]) -> float:

@@ -13,13 +13,14 @@ from qdrant_client import models
 
 from vhm.anchors import hybrid_recall, search, sparse
 from vhm.anchors.collection import Collection
-from vhm.anchors.connection import Connection, Missing, Refused, Request
+from vhm.anchors.connection import Call, Connection, Missing, Refused
 from vhm.anchors.experience import Experience
 from vhm.anchors.hybrid_recall import HybridRecall
 from vhm.anchors.payload import Content, from_payload, point_id, same, to_payload
 from vhm.anchors.ranking import by_meaning, explained
 from vhm.anchors.rarity import Rarities
 from vhm.anchors.recall import Recall, Widening, candidates
+from vhm.anchors.requests import Request
 from vhm.anchors.together import Together
 from vhm.anchors.types import (
     AnchorUnstorable,
@@ -209,10 +210,10 @@ class Server:
         name = self._collection.to_write()
         await self._connection.insert(name, [self._point(anchor, vector) for anchor, vector in new])
 
-    async def _query(self, requests: list[models.QueryRequest]) -> list[list[Point]]:
+    async def _query(self, requests: list[Request]) -> list[list[Point]]:
         return await self._together.ask(requests)
 
-    async def _query_now(self, requests: list[models.QueryRequest]) -> list[list[Point]]:
+    async def _query_now(self, requests: list[Request]) -> list[list[Point]]:
         name = self._collection.to_read()
         return await self._done(self._connection.query(name, requests))
 
@@ -226,7 +227,7 @@ class Server:
         counted = await self._do(lambda client: client.count(name, count_filter=which, exact=False))
         return counted.count
 
-    async def _do(self, request: Request[T]) -> T:
+    async def _do(self, request: Call[T]) -> T:
         return await self._done(self._connection.call(request))
 
     async def _done(self, asked: Coroutine[Any, Any, T]) -> T:

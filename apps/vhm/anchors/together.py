@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from qdrant_client import models
-
+from vhm.anchors.requests import Request
 from vhm.anchors.wire import Point
 
-Ask = Callable[[list[models.QueryRequest]], Awaitable[list[list[Point]]]]
+Ask = Callable[[list[Request]], Awaitable[list[list[Point]]]]
 
 
 class Together:
@@ -17,10 +16,10 @@ class Together:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._waiting: list[tuple[list[models.QueryRequest], asyncio.Future[list[list[Point]]]]] = []
+        self._waiting: list[tuple[list[Request], asyncio.Future[list[list[Point]]]]] = []
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def ask(self, requests: list[models.QueryRequest]) -> list[list[Point]]:
+    async def ask(self, requests: list[Request]) -> list[list[Point]]:
         """The answers to some requests. Raises what `ask` raises, which is for all that went together."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[list[Point]]] = loop.create_future()
@@ -35,9 +34,7 @@ class Together:
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send(
-        self, waiting: list[tuple[list[models.QueryRequest], asyncio.Future[list[list[Point]]]]]
-    ) -> None:
+    async def _send(self, waiting: list[tuple[list[Request], asyncio.Future[list[list[Point]]]]]) -> None:
         try:
             answers = iter(await self._ask([request for requests, _ in waiting for request in requests]))
         except Exception as error:

@@ -20,6 +20,7 @@ import msgspec
 from qdrant_client import models
 
 from vhm.anchors.payload import Content, from_payload
+from vhm.anchors.requests import Request, batch
 
 PORT = 6333
 """Where an address names none, as the library has it."""
@@ -98,11 +99,9 @@ class Wire:
             proxy=_proxy(self._base),
         )
 
-    async def ask(self, collection: str, requests: Sequence[models.QueryRequest]) -> tuple[int, bytes]:
+    async def ask(self, collection: str, requests: Sequence[Request]) -> tuple[int, bytes]:
         """The status and body of a batch of queries. Raises OSError, and ValueError for what is not HTTP."""
-        batch = models.QueryRequestBatch.model_construct(searches=list(requests))
-        body = batch.model_dump_json(exclude_none=True).encode()
-        return await self._send("POST", f"{_points(collection)}/query/batch", body)
+        return await self._send("POST", f"{_points(collection)}/query/batch", batch(requests))
 
     async def insert(self, collection: str, points: Sequence[NewPoint]) -> tuple[int, bytes]:
         """The status and body of an insert of points where there is none of that id, waited for. Raises as

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from qdrant_client import models
 
 from unit.anchors import reference
 from unit.anchors.places import NOW, Place, anchor, query, unit
 from unit.anchors.standin import StandIn
 from vhm.anchors import StoreUnavailable, rarity
 from vhm.anchors.rarity import Rarities
+from vhm.anchors.requests import Request
 from vhm.anchors.surroundings import Surroundings, Turn
 from vhm.anchors.together import Together
 from vhm.anchors.wire import Point, points
@@ -57,21 +57,21 @@ def test_neighbours_are_learnt_as_they_are(seconds: list[int], data: st.DataObje
 def test_what_is_asked_at_once_goes_as_one_and_each_gets_its_own() -> None:
     sent: list[int] = []
 
-    async def ask(requests: list[models.QueryRequest]) -> list[list[Point]]:
+    async def ask(requests: list[Request]) -> list[list[Point]]:
         sent.append(len(requests))
         await asyncio.sleep(0)
         if requests[0].limit == 99:
             raise StoreUnavailable("down")
-        return [[Point(request.limit or 0)] for request in requests]
+        return [[Point(request.limit)] for request in requests]
 
     async def lived() -> None:
         together = Together(ask)
-        some = [[models.QueryRequest(limit=1)], [models.QueryRequest(limit=2), models.QueryRequest(limit=3)]]
+        some = [[Request(limit=1)], [Request(limit=2), Request(limit=3)]]
         answers = await asyncio.gather(*(together.ask(one) for one in some))
         assert [[point.id for (point,) in answer] for answer in answers] == [[1], [2, 3]]
         assert sent == [3]
         for answer in await asyncio.gather(
-            together.ask([models.QueryRequest(limit=99)]), together.ask(some[0]), return_exceptions=True
+            together.ask([Request(limit=99)]), together.ask(some[0]), return_exceptions=True
         ):
             assert isinstance(answer, StoreUnavailable)
         assert await together.ask(some[0]) == [[Point(1)]]
@@ -82,7 +82,7 @@ def test_what_is_asked_at_once_goes_as_one_and_each_gets_its_own() -> None:
 def test_rarities_are_remembered_until_the_collection_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    async def ask(requests: list[models.QueryRequest]) -> list[list[Point]]:
+    async def ask(requests: list[Request]) -> list[list[Point]]:
         asked.append(len(requests))
         return [[] for _ in requests]
 
