@@ -24,10 +24,11 @@ from vhm.anchors import hybrid_search, search
 from vhm.anchors.experience import Estimate, Experience
 from vhm.anchors.found import Found
 from vhm.anchors.payload import Content, dense
-from vhm.anchors.ranking import Candidate, Floats, Ranking, rank
+from vhm.anchors.ranking import Candidate, Floats, Ranking
 from vhm.anchors.rarity import Count, Rarities
 from vhm.anchors.recall import PAGE_MOST, WIDER
 from vhm.anchors.requests import Request
+from vhm.anchors.standing import Beyond, Standing, is_open, similarities
 from vhm.anchors.surroundings import Instant, Surroundings, Turn
 from vhm.anchors.together import Ask
 from vhm.anchors.types import Calibration, Query, Vector
@@ -37,17 +38,11 @@ from vhm.memory import hybrid
 PAGE_SPARE = 32
 """Candidates looked at beyond the beats asked for."""
 
-RANKED_SPARE = 8
-"""Of these as many are ranked at first: room for what repeats or resembles."""
-
 LOOKED_AROUND = 3
 """Candidates whose neighbours are asked for in one request, beside as many as beats are asked for."""
 
 BESIDE_EACH = 16
 """Turns around each of them, on average and at most."""
-
-TIE = 1e-9
-"""Relative difference of strengths below which the exact order decides."""
 
 ROUNDS = 10
 
@@ -78,10 +73,7 @@ class HybridRecall:
         self._question = hybrid.question(query.text, query.now)
         self._may = search.eligible(query)
         self._surroundings = Surroundings()
-        self._whole = False
-        """Whether the page holds every anchor that may answer."""
-        self._elsewhere = 0.0
-        """What an anchor beyond the page has of its own, at most."""
+        self._beyond = Beyond()
 
     async def run(self, page: int = 0) -> Ranking:
         """The answer, and `page` of the candidates where there are so many."""
@@ -91,7 +83,7 @@ class HybridRecall:
         while True:
             await self._first_page(found, page)
             ranking = await self._settled(found, wanted)
-            if ranking.settled > -np.inf or self._whole or page >= PAGE_MOST:
+            if ranking.settled > -np.inf or not self._beyond.any or page >= PAGE_MOST:
                 return ranking
             page *= WIDER
 
@@ -103,10 +95,10 @@ class HybridRecall:
         self._take(found, points)
         rows = list(range(len(found)))
         for _ in range(ROUNDS):
-            if not (unknown := [row for row in rows if self._open(found.instants[row])]):
+            if not (unknown := [row for row in rows if is_open(found.instants[row], self._surroundings)]):
                 break
             await self._learn(found, unknown, [])
-        return found.candidates(rows), self._similarities(found)[rows]
+        return found.candidates(rows), similarities(found, self._surroundings)[rows]
 
     async def _nothing_yet(self) -> Found:
         collection = self._collection
@@ -121,8 +113,9 @@ class HybridRecall:
             requests.append(hybrid_search.these(list(self._query.ignore)[:IGNORED], payload=True))
         points, *ignored = await collection.ask(requests)
         self._take(found, points)
-        self._whole = len(points) < page
-        self._elsewhere = 0.0 if self._whole else float(found.own.min(initial=1.0))
+        full = len(points) == page
+        # an anchor beyond the page is taken to be no stronger than its end
+        self._beyond = Beyond(full, float(found.own.min(initial=1.0)) if full else 0.0)
         for others in ignored:
             self._take(found, others)
 
@@ -172,73 +165,12 @@ class HybridRecall:
     async def _settled(self, found: Found, wanted: int) -> Ranking:
         """Ask until nothing can change the beats any more."""
         for _ in range(ROUNDS):
-            similarities = self._similarities(found)
-            strengths = np.where(found.may, similarities * found.factors, -np.inf)
-            order: list[int] = np.argsort(-strengths)[: np.count_nonzero(found.may)].tolist()
-            ranking = self._ranked(found, similarities, strengths, order, wanted + RANKED_SPARE)
-            bare = self._bare(found, order, strengths, ranking, wanted)
-            bar = ranking.settled
-            if bar == -np.inf and bare and len(order) > wanted:
-                bar = float(strengths[order[wanted - 1]])
-            doubtful = self._doubtful(found, bar, order[:wanted])[: LOOKED_AROUND + wanted]
+            standing = Standing(found, self._surroundings, self._beyond, self._query, wanted)
+            bare, doubtful = standing.bare(), standing.doubtful()[: LOOKED_AROUND + wanted]
             if not (bare or doubtful):
                 break
             await self._learn(found, doubtful, bare)
-        return ranking
-
-    def _similarities(self, found: Found) -> Floats:
-        """As far as the neighbours are known."""
-        lent = np.where(found.memory, found.own, 0.0)  # what is no memory yet lends nothing either
-        loudest = np.zeros(len(found))
-        for row, instant in enumerate(found.instants):
-            if instant is not None and (beside := self._surroundings.around(instant)):
-                loudest[row] = max(lent[found.rows[one]] for one in beside)
-        return hybrid.lifted(found.own, loudest)
-
-    def _ranked(
-        self, found: Found, similarities: Floats, strengths: Floats, order: Sequence[int], most: int
-    ) -> Ranking:
-        """Those whose embedding is known: the strongest, or all where too many of these are alike."""
-        rows = [row for row in order if row in found.vectors]
-        if len(rows) > most:
-            last = strengths[rows[most - 1]]
-            first = rows[: np.count_nonzero(strengths[rows] >= last - abs(last) * TIE)]
-            ranking = rank(found.candidates(first), self._query, similarities[first])
-            if ranking.settled > -np.inf:
-                return ranking
-        return rank(found.candidates(rows), self._query, similarities[rows])
-
-    def _bare(
-        self, found: Found, order: Sequence[int], strengths: Floats, ranking: Ranking, wanted: int
-    ) -> list[int]:
-        """Whose embedding must be known next; none once the beats are."""
-        bare = [row for row in order if row not in found.vectors]
-        if ranking.settled > -np.inf:
-            last = strengths[order[min(wanted, len(order)) - 1]]
-            bare = [row for row in bare if strengths[row] >= min(last, ranking.settled)]
-        return bare[: wanted + RANKED_SPARE]
-
-    def _doubtful(self, found: Found, bar: float, first: Sequence[int]) -> list[int]:
-        """Whose neighbours may make a beat of it, or may become one by it, most likely first; and the
-        `first`, so that their similarity is exact."""
-        open_ = np.array([self._open(at) for at in found.instants], dtype=bool)
-        if not open_.any():
-            return []
-        own, elsewhere = found.own, self._elsewhere
-        loudest = np.maximum(found.loudest_near(), elsewhere)
-        risen = hybrid.lifted(own, loudest) * found.factors
-        doubtful = open_ & found.may & (loudest > own) & (risen >= bar)
-        doubtful[first] |= open_[first]
-        if not self._whole:
-            beside = hybrid.lifted(np.minimum(own, elsewhere), own)
-            lifting = beside * np.maximum(found.factors, found.decays)
-            doubtful |= open_ & found.memory & (own > elsewhere) & (lifting >= bar)
-            risen = np.maximum(risen, lifting)
-        return sorted(np.flatnonzero(doubtful).tolist(), key=lambda row: -risen[row])
-
-    def _open(self, at: Instant | None) -> bool:
-        """Whether there may be neighbours that are not known of."""
-        return at is not None and not self._surroundings.known(at)
+        return standing.ranking
 
     async def _learn(self, found: Found, around: Sequence[int], bare: Sequence[int]) -> None:
         """The neighbours of some, the embeddings of some."""

@@ -11,7 +11,7 @@ from typing import Any
 from qdrant_client import models
 
 from vhm.anchors import search, sparse
-from vhm.anchors.requests import EXACTLY, Prefetch, Request, numbers
+from vhm.anchors.requests import EXACTLY, Prefetch, Request, numbers, written
 from vhm.anchors.search import PAYLOAD
 from vhm.anchors.surroundings import Instant
 from vhm.anchors.types import Calibration, Query
@@ -47,7 +47,7 @@ def strongest(
     An anchor that only a search by words returned is taken to be as near as is usual; one that none by words
     did, to share none.
     """
-    among = [may, *(models.Filter(must=[may, which]) for which in favoured)]
+    among = [written(one) for one in (may, *(models.Filter(must=[may, which]) for which in favoured))]
     vector, params = numbers(query.vector), models.SearchParams(exact=exact)
     prefetch = [
         Prefetch(query=vector, filter=which, limit=max(NEAREST, page), params=params) for which in among
@@ -57,7 +57,7 @@ def strongest(
         models.MultExpression(mult=[BLEND.meaning, search.similarity_of(calibration, cosine)])
     ]
     if most > 0:
-        words = sparse.of_terms(terms)
+        words = written(sparse.of_terms(terms))
         prefetch += [
             Prefetch(query=words, using=sparse.WORDS, filter=which, limit=max(WORDY, page)) for which in among
         ]

@@ -30,10 +30,10 @@ def numbers(vector: Vector) -> Numbers:
 class Prefetch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Points whose scores a formula reads. See `models.Prefetch`."""
 
-    query: Numbers | models.SparseVector
+    query: msgspec.Raw | models.SparseVector
     limit: int
     using: str | None = None
-    filter: models.Filter | None = None
+    filter: models.Filter | msgspec.Raw | None = None
     params: models.SearchParams | None = None
     score_threshold: float | None = None
 
@@ -56,11 +56,12 @@ class _Batch(msgspec.Struct):
     searches: Sequence[Request]
 
 
-def _written(model: Any) -> msgspec.Raw:
+def written(model: Any) -> msgspec.Raw:
+    """One of the library's models, for what is sent several times."""
     return msgspec.Raw(model.model_dump_json(exclude_none=True))
 
 
-_encoder = msgspec.json.Encoder(enc_hook=_written)
+_encoder = msgspec.json.Encoder(enc_hook=written)
 
 
 def batch(requests: Sequence[Request]) -> bytes:
