@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from qdrant_client import models
 
 from unit.anchors import reference
 from unit.anchors.places import NOW, Place, anchor, query, unit
 from unit.anchors.standin import StandIn
 from vhm.anchors import StoreUnavailable, rarity
+from vhm.anchors import experience as experience_of
+from vhm.anchors.connection import Connection
+from vhm.anchors.experience import Experience
 from vhm.anchors.rarity import Rarities
-from vhm.anchors.requests import Request
+from vhm.anchors.requests import Request, numbers
 from vhm.anchors.surroundings import Surroundings, Turn
 from vhm.anchors.together import Together
 from vhm.anchors.wire import Point, points
@@ -105,6 +112,80 @@ def test_rarities_are_remembered_until_the_collection_has_grown(monkeypatch: pyt
         assert asked == [2, 1, 1, 1]
 
     asyncio.run(lived())
+
+
+def test_what_is_searched_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The important, and the fresh unless they are most; asked anew after a while."""
+    fresh, asked = 900, []
+
+    async def estimate(which: models.Filter) -> int:
+        asked.append(which)
+        conditions = [one.key for one in which.must or [] if isinstance(one, models.FieldCondition)]
+        return {(): 1_000, ("salience",): 30, ("salience", "stored_at"): 10, ("stored_at",): fresh}[
+            tuple(conditions)
+        ]
+
+    def keys(kinds: list[models.Filter]) -> list[int]:
+        return [len(kind.must) for kind in kinds if isinstance(kind.must, list)]
+
+    async def lived() -> None:
+        nonlocal fresh
+        experience, one = Experience(), query(np.ones(SIZE))
+        assert keys(await experience.favoured(one, estimate)) == [2]
+        fresh = 100
+        assert keys(await experience.favoured(one, estimate)) == [2]
+        assert len(asked) == 3
+        monkeypatch.setattr(experience_of, "KEPT_SECONDS", -1.0)
+        assert keys(await experience.favoured(one, estimate)) == [2, 1]
+        undecayed = msgspec.structs.replace(one, decay_lambda=0.0)
+        assert keys(await experience.favoured(undecayed, estimate)) == [1]
+
+    asyncio.run(lived())
+
+
+def test_how_far_to_look_around_is_learnt() -> None:
+    experience = Experience()
+    experience.apart([timedelta(seconds=20)] * 60 + [timedelta(hours=1)] * 4)
+    assert experience.window == timedelta(seconds=20)
+    experience.apart([timedelta(minutes=5)] * 10)
+    assert experience.window == timedelta(minutes=5)
+
+
+def test_how_near_what_was_not_searched_for_is_is_learnt() -> None:
+    experience = Experience()
+    for _ in range(40):
+        experience.met([0.1, 0.2, 0.3] * 30)
+    assert experience.usual_cosine == pytest.approx(0.2, abs=0.01)
+
+
+@given(arrays(np.float32, 384, elements=st.floats(-1, 1, width=32)))
+def test_a_query_is_written_as_it_is(vector: NDArray[np.float32]) -> None:
+    assert np.abs(msgspec.json.decode(numbers(vector)) - vector).max() <= 1e-9
+
+
+def test_queries_go_through_the_proxy_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def served() -> bytes:
+        lines: list[bytes] = []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            lines.append(await reader.readline())
+            body = b'{"result":[{"points":[]}]}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as proxy:
+            port = proxy.sockets[0].getsockname()[1]
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+            monkeypatch.delenv("no_proxy", raising=False)
+            monkeypatch.delenv("NO_PROXY", raising=False)
+            connection = Connection("http://qdrant.invalid:6333")
+            assert await connection.query("anchors", [Request(limit=1)]) == [[]]
+            await connection.close()
+        return lines[0]
+
+    line = asyncio.run(served())
+    assert line.startswith(b"POST http://qdrant.invalid:6333/collections/anchors/points/query/batch ")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"result":7}', b'{"result":[{}]}', b"\xff", b"<html>"])
