@@ -12,6 +12,7 @@ from statistics import median
 from qdrant_client import models
 
 from vhm.anchors import search
+from vhm.anchors.surroundings import NEAR
 from vhm.anchors.types import Query
 
 FRESH = 0.35
@@ -33,7 +34,8 @@ WINDOW = timedelta(minutes=1)
 """Before any neighbours were met."""
 
 GAPS = 64
-"""Gaps between neighbours remembered; nine in ten of them are within the window."""
+"""Gaps between neighbours remembered; nine in ten of them are within the window. Where most anchors have no
+neighbours, all of the time is looked at in which they could be."""
 
 Estimate = Callable[[models.Filter], Awaitable[int]]
 
@@ -47,7 +49,7 @@ class Experience:
         self.window = WINDOW
         """What was said within this of an instant holds, as a rule, what was said just before it and just
         after."""
-        self._gaps: deque[timedelta] = deque(maxlen=GAPS)
+        self._gaps: deque[timedelta | None] = deque(maxlen=GAPS)
         self._few: dict[float, list[bool]] = {}
         self._since = -math.inf
 
@@ -57,11 +59,14 @@ class Experience:
             weight = len(cosines) / (len(cosines) + STEADY)
             self.usual_cosine += weight * (median(cosines) - self.usual_cosine)
 
-    def apart(self, gaps: Sequence[timedelta]) -> None:
-        """How far from some instants the further of their neighbours was said."""
+    def apart(self, gaps: Sequence[timedelta | None]) -> None:
+        """How far from some instants the further of their neighbours was said; None for one without any."""
         self._gaps.extend(gaps)
-        if self._gaps:
-            self.window = sorted(self._gaps)[len(self._gaps) * 9 // 10]
+        near = sorted(gap for gap in self._gaps if gap is not None)
+        if len(near) * 2 >= len(self._gaps) > 0:
+            self.window = near[len(near) * 9 // 10]
+        elif self._gaps:
+            self.window = NEAR
 
     async def favoured(self, query: Query, estimate: Estimate) -> list[models.Filter]:
         """The fresh and the important, where they are few. `estimate` says how many points, more or less,

@@ -50,10 +50,10 @@ IGNORED = 64
 """Anchors to ignore that may lend to their neighbours."""
 
 
-class Collection(msgspec.Struct, frozen=True, kw_only=True):
-    """What all recalls from one share. `ask` queries it, `count` says how many points it holds and `estimate`
-    how many of them, more or less, meet conditions; `exact`: the server compares every vector instead of
-    walking its graph."""
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """What all recalls from one collection go by. `ask` queries it, `count` says how many points it holds and
+    `estimate` how many of them, more or less, meet conditions; `exact`: the server compares every vector
+    instead of walking its graph."""
 
     ask: Ask
     count: Count
@@ -67,9 +67,9 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
 class HybridRecall:
     """One query on its way to a settled ranking."""
 
-    def __init__(self, query: Query, collection: Collection) -> None:
+    def __init__(self, query: Query, means: Means) -> None:
         self._query = query
-        self._collection = collection
+        self._means = means
         self._question = hybrid.question(query.text, query.now)
         self._may = search.eligible(query)
         self._surroundings = Surroundings()
@@ -91,7 +91,7 @@ class HybridRecall:
         """The strongest of those that this recall is not to look at, and their similarities."""
         found = await self._nothing_yet()
         others = models.Filter(must_not=[self._may])
-        (points,) = await self._collection.ask([self._strongest(found, others, [], count)])
+        (points,) = await self._means.ask([self._strongest(found, others, [], count)])
         self._take(found, points)
         rows = list(range(len(found)))
         for _ in range(ROUNDS):
@@ -101,17 +101,17 @@ class HybridRecall:
         return found.candidates(rows), similarities(found, self._surroundings)[rows]
 
     async def _nothing_yet(self) -> Found:
-        collection = self._collection
-        rarity = await collection.rarities.of(self._question.terms.counts, collection.ask, collection.count)
-        return Found(self._query, self._question, collection.calibration, rarity)
+        means = self._means
+        rarity = await means.rarities.of(self._question.terms.counts, means.ask, means.count)
+        return Found(self._query, self._question, means.calibration, rarity)
 
     async def _first_page(self, found: Found, page: int) -> None:
-        collection = self._collection
-        favoured = await collection.experience.favoured(self._query, collection.estimate)
+        means = self._means
+        favoured = await means.experience.favoured(self._query, means.estimate)
         requests = [self._strongest(found, self._may, favoured, page)]
         if self._query.ignore:
             requests.append(hybrid_search.these(list(self._query.ignore)[:IGNORED], payload=True))
-        points, *ignored = await collection.ask(requests)
+        points, *ignored = await means.ask(requests)
         self._take(found, points)
         full = len(points) == page
         # an anchor beyond the page is taken to be no stronger than its end
@@ -124,14 +124,14 @@ class HybridRecall:
     ) -> Request:
         return hybrid_search.strongest(
             self._query,
-            self._collection.calibration,
+            self._means.calibration,
             may,
             favoured,
             terms=self._question.terms.counts,
             most=found.words.most,
-            usual_cosine=self._collection.experience.usual_cosine,
+            usual_cosine=self._means.experience.usual_cosine,
             page=page,
-            exact=self._collection.exact,
+            exact=self._means.exact,
         )
 
     def _take(self, found: Found, points: Sequence[Point], *, cosines: bool = False) -> list[Turn]:
@@ -155,7 +155,7 @@ class HybridRecall:
             found.add(new, np.array(scores))
             found.vectors |= {found.rows[anchor_id]: vector for anchor_id, vector in vectors.items()}
         if cosines:
-            self._collection.experience.met(scores)
+            self._means.experience.met(scores)
         return [
             Turn(*instant, anchor_id)
             for anchor_id, _, _ in anchors
@@ -181,10 +181,10 @@ class HybridRecall:
         requests = [request for at, most in limits.items() for request in hybrid_search.beside(at, *most)]
         if bare:
             requests.append(hybrid_search.these([found.ids[row] for row in bare], payload=False))
-        window, most = self._collection.experience.window, BESIDE_EACH * len(fresh)
+        window, most = self._means.experience.window, BESIDE_EACH * len(fresh)
         if fresh:
             requests.append(hybrid_search.around(self._query, fresh, window, most))
-        answers = iter(await self._collection.ask(requests))
+        answers = iter(await self._means.ask(requests))
         for at, (back, forth) in limits.items():
             earlier, later = next(answers), next(answers)
             turns = self._take(found, [*earlier, *later])
@@ -195,12 +195,10 @@ class HybridRecall:
             points = next(answers)
             turns = self._take(found, points, cosines=True)
             known.look_around(fresh, window, turns, whole=len(points) < most)
-        self._collection.experience.apart([gap for at in instants if (gap := self._gap(found, at))])
+        self._means.experience.apart([self._gap(found, at) for at in instants if known.known(at)])
 
     def _gap(self, found: Found, at: Instant) -> timedelta | None:
-        """How far the further of its neighbours is, once they are known."""
-        if not self._surroundings.known(at):
-            return None
+        """How far the further of its neighbours is."""
         moments = [found.contents[found.rows[one]].stored_at for one in self._surroundings.around(at)]
         return max((abs(moment - at[1]) for moment in moments), default=None)
 

@@ -10,12 +10,12 @@ from functools import partial
 
 from qdrant_client import models
 
-from vhm.anchors import hybrid_recall, search
+from vhm.anchors import search
 from vhm.anchors.asking import Asking
 from vhm.anchors.collection import Collection
 from vhm.anchors.connection import Connection
 from vhm.anchors.experience import Experience
-from vhm.anchors.hybrid_recall import HybridRecall
+from vhm.anchors.hybrid_recall import HybridRecall, Means
 from vhm.anchors.ranking import by_meaning, explained
 from vhm.anchors.rarity import Rarities
 from vhm.anchors.recall import Recall, Widening, candidates
@@ -111,7 +111,7 @@ class Server:
 
     def _by_words_too(self, query: Query) -> HybridRecall:
         self._rarities.settle(self._collection.points + self._writing.written)
-        collection = hybrid_recall.Collection(
+        means = Means(
             ask=self._asking.query,
             count=self._asking.count,
             estimate=partial(self._asking.count, exact=False),
@@ -120,7 +120,7 @@ class Server:
             experience=self._experience,
             exact=self._exact,
         )
-        return HybridRecall(query, collection)
+        return HybridRecall(query, means)
 
     async def known(self, anchor_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         """See `AnchorStore.known`."""

@@ -71,6 +71,9 @@ class Surroundings:
         for session, moment in instants:
             stretch = [t for t in of_session.get(session, ()) if abs(t.moment - moment) <= within]
             self._learn(session, _together(stretch))
+            if within >= NEAR:
+                self._before.setdefault((session, moment), ())
+                self._after.setdefault((session, moment), ())
 
     def limits(self, at: Instant) -> tuple[int, int]:
         """How many anchors to ask for from an instant back and from there on."""

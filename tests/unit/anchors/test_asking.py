@@ -147,8 +147,10 @@ def test_how_far_to_look_around_is_learnt() -> None:
     experience = Experience()
     experience.apart([timedelta(seconds=20)] * 60 + [timedelta(hours=1)] * 4)
     assert experience.window == timedelta(seconds=20)
-    experience.apart([timedelta(minutes=5)] * 10)
+    experience.apart([timedelta(minutes=5), None] * 5)
     assert experience.window == timedelta(minutes=5)
+    experience.apart([None] * 40)
+    assert experience.window == timedelta(hours=1)
 
 
 def test_how_near_what_was_not_searched_for_is_is_learnt() -> None:
