@@ -37,7 +37,7 @@ GAPS = 64
 """Gaps between neighbours remembered; nine in ten of them are within the window. Where most anchors have no
 neighbours, all of the time is looked at in which they could be."""
 
-Estimate = Callable[[models.Filter], Awaitable[int]]
+Count = Callable[[models.Filter], Awaitable[int]]
 
 
 class Experience:
@@ -68,15 +68,15 @@ class Experience:
         elif self._gaps:
             self.window = NEAR
 
-    async def favoured(self, query: Query, estimate: Estimate) -> list[models.Filter]:
-        """The fresh and the important, where they are few. `estimate` says how many points, more or less,
+    async def favoured(self, query: Query, count: Count) -> list[models.Filter]:
+        """The fresh and the important, where they are few. `count` says how many points, more or less,
         meet conditions."""
         if time.monotonic() - self._since > KEPT_SECONDS:
             self._few, self._since = {}, time.monotonic()
         kinds = _kinds(query)
         if query.decay_lambda not in self._few:
-            few = FEW * await estimate(models.Filter())
-            self._few[query.decay_lambda] = [await estimate(kind) <= few for kind in kinds]
+            few = FEW * await count(models.Filter())
+            self._few[query.decay_lambda] = [await count(kind) <= few for kind in kinds]
         counted = self._few[query.decay_lambda]
         return [kind for kind, few in zip(kinds, counted, strict=True) if few]
 

@@ -21,11 +21,11 @@ import numpy as np
 from qdrant_client import models
 
 from vhm.anchors import hybrid_search, search
-from vhm.anchors.experience import Estimate, Experience
+from vhm.anchors.experience import Count, Experience
 from vhm.anchors.found import Found
 from vhm.anchors.payload import Content, dense
 from vhm.anchors.ranking import Candidate, Floats, Ranking
-from vhm.anchors.rarity import Count, Rarities
+from vhm.anchors.rarity import Rarities
 from vhm.anchors.recall import PAGE_MOST, WIDER
 from vhm.anchors.requests import Request
 from vhm.anchors.standing import Beyond, Standing, is_open, similarities
@@ -51,13 +51,11 @@ IGNORED = 64
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What all recalls from one collection go by. `ask` queries it, `count` says how many points it holds and
-    `estimate` how many of them, more or less, meet conditions; `exact`: the server compares every vector
-    instead of walking its graph."""
+    """What all recalls from one collection go by. `ask` queries it, `count` says how many points, more or
+    less, meet conditions; `exact`: the server compares every vector instead of walking its graph."""
 
     ask: Ask
     count: Count
-    estimate: Estimate
     calibration: Calibration
     rarities: Rarities
     experience: Experience
@@ -107,7 +105,7 @@ class HybridRecall:
 
     async def _first_page(self, found: Found, page: int) -> None:
         means = self._means
-        favoured = await means.experience.favoured(self._query, means.estimate)
+        favoured = await means.experience.favoured(self._query, means.count)
         requests = [self._strongest(found, self._may, favoured, page)]
         if self._query.ignore:
             requests.append(hybrid_search.these(list(self._query.ignore)[:IGNORED], payload=True))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
+
+from qdrant_client import models
 
 from vhm.anchors import sparse
+from vhm.anchors.experience import Count
 from vhm.anchors.requests import Request
 from vhm.anchors.together import Ask
 from vhm.memory import bm25
@@ -18,9 +20,6 @@ idf moves by less than a hundredth meanwhile."""
 
 MOST = 50_000
 """Words remembered at most."""
-
-
-Count = Callable[[], Awaitable[int]]
 
 
 class Rarities:
@@ -39,16 +38,22 @@ class Rarities:
 
     async def of(self, terms: Iterable[str], ask: Ask, count: Count) -> dict[str, float]:
         """The idf of each of the stems. A word alone scores rarity times weight, and the weight is known
-        from the text; `ask` queries the collection, `count` says how many points it holds."""
+        from the text; `ask` queries the collection, `count` says how many points, more or less, meet
+        conditions."""
         wanted = list(terms)
         unknown = [term for term in wanted if term not in self._known]
         found = {term: self._known[term] for term in wanted if term in self._known}
         if unknown:
-            answers, anchors = await asyncio.gather(ask([_strongest(term) for term in unknown]), count())
-            for term, points in zip(unknown, answers, strict=True):
+            unheard = []
+            for term, points in zip(unknown, await ask([_strongest(term) for term in unknown]), strict=True):
                 content = points[0].content() if points else None
                 weight = sparse.weights(content).get(term, 0.0) if content is not None else 0.0
-                found[term] = points[0].score / weight if weight else bm25.idf(anchors, 0)
+                if weight:
+                    found[term] = points[0].score / weight
+                else:
+                    unheard.append(term)
+            if unheard:
+                found |= dict.fromkeys(unheard, bm25.idf(await count(models.Filter()), 0))
             self._known |= found
         return found
 

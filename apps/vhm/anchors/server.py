@@ -113,8 +113,7 @@ class Server:
         self._rarities.settle(self._collection.points + self._writing.written)
         means = Means(
             ask=self._asking.query,
-            count=self._asking.count,
-            estimate=partial(self._asking.count, exact=False),
+            count=partial(self._asking.count, exact=False),
             calibration=self._model.calibration,
             rarities=self._rarities,
             experience=self._experience,

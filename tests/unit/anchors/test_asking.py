@@ -93,7 +93,7 @@ def test_rarities_are_remembered_until_the_collection_has_grown(monkeypatch: pyt
         asked.append(len(requests))
         return [[] for _ in requests]
 
-    async def count() -> int:
+    async def count(which: models.Filter) -> int:
         return 100
 
     async def lived() -> None:
