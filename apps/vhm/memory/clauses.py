@@ -14,7 +14,7 @@ _IRREGULAR = listed("""
     sent shook shot showed shut slept spoke spent stood stole stuck swam swore taught threw understood
     woke wore won wrote broke bit blew bent cost cut dealt dug fed fled forgave hung hurt lit leapt
     meant overcame shone sank slid sought spun split sprang stung struck swept swung tore wound withdrew
-    would
+    would used died lied tied
 """)
 _NOT_PAST = listed("""
     need feed seed speed bleed indeed hundred breed sacred naked wicked exceed proceed succeed embed

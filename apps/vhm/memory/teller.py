@@ -18,7 +18,7 @@ from vhm.memory.clauses import clause, has_verb, of_speaker
 from vhm.memory.deixis import placed
 from vhm.memory.forgetting import fade
 from vhm.memory.spoken import Turn, gist, sentences, substance, turn
-from vhm.memory.words import STOP_WORDS
+from vhm.memory.words import STOP_WORDS, listed
 
 MOST_CHARACTERS = 400
 MOST_BEATS = 3
@@ -28,6 +28,11 @@ _BREAKS = re.compile(
     r"[,;:–—]\s|\s-{1,2}\s|\s(?=(?:because|which|while|when|after|before|although|until)\s)"
     r"|\s(?=(?:and|but|so)\s(?:I|we|he|she|it|they|you|the|my|there)\b)"
 )
+_UNFINISHED = listed("""
+    am is are was were be been being have has had do does did will would can could may might must a an the my
+    your our his her their this that these those to of in on at by for from with as than and or but so if
+""")
+"""Words with which no clause ends."""
 _INNER_QUOTES = re.compile(r"[\"“]([^\"“”]*)[\"”]")
 _FADED = re.compile(r" (?:some time (?:ago|earlier)|a while back|sometime|earlier)(?=[.,;!?]|$)")
 _ADVERBIAL = re.compile(r"(?:in|at|on|for|after|before|when|while|during|as|if|since|with|from|by)\b")
@@ -154,7 +159,8 @@ def _fitting(text: str, room: int) -> str:
 
 def _to_a_pause(text: str, room: int) -> str:
     asked = text.endswith("?") and room > 1
-    pauses = [match.start() for match in _BREAKS.finditer(text) if match.start() < room]
+    ends = (match.start() for match in _BREAKS.finditer(text) if match.start() < room)
+    pauses = [end for end in ends if text[:end].rpartition(" ")[2].lower() not in _UNFINISHED]
     if pauses and not asked and pauses[-1] > min(10, room // 3) and has_verb(text[: pauses[-1]]):
         return text[: pauses[-1]].rstrip(" ,;:–—-")
     cut = text[: room - 1 - asked]

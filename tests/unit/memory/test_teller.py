@@ -93,6 +93,25 @@ def test_long_memories_are_cut_at_a_pause_and_short_ones_are_whole():
     assert "…" not in story
 
 
+def test_no_quote_ends_in_the_middle_of_a_clause():
+    old = (
+        "Gina: I used to compete in a few dance competitions and shows - my fav memory was when my team won"
+        " first place at a regionals at age fifteen."
+    )
+    stories = [
+        teller.tell(
+            [
+                beat(f"Gina: My teachers made {'so ' * more}many memories with me.", "1 month ago", 0.5),
+                beat(old, "6 months ago", 0.5),
+                beat("Jon: The river near my house was really beautiful then.", "7 months ago", 0.48),
+            ]
+        )
+        for more in range(60)
+    ]
+    assert not any("memory was.”" in story for story in stories)
+    assert any("competitions and shows.”" in story for story in stories)
+
+
 @pytest.mark.parametrize(("activation", "sure"), [(0.95, True), (0.7, False), (0.3, False)])
 def test_hedges_follow_the_thresholds_of_forgetting(activation, sure):
     hedges = ("remember", "recall", "think", "mistaken", "memory")
