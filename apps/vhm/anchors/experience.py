@@ -16,13 +16,17 @@ from vhm.anchors.surroundings import NEAR
 from vhm.anchors.types import Query
 
 FRESH = 0.35
+"""The age up to which an anchor is fresh: at which it has decayed to exp(-this).
+
+What is nearest or shares most words among all is seldom what is strongest, but it is among those that are as
+fresh, or as important; so these are searched by themselves as well.
+"""
+
 IMPORTANT, NOT_TOO_OLD = 1.6, 1.0
-"""What is nearest or shares most words among all is seldom what is strongest, but it is among those that are
-as fresh or as important; so these are searched by themselves as well. Salience, and ages at which an anchor
-has decayed to exp(-this)."""
+"""The salience from which it is important, and up to what age, told likewise."""
 
 FEW = 0.4
-"""The share of all anchors above which those of a level are not: they would be compared twice."""
+"""The share of all anchors up to which the fresh, or the important, are; more would be compared twice."""
 
 KEPT_SECONDS = 30.0
 """Counted again after so long."""

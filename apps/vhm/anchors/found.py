@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -84,9 +84,9 @@ class Found:
         self._moments = np.concatenate([self._moments, told.moments])
         self._session = np.concatenate([self._session, session])
 
-    def forget(self, rows: Iterable[int]) -> None:
-        """Those that are not there any more, or without an embedding, are no answer."""
-        self.may[list(rows)] = False
+    def forget(self, row: int) -> None:
+        """One that is not there any more, or without an embedding, is no answer."""
+        self.may[row] = False
 
     def candidates(self, rows: Sequence[int]) -> list[Candidate]:
         """Some of those whose embedding is known."""

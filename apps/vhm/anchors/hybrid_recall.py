@@ -28,7 +28,7 @@ from vhm.anchors.ranking import Candidate, Floats, Ranking
 from vhm.anchors.rarity import Rarities
 from vhm.anchors.recall import PAGE_MOST, WIDER
 from vhm.anchors.requests import Request
-from vhm.anchors.standing import Beyond, Standing, is_open, similarities
+from vhm.anchors.standing import Beyond, Standing, similarities
 from vhm.anchors.surroundings import Instant, Surroundings, Turn
 from vhm.anchors.together import Ask
 from vhm.anchors.types import Calibration, Query, Vector
@@ -93,7 +93,7 @@ class HybridRecall:
         self._take(found, points)
         rows = list(range(len(found)))
         for _ in range(ROUNDS):
-            if not (unknown := [row for row in rows if is_open(found.instants[row], self._surroundings)]):
+            if not (unknown := [row for row in rows if self._surroundings.open(found.instants[row])]):
                 break
             await self._learn(found, unknown, [])
         return found.candidates(rows), similarities(found, self._surroundings)[rows]
@@ -163,12 +163,15 @@ class HybridRecall:
     async def _settled(self, found: Found, wanted: int) -> Ranking:
         """Ask until nothing can change the beats any more."""
         for _ in range(ROUNDS):
-            standing = Standing(found, self._surroundings, self._beyond, self._query, wanted)
-            bare, doubtful = standing.bare(), standing.doubtful()[: LOOKED_AROUND + wanted]
+            standing = self._standing(found, wanted)
+            bare, doubtful = standing.bare, standing.doubtful()[: LOOKED_AROUND + wanted]
             if not (bare or doubtful):
-                break
+                return standing.ranking
             await self._learn(found, doubtful, bare)
-        return standing.ranking
+        return self._standing(found, wanted).ranking
+
+    def _standing(self, found: Found, wanted: int) -> Standing:
+        return Standing(found, self._surroundings, self._beyond, self._query, wanted)
 
     async def _learn(self, found: Found, around: Sequence[int], bare: Sequence[int]) -> None:
         """The neighbours of some, the embeddings of some."""
@@ -193,7 +196,7 @@ class HybridRecall:
             points = next(answers)
             turns = self._take(found, points, cosines=True)
             known.look_around(fresh, window, turns, whole=len(points) < most)
-        self._means.experience.apart([self._gap(found, at) for at in instants if known.known(at)])
+        self._means.experience.apart([self._gap(found, at) for at in instants if not known.open(at)])
 
     def _gap(self, found: Found, at: Instant) -> timedelta | None:
         """How far the further of its neighbours is."""
@@ -205,6 +208,6 @@ class HybridRecall:
         for row in rows:
             vector = vectors.get(found.ids[row])
             if vector is None:  # it was deleted meanwhile
-                found.forget([row])
+                found.forget(row)
             else:
                 found.vectors[row] = vector

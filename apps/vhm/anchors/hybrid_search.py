@@ -63,8 +63,8 @@ def strongest(
         ]
         wording = _greatest(range(len(among), 2 * len(among)))
         parts.append(models.MultExpression(mult=[(1 - BLEND.meaning) / most, wording]))
-    formula = search.activation_formula(query, models.SumExpression(sum=parts))
-    formula.defaults = {**(formula.defaults or {}), "$score[0]": usual_cosine}
+    similarity = models.SumExpression(sum=parts)
+    formula = search.activation_formula(query, similarity, {"$score[0]": usual_cosine})
     return Request(prefetch=prefetch, query=formula, limit=page, with_payload=PAYLOAD, with_vector=EMBEDDING)
 
 

@@ -15,25 +15,22 @@ from qdrant_client import models
 
 from vhm.anchors.types import Vector
 
-Numbers = msgspec.Raw
-"""A dense vector, written."""
-
 EXACTLY = models.SearchParams(exact=True)
 
 
-def numbers(vector: Vector) -> Numbers:
+def numbers(vector: Vector) -> msgspec.Raw:
     """The vector in as many digits as count: cosines by it stay the same to 1e-8, and Qdrant has half as much
     to read."""
-    return Numbers(msgspec.json.encode(np.round(vector.astype(np.float64), 9).tolist()))
+    return msgspec.Raw(msgspec.json.encode(np.round(vector.astype(np.float64), 9).tolist()))
 
 
 class Prefetch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Points whose scores a formula reads. See `models.Prefetch`."""
+    """Points whose scores a formula reads. See `models.Prefetch`; what several share is written once."""
 
-    query: msgspec.Raw | models.SparseVector
+    query: msgspec.Raw
     limit: int
     using: str | None = None
-    filter: models.Filter | msgspec.Raw | None = None
+    filter: msgspec.Raw | None = None
     params: models.SearchParams | None = None
     score_threshold: float | None = None
 
@@ -42,7 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Points to be found. See `models.QueryRequest`."""
 
     limit: int
-    query: Numbers | models.SparseVector | models.FormulaQuery | models.OrderByQuery | None = None
+    query: msgspec.Raw | models.SparseVector | models.FormulaQuery | models.OrderByQuery | None = None
     using: str | None = None
     prefetch: Sequence[Prefetch] = ()
     filter: models.Filter | None = None

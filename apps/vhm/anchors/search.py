@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from vhm.anchors.requests import Prefetch, Request, numbers
+from vhm.anchors.requests import Prefetch, Request, numbers, written
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query
 from vhm.anchors.wire import Point
 
@@ -55,8 +55,10 @@ def ids(anchor_ids: Collection[uuid.UUID]) -> list[models.ExtendedPointId]:
     return [str(anchor_id) for anchor_id in anchor_ids]
 
 
-def activation_formula(query: Query, similarity: models.Expression) -> models.FormulaQuery:
-    """similarity · decay · salience.
+def activation_formula(
+    query: Query, similarity: models.Expression, usual: Mapping[str, float] | None = None
+) -> models.FormulaQuery:
+    """similarity · decay · salience; `usual` are scores taken for those that a prefetch did not return.
 
     exp(-λ·days) is exp_decay with midpoint 0.5 and scale 86400·ln 2/λ seconds; λ = 0 has no such scale
     and leaves the term out.
@@ -73,7 +75,9 @@ def activation_formula(query: Query, similarity: models.Expression) -> models.Fo
                 )
             )
         )
-    return models.FormulaQuery(formula=models.MultExpression(mult=factors), defaults={"salience": 1.0})
+    return models.FormulaQuery(
+        formula=models.MultExpression(mult=factors), defaults={"salience": 1.0, **(usual or {})}
+    )
 
 
 def similarity_of(calibration: Calibration, cosine: Any) -> models.Expression:
@@ -127,7 +131,7 @@ def strongest(
     nearest = [
         Prefetch(
             query=numbers(query.vector),
-            filter=of_band(may, band),
+            filter=written(of_band(may, band)),
             limit=prefetch,
             score_threshold=floor,
             params=models.SearchParams(exact=exact),

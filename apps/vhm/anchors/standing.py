@@ -9,7 +9,7 @@ import numpy as np
 
 from vhm.anchors.found import Found
 from vhm.anchors.ranking import Floats, Ranking, rank
-from vhm.anchors.surroundings import Instant, Surroundings
+from vhm.anchors.surroundings import Surroundings
 from vhm.anchors.types import Query
 from vhm.memory import hybrid
 
@@ -38,11 +38,6 @@ def similarities(found: Found, known: Surroundings) -> Floats:
     return hybrid.lifted(found.own, loudest)
 
 
-def is_open(instant: Instant | None, known: Surroundings) -> bool:
-    """Whether there may be neighbours that are not known of."""
-    return instant is not None and not known.known(instant)
-
-
 class Standing:
     """Of the anchors found, by what is known of their neighbours, when so many beats are `wanted`."""
 
@@ -58,20 +53,14 @@ class Standing:
         self._ranked_at_first = wanted + RANKED_SPARE
         self.ranking = self._ranked()
         """Of those whose embedding is known."""
-
-    def bare(self) -> list[int]:
+        self.bare = self._bare()
         """Rows whose embedding must be known next; none once the beats are."""
-        bare = [row for row in self._order if row not in self._found.vectors]
-        if self.ranking.settled > -np.inf:
-            bar = min(self._strengths[self._first[-1]], self.ranking.settled)
-            bare = [row for row in bare if self._strengths[row] >= bar]
-        return bare[: self._ranked_at_first]
 
     def doubtful(self) -> list[int]:
         """Rows whose neighbours may make a beat of them, or may become one by them, most likely first; and
         the strongest, so that their similarity is exact."""
         found, beyond, bar = self._found, self._beyond, self._bar()
-        open_ = np.array([is_open(at, self._known) for at in found.instants], dtype=bool)
+        open_ = np.array([self._known.open(at) for at in found.instants], dtype=bool)
         if not open_.any():
             return []
         loudest = np.maximum(found.loudest_near(), beyond.own)
@@ -86,11 +75,18 @@ class Standing:
         rows: list[int] = np.flatnonzero(doubtful).tolist()
         return sorted(rows, key=lambda row: -risen[row])
 
+    def _bare(self) -> list[int]:
+        bare = [row for row in self._order if row not in self._found.vectors]
+        if self.ranking.settled > -np.inf:
+            bar = min(self._strengths[self._first[-1]], self.ranking.settled)
+            bare = [row for row in bare if self._strengths[row] >= bar]
+        return bare[: self._ranked_at_first]
+
     def _bar(self) -> float:
         """What an anchor has to reach to be a beat."""
         if self.ranking.settled > -np.inf or len(self._order) == len(self._first):
             return self.ranking.settled
-        return float(self._strengths[self._first[-1]]) if self.bare() else -np.inf
+        return float(self._strengths[self._first[-1]]) if self.bare else -np.inf
 
     def _ranked(self) -> Ranking:
         """The strongest, or all where too many of these are alike."""

@@ -15,8 +15,8 @@ from vhm.memory.hybrid import NEIGHBOUR_SECONDS
 NEAR = timedelta(seconds=NEIGHBOUR_SECONDS)
 
 EARLIER, LATER = 4, 3
-"""Anchors asked for from an instant back (its own first), and from there on: enough to
-know who is around those that are around it, as long as no two were said in the same instant."""
+"""Anchors asked for from an instant back (its own first), and from there on: enough to know who is around
+those that are around it, as long as no two were said in the same instant."""
 
 MORE, TIMES = 6, 3
 """Where they do not suffice, so many times more are asked for the next time; the last time, 144 and 108 of
@@ -25,8 +25,8 @@ an instant have to do."""
 Instant = tuple[str, datetime]
 """A session and a moment of it."""
 
-Together = tuple[datetime, tuple[uuid.UUID, ...]]
-"""Turns of the same moment."""
+Said = tuple[datetime, tuple[uuid.UUID, ...]]
+"""A moment and the turns of it."""
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -46,9 +46,9 @@ class Surroundings:
         self._before: dict[Instant, tuple[uuid.UUID, ...]] = {}
         self._after: dict[Instant, tuple[uuid.UUID, ...]] = {}
 
-    def known(self, at: Instant) -> bool:
-        """Whether both sides are known, as well as they will ever be."""
-        return at in self._before and at in self._after
+    def open(self, at: Instant | None) -> bool:
+        """Whether there may be neighbours that are not known of; None has none."""
+        return at is not None and not (at in self._before and at in self._after)
 
     def looked_around(self, at: Instant) -> bool:
         """Whether what was said within a while of it was asked for."""
@@ -99,7 +99,7 @@ class Surroundings:
             self._before.setdefault(at, _near(earlier[-1], moment) if earlier else ())
             self._after.setdefault(at, _near(later[0], moment) if later else ())
 
-    def _learn(self, session: str, said: Sequence[Together], first: int = 0, end: int | None = None) -> None:
+    def _learn(self, session: str, said: Sequence[Said], first: int = 0, end: int | None = None) -> None:
         """Who is around whom in a stretch of a session, which is known in full from `first` to `end`."""
         full = range(first, len(said) if end is None else end)
         for place, (one, other) in enumerate(pairwise(said)):
@@ -109,7 +109,7 @@ class Surroundings:
                 self._after[session, one[0]] = _near(other, one[0])
 
 
-def _together(turns: Sequence[Turn]) -> list[Together]:
+def _together(turns: Sequence[Turn]) -> list[Said]:
     ordered = sorted(turns, key=lambda turn: turn.moment)
     return [
         (moment, tuple(turn.anchor_id for turn in together))
@@ -117,6 +117,6 @@ def _together(turns: Sequence[Turn]) -> list[Together]:
     ]
 
 
-def _near(said: Together, moment: datetime) -> tuple[uuid.UUID, ...]:
+def _near(said: Said, moment: datetime) -> tuple[uuid.UUID, ...]:
     """Turns further apart are no neighbours, though of one session."""
     return said[1] if abs(said[0] - moment) <= NEAR else ()

@@ -32,20 +32,13 @@ class Choice(msgspec.Struct, frozen=True):
     left_out: dict[int, LeftOut]
 
 
-def choose(
-    vectors: npt.NDArray[np.floating], texts: Sequence[str], limit: int, threshold: float
-) -> list[int]:
-    """Indices of at most `limit` candidates that differ from one another, strongest first.
+def weigh(vectors: npt.NDArray[np.floating], texts: Sequence[str], limit: int, threshold: float) -> Choice:
+    """At most `limit` candidates that differ from one another, strongest first.
 
     `vectors` is (n, d) of unit length and `texts` n strings, strongest first. When fewer than `limit`
     differ enough, the strongest of those left out for their embedding fill the list; a repeated text
     never comes back.
     """
-    return weigh(vectors, texts, limit, threshold).chosen
-
-
-def weigh(vectors: npt.NDArray[np.floating], texts: Sequence[str], limit: int, threshold: float) -> Choice:
-    """`choose`, with the reasons."""
     chosen: list[int] = []
     left_out: dict[int, LeftOut] = {}
     by_text: dict[str, int] = {}

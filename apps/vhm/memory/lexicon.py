@@ -46,11 +46,10 @@ class Lexicon:
     def relevance(self, query: bm25.Terms) -> NDArray[np.float64]:
         """`bm25.Measure.relevance` of every anchor."""
         scores = np.zeros(len(self))
-        own = query.weights()
-        most = sum(weight * self.rarity(term) for term, weight in own.items())
+        most = bm25.Measure(query, self.rarity).most
         if most <= 0:
             return scores
-        for term in own:
+        for term in query.counts:
             if term in self._rows:
                 rows, weights = np.array(self._rows[term]), np.array(self._weights[term], dtype=np.float64)
                 scores[rows] += weights * (self.rarity(term) / most)

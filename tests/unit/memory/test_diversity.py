@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vhm.memory.diversity import choose, weigh
+from vhm.memory.diversity import weigh
 
 
 def unit(rows):
@@ -16,7 +16,7 @@ def unit(rows):
 
 
 def test_different_memories_are_all_chosen_strongest_first():
-    assert choose(np.eye(4, dtype=np.float32), list("abcd"), 3, 0.85) == [0, 1, 2]
+    assert weigh(np.eye(4, dtype=np.float32), list("abcd"), 3, 0.85).chosen == [0, 1, 2]
 
 
 def test_a_repeated_text_never_comes_twice_even_to_fill():
@@ -35,18 +35,18 @@ def test_one_that_resembles_gives_way_to_a_weaker_other():
 
 def test_the_best_of_those_that_resemble_fill_the_list_in_order_of_strength():
     vectors = unit([[1, 0], [0.99, 0.1], [0.98, 0.1], [0, 1]])
-    assert choose(vectors, list("abcd"), 3, 0.85) == [0, 1, 3]
+    assert weigh(vectors, list("abcd"), 3, 0.85).chosen == [0, 1, 3]
 
 
 def test_equal_vectors_resemble_at_threshold_one():
     vector = np.full((2, 3), 1 / np.sqrt(3), dtype=np.float32)
     assert weigh(vector, ["a", "b"], 1, 1.0).chosen == [0]
     vectors = np.vstack([vector, np.eye(1, 3, dtype=np.float32)])
-    assert choose(vectors, list("abc"), 2, 1.0) == [0, 2]
+    assert weigh(vectors, list("abc"), 2, 1.0).chosen == [0, 2]
 
 
 def test_no_candidates():
-    assert choose(np.empty((0, 8), dtype=np.float32), [], 3, 0.85) == []
+    assert weigh(np.empty((0, 8), dtype=np.float32), [], 3, 0.85).chosen == []
 
 
 def reference(vectors, texts, limit, threshold):
