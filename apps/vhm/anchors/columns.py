@@ -66,14 +66,12 @@ class Columns:
         start, end = len(self), len(self) + len(anchors)
         self._reserve(end)
         for row, anchor in enumerate(anchors, start):
-            session = anchor.content.meta.get("session")
+            session = anchor.content.session
             self._vectors[row] = anchor.vector
             self._moments[row] = anchor.content.stored_at.timestamp()
             self._saliences[row] = anchor.content.salience
             self._session[row] = (
-                self._sessions.setdefault(session, len(self._sessions))
-                if isinstance(session, str)
-                else NOBODY
+                NOBODY if session is None else self._sessions.setdefault(session, len(self._sessions))
             )
             self._ids.append(anchor.anchor_id)
             self._contents.append(anchor.content)

@@ -11,19 +11,9 @@ from statistics import median
 
 from qdrant_client import models
 
-from vhm.anchors import search
+from vhm.anchors import hybrid_search
 from vhm.anchors.surroundings import NEAR
 from vhm.anchors.types import Query
-
-FRESH = 0.35
-"""The age up to which an anchor is fresh: at which it has decayed to exp(-this).
-
-What is nearest or shares most words among all is seldom what is strongest, but it is among those that are as
-fresh, or as important; so these are searched by themselves as well.
-"""
-
-IMPORTANT, NOT_TOO_OLD = 1.6, 1.0
-"""The salience from which it is important, and up to what age, told likewise."""
 
 FEW = 0.4
 """The share of all anchors up to which the fresh, or the important, are; more would be compared twice."""
@@ -77,21 +67,9 @@ class Experience:
         meet conditions."""
         if time.monotonic() - self._since > KEPT_SECONDS:
             self._few, self._since = {}, time.monotonic()
-        kinds = _kinds(query)
+        kinds = hybrid_search.favoured(query)
         if query.decay_lambda not in self._few:
             few = FEW * await count(models.Filter())
             self._few[query.decay_lambda] = [await count(kind) <= few for kind in kinds]
         counted = self._few[query.decay_lambda]
         return [kind for kind, few in zip(kinds, counted, strict=True) if few]
-
-
-def _kinds(query: Query) -> list[models.Filter]:
-    important = models.FieldCondition(key="salience", range=models.Range(gte=IMPORTANT))
-    try:
-        fresh, not_too_old = (
-            search.said(gte=query.now - timedelta(days=age / query.decay_lambda))
-            for age in (FRESH, NOT_TOO_OLD)
-        )
-    except (OverflowError, ZeroDivisionError):  # nothing ever decays
-        return [models.Filter(must=[important])]
-    return [models.Filter(must=[important, not_too_old]), models.Filter(must=[fresh])]

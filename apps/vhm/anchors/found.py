@@ -47,6 +47,7 @@ class Found:
         self._question = question
         self._calibration = calibration
         self.words = bm25.Measure(question.terms, rarity.__getitem__)
+        """How well texts answer the question by their words."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,7 +58,9 @@ class Found:
         self.rows |= {anchor_id: row for row, anchor_id in enumerate(anchors, len(self))}
         self.ids.extend(anchors)
         self.contents.extend(contents)
-        self.instants.extend(_instant(one) for one in contents)
+        self.instants.extend(
+            None if one.session is None else (one.session, one.stored_at) for one in contents
+        )
         ages = [activation.age_days(one.stored_at, query.now) for one in contents]
         decays = np.array([activation.decay(age, query.decay_lambda) for age in ages])
         factors = decays * np.array([one.salience for one in contents])
@@ -70,12 +73,12 @@ class Found:
         may = memory & ~np.array(
             [
                 anchor_id in query.ignore
-                or (query.session_id is not None and one.meta.get("session") == query.session_id)
+                or (query.session_id is not None and one.session == query.session_id)
                 for anchor_id, one in anchors.items()
             ],
             dtype=bool,
         )
-        session = np.array([self._numbered(one.meta.get("session")) for one in contents], dtype=np.int64)
+        session = np.array([self._numbered(one.session) for one in contents], dtype=np.int64)
         self.own = np.concatenate([self.own, own])
         self.may = np.concatenate([self.may, may])
         self.memory = np.concatenate([self.memory, memory])
@@ -103,10 +106,5 @@ class Found:
         loudest: Floats = np.where(near, self.own, 0.0).max(axis=1, initial=0.0)
         return loudest
 
-    def _numbered(self, session: object) -> int:
-        return self._sessions.setdefault(session, len(self._sessions)) if isinstance(session, str) else -1
-
-
-def _instant(content: Content) -> Instant | None:
-    session = content.meta.get("session")
-    return (session, content.stored_at) if isinstance(session, str) else None
+    def _numbered(self, session: str | None) -> int:
+        return -1 if session is None else self._sessions.setdefault(session, len(self._sessions))

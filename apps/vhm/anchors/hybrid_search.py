@@ -24,6 +24,16 @@ takes the longer the more there are to be."""
 WORDY = 48
 """So many of those that share words, likewise."""
 
+FRESH = 0.35
+"""The age up to which an anchor is fresh: at which it has decayed to exp(-this).
+
+What is nearest or shares most words among all is seldom what is strongest, but it is among those that are as
+fresh, or as important; so these are searched by themselves as well.
+"""
+
+IMPORTANT, NOT_TOO_OLD = 1.6, 1.0
+"""The salience from which it is important, and up to what age, told likewise."""
+
 EMBEDDING = [""]
 """The unnamed vector alone, not the sparse one beside it."""
 
@@ -32,7 +42,7 @@ def strongest(
     query: Query,
     calibration: Calibration,
     may: models.Filter,
-    favoured: Sequence[models.Filter],
+    kinds: Sequence[models.Filter],
     *,
     terms: Collection[str],
     most: float,
@@ -41,13 +51,13 @@ def strongest(
     exact: bool,
 ) -> Request:
     """The `page` strongest, with their embeddings, of the nearest and of those that share words, among all
-    that `may` answer and among each kind of favoured ones.
+    that `may` answer and among each of some `kinds`.
 
     `terms` are the stems of the question and `most` is its BM25 with itself, 0 for a question without words.
     An anchor that only a search by words returned is taken to be as near as is usual; one that none by words
     did, to share none.
     """
-    among = [written(one) for one in (may, *(models.Filter(must=[may, which]) for which in favoured))]
+    among = [written(one) for one in (may, *(models.Filter(must=[may, kind]) for kind in kinds))]
     vector, params = numbers(query.vector), models.SearchParams(exact=exact)
     prefetch = [
         Prefetch(query=vector, filter=which, limit=max(NEAREST, page), params=params) for which in among
@@ -79,6 +89,19 @@ def _greatest(prefetches: range) -> Any:
         both = models.SumExpression(sum=[found, other, models.AbsExpression(abs=apart)])
         found = models.MultExpression(mult=[0.5, both])
     return found
+
+
+def favoured(query: Query) -> list[models.Filter]:
+    """The important that are not too old, and the fresh."""
+    important = models.FieldCondition(key="salience", range=models.Range(gte=IMPORTANT))
+    try:
+        fresh, not_too_old = (
+            search.said(gte=query.now - timedelta(days=age / query.decay_lambda))
+            for age in (FRESH, NOT_TOO_OLD)
+        )
+    except (OverflowError, ZeroDivisionError):  # nothing ever decays
+        return [models.Filter(must=[important])]
+    return [models.Filter(must=[important, not_too_old]), models.Filter(must=[fresh])]
 
 
 def around(query: Query, instants: Sequence[Instant], within: timedelta, limit: int) -> Request:

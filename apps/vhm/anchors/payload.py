@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.contract.messages import Anchor, checked_moment
+from vhm.contract.messages import Anchor, checked_moment, session_of
 
 MODEL_KEY = "vhm_model"
 """The payload key, and the collection's metadata key, that name the embedding model."""
@@ -47,6 +47,11 @@ class Content(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "stored_at", checked_moment(self.stored_at))
+
+    @property
+    def session(self) -> str | None:
+        """The session it was said in, where `meta` names one."""
+        return session_of(self.meta)
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -76,7 +76,7 @@ def explained(
         for index, one in enumerate(ranking.candidates)
     ]
     for one in rank(excluded, query, similarities).candidates:
-        session = next(c.content.meta.get("session") for c in excluded if c.anchor_id == one.anchor_id)
+        session = next(c.content.session for c in excluded if c.anchor_id == one.anchor_id)
         told.append(Explained(recalled=one, left_out=_exclusion(one, session, query)))
     return sorted(told, key=lambda explained: -explained.recalled.activation)
 

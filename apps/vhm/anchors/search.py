@@ -128,13 +128,14 @@ def strongest(
     """Those of highest activation among the `prefetch` nearest of each band of salience; given cosines by
     band, of those bands alone and no further away."""
     floors = dict.fromkeys(range(len(BANDS))) if from_cosines is None else from_cosines
+    vector, params = numbers(query.vector), models.SearchParams(exact=exact)
     nearest = [
         Prefetch(
-            query=numbers(query.vector),
+            query=vector,
             filter=written(of_band(may, band)),
             limit=prefetch,
             score_threshold=floor,
-            params=models.SearchParams(exact=exact),
+            params=params,
         )
         for band, floor in floors.items()
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -42,6 +43,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
                 msgspec.structs.force_setattr(self, name, checked_moment(value))
 
 
+def session_of(meta: Mapping[str, Any]) -> str | None:
+    """The session that an anchor's `meta` names."""
+    session = meta.get("session")
+    return session if isinstance(session, str) else None
+
+
 class Anchor(Message, frozen=True, kw_only=True):
     """anchors-write: one memory, immutable once stored. `salience` multiplies its activation."""
 
@@ -54,8 +61,7 @@ class Anchor(Message, frozen=True, kw_only=True):
     @property
     def session(self) -> str | None:
         """The session it was said in, where `meta` names one."""
-        session = self.meta.get("session")
-        return session if isinstance(session, str) else None
+        return session_of(self.meta)
 
 
 class AnchorIndexed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
