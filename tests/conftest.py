@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 import tools
 from tools import binaries
@@ -35,3 +36,9 @@ def kustomize() -> Path:
 def kubeconform() -> Path:
     """kubeconform as tests/tools pins it."""
     return tools.binary("kubeconform")
+
+
+@pytest.fixture(autouse=True)
+def _default_logging() -> None:
+    """Undo what a worker started in this process by another test set up for the whole process."""
+    structlog.reset_defaults()

@@ -14,12 +14,12 @@ from types import TracebackType
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from vhm import home
-from vhm.contract.environment import SettingsError, load
+from vhm import local_state
+from vhm.contract.env_loader import SettingsError, load
 from vhm.contract.settings import Settings
 from vhm.errors import UserError
 from vhm.runtime.handler import Outgoing
-from vhm.runtime.kafka import client_config
+from vhm.runtime.kafka_config import client_config
 
 CONNECT_SECONDS = 5.0
 START_SECONDS = 30.0
@@ -30,7 +30,7 @@ def settings(environment: Mapping[str, str] = os.environ, at: Path | None = None
     """How to reach the broker: the environment, else the `vhm up` that runs here. Raises UserError."""
     named = environment.get("KAFKA_BOOTSTRAP_SERVERS") or environment.get("KAFKA_BOOTSTRAP")
     if not (named or "").strip():
-        up = _running(at or home.folder(environment))
+        up = _running(at or local_state.folder(environment))
         if up is None:
             raise UserError("no `vhm up` is running here: start one, or set KAFKA_BOOTSTRAP_SERVERS")
         environment = {**environment, "KAFKA_BOOTSTRAP_SERVERS": up.bootstrap}
@@ -40,10 +40,14 @@ def settings(environment: Mapping[str, str] = os.environ, at: Path | None = None
         raise UserError("\n     ".join(error.errors)) from None
 
 
-def _running(folder: Path) -> home.Running | None:
+def _running(folder: Path) -> local_state.Running | None:
     """The `vhm up` on this folder, waited for while it starts."""
     until = time.monotonic() + START_SECONDS
-    while (up := home.running(folder)) is None and home.is_held(folder) and time.monotonic() < until:
+    while (
+        (up := local_state.running(folder)) is None
+        and local_state.is_held(folder)
+        and time.monotonic() < until
+    ):
         time.sleep(0.2)
     return up
 

@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import TypeVar
 
 from vhm import embedding
-from vhm.anchors import AnchorStore, StoreMismatch, StoreUnavailable
+from vhm.anchors import AnchorStore, StoreMismatchError, StoreUnavailableError
 from vhm.anchors.reindex import reindex
-from vhm.contract.environment import Environment, SettingsError, load
-from vhm.embedding import Embedder, EmbeddingUnavailable, Vectors
+from vhm.contract.env_loader import Environment, SettingsError, load
+from vhm.embedding import Embedder, EmbeddingUnavailableError, Vectors
 from vhm.errors import UserError
 from vhm.indexer.settings import Settings as IndexerSettings
 from vhm.indexer.worker import Indexer
@@ -26,9 +26,9 @@ from vhm.resonance.worker import Resonance
 from vhm.reteller.settings import Settings as RetellerSettings
 from vhm.reteller.worker import Reteller
 from vhm.runtime import logs
-from vhm.runtime.embedded import EmbeddedBroker, forwarded
+from vhm.runtime.embedded_broker import EmbeddedBroker, forwarded
 from vhm.runtime.handler import Handler
-from vhm.runtime.health import PortInUse
+from vhm.runtime.health import PortInUseError
 from vhm.runtime.settings import WorkerSettings
 from vhm.runtime.worker import Worker
 
@@ -124,7 +124,7 @@ class System:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 yield await stack.enter_async_context(forwarded(address, self._broker_port, HOST))
-            except PortInUse:
+            except PortInUseError:
                 yield await stack.enter_async_context(forwarded(address, 0, HOST))
 
     async def _work(self, bootstrap: str) -> None:
@@ -169,12 +169,12 @@ class System:
             await embedder.open()
             try:
                 await self._store.open()
-            except StoreMismatch as mismatch:
+            except StoreMismatchError as mismatch:
                 self._report(f"{mismatch}: embedding all of it with {embedder.name} now …")
                 done = await reindex(settings, embedder, hybrid=settings.hybrid_recall)
                 self._report(f"{done.copied} memories embedded anew, {len(done.refused)} refused")
                 await self._store.open()
-        except (EmbeddingUnavailable, StoreUnavailable) as error:
+        except (EmbeddingUnavailableError, StoreUnavailableError) as error:
             raise UserError(str(error)) from None
 
     def _worker(self, handler: Handler, settings: WorkerSettings) -> Worker:

@@ -45,7 +45,7 @@ asyncio.run(life())
 """
 SERVING = """
 import asyncio
-from unit.embedding.server import Server
+from embedding.server import Server
 async def life():
     server = Server()
     await server.start()

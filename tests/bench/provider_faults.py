@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests")]
 
-from unit.language.provider_server import STORY, Behaviour, raw, told  # noqa: E402  path above
-from unit.language.test_providers import FAULTS, PATIENCE, PROVIDERS, TIMEOUT, retold  # noqa: E402
+from language.provider_server import STORY, Behaviour, raw, told  # noqa: E402  path above
+from language.test_providers import FAULTS, PATIENCE, PROVIDERS, TIMEOUT, retold  # noqa: E402
 
 CASES: dict[str, Behaviour] = {
     "success": told(STORY),

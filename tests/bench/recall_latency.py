@@ -44,7 +44,7 @@ from vhm.anchors.connection import Connection  # noqa: E402
 from vhm.anchors.requests import Request, numbers  # noqa: E402
 from vhm.contract.messages import Anchor  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402
-from vhm.memory.words import STOP_WORDS  # noqa: E402
+from vhm.memory.tokenizer import STOP_WORDS  # noqa: E402
 
 IN, OUT, GROUP = "recall-request", "recall-response", "resonance"
 BATCH = 256

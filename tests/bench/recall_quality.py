@@ -31,9 +31,9 @@ from vhm import embedding
 from vhm.anchors import AnchorStore, Query
 from vhm.contract.messages import Anchor, decode
 from vhm.contract.settings import EmbeddingSettings
-from vhm.memory import hybrid
-from vhm.memory.hybrid import Blend, Order
-from vhm.memory.lexicon import Lexicon
+from vhm.memory import similarity
+from vhm.memory.inverted_index import Lexicon
+from vhm.memory.similarity import Blend, Order
 
 BATCH = 32
 CUTS = (5, 10)
@@ -85,14 +85,14 @@ class Conversation:
         """By the pure parts; without a model by words alone."""
         found = []
         for index, one in enumerate(self.questions):
-            asked = hybrid.question(one.question, self.now)
+            asked = similarity.question(one.question, self.now)
             wording = self.lexicon.relevance(asked.terms)
             meaning = np.zeros(len(wording))
             if model is not None:
                 questions, anchors = self.vectors[model.name]
                 meaning = model.calibration.similarity(anchors @ questions[index])
-            own = hybrid.blended(asked, meaning, wording, self.lexicon.told(asked), blend)
-            similarities = hybrid.lifted(own, self.order.strongest(own), blend)
+            own = similarity.blended(asked, meaning, wording, self.lexicon.told(asked), blend)
+            similarities = similarity.lifted(own, self.order.strongest(own), blend)
             found.append(np.argsort(-similarities, kind="stable"))
         return found
 

@@ -12,7 +12,7 @@ from structlog.testing import LogCapture
 from broker.crash import HEAD, Account
 from broker.harness import Client, Echo, Running
 from broker.kafka import Kafka, NoKafka
-from vhm.runtime.embedded import EmbeddedBroker
+from vhm.runtime.embedded_broker import EmbeddedBroker
 
 
 @pytest.fixture(scope="session")

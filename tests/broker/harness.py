@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
-from vhm.contract.environment import load
+from vhm.contract.env_loader import load
 from vhm.reteller.settings import Settings
-from vhm.runtime.handler import Handler, Outcome, Outgoing, Poison, Record, Reply, Unavailable
+from vhm.runtime.handler import Handler, Outcome, Outgoing, Poison, Record, Reply, UnavailableError
 from vhm.runtime.settings import WorkerSettings
 from vhm.runtime.worker import Worker
 
@@ -48,12 +48,12 @@ class Echo:
 
     async def open(self) -> None:
         if self.opening is not None:
-            raise Unavailable(self.opening)
+            raise UnavailableError(self.opening)
 
     async def handle(self, records: Sequence[Record]) -> list[Outcome]:
         self.calls += 1
         if self.down is not None:
-            raise Unavailable(self.down)
+            raise UnavailableError(self.down)
         if self.seconds:
             await asyncio.sleep(self.seconds)
         outcomes = [await self._outcome(record) for record in records]

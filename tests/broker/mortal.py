@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from vhm.reteller.settings import Settings
-from vhm.runtime import kafka, worker
+from vhm.runtime import kafka_config, worker
 from vhm.runtime.handler import Outcome, Outgoing, Record, Reply
-from vhm.runtime.offsets import Offsets
+from vhm.runtime.offset_committer import Offsets
 from vhm.runtime.poller import Poller
-from vhm.runtime.sender import Sender
+from vhm.runtime.producer import Sender
 
 STEPS = ("poll", "decode", "handle", "store write", "produce", "ack", "offset store", "commit")
 """Every boundary on the way of a record, in order."""
@@ -107,15 +107,15 @@ def main() -> int:
     Sender._answered = after("ack", death, Sender._answered)  # type: ignore[method-assign]
     Sender._wake = after("produce", death, Sender._wake)  # type: ignore[method-assign]
     Offsets._store = after("offset store", death, Offsets._store)  # type: ignore[method-assign]
-    configure = kafka.consumer_config
+    configure = kafka_config.consumer_config
 
     static = {"group.instance.id": id} if (id := os.environ.get("VHM_TEST_INSTANCE")) else {}
 
-    def with_commits(*arguments: Any, **named: Any) -> kafka.Config:
+    def with_commits(*arguments: Any, **named: Any) -> kafka_config.Config:
         on_commit = {"on_commit": lambda error, offsets: death.pass_by("commit")}
         return configure(*arguments, **named) | on_commit | static
 
-    kafka.consumer_config = with_commits
+    kafka_config.consumer_config = with_commits
     death.note(began=time.time(), pid=os.getpid())
     return worker.main("reteller", Settings, lambda _: Handler(death))
 

@@ -11,7 +11,7 @@ from structlog.testing import LogCapture
 
 from broker.conftest import Place
 from broker.harness import DEAD, IN, OUT, Echo, until
-from vhm.runtime.build import build
+from vhm.runtime.version import build
 
 
 def test_every_record_is_answered_once_and_everything_is_committed(place: Place) -> None:

@@ -24,7 +24,7 @@ from broker.harness import DEAD, OUT, Client, Echo, Running, until
 from broker.kafka import STOCK, Kafka, NoKafka
 from broker.outage import states, survive, unready
 from vhm.contract import topics as graph
-from vhm.runtime import dead_letter
+from vhm.runtime.dead_letters import envelope
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -266,9 +266,9 @@ def test_a_dead_letter_larger_than_its_topic_takes_is_kept_in_parts(own: Kafka) 
         client.write([b"fine"])
         assert client.values(OUT) == [b"fine"]
         letters = client.read(DEAD, 2, extra=3)
-    parts = [(dead_letter.part(m.headers() or []), m.value() or b"") for m in letters]  # type: ignore[arg-type]
+    parts = [(envelope.part(m.headers() or []), m.value() or b"") for m in letters]  # type: ignore[arg-type]
     assert len(parts) > 5
-    assert dead_letter.joined(parts) == value
+    assert envelope.joined(parts) == value
 
 
 def test_a_missing_dead_letter_topic_holds_the_record_until_it_is_there(own: Kafka, log: LogCapture) -> None:

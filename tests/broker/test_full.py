@@ -27,7 +27,7 @@ from broker.kafka import Kafka, NoKafka
 from broker.outage import states, survive, unready
 from broker.test_store_faults import anchor, indexer
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
-from vhm.runtime.embedded import EmbeddedBroker
+from vhm.runtime.embedded_broker import EmbeddedBroker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -16,7 +16,7 @@ from broker.kafka import free_ports
 from vhm.contract import topics as graph
 from vhm.reteller.settings import Settings
 from vhm.runtime import worker
-from vhm.runtime.embedded import EmbeddedBroker, forwarded
+from vhm.runtime.embedded_broker import EmbeddedBroker, forwarded
 
 
 class Door:
@@ -112,7 +112,7 @@ def test_a_port_in_use_is_one_line_and_1(log: LogCapture) -> None:
         port = taken.getsockname()[1]
 
         async def live() -> int:
-            from vhm.contract.environment import load
+            from vhm.contract.env_loader import load
 
             settings = load(Settings, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "HEALTH_PORT": str(port)})
             return await worker.run(Echo(), settings, host="127.0.0.1")

@@ -1,6 +1,6 @@
 """Static membership (group.instance.id), which is not offered as a setting: what it would give and take.
 
-See `vhm.runtime.kafka.consumer_config` for why members are dynamic.
+See `vhm.runtime.kafka_config.consumer_config` for why members are dynamic.
 """
 
 from __future__ import annotations

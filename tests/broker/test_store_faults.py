@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from structlog.testing import LogCapture
 
+from anchors.standin import Answer, StandIn
 from broker.conftest import Show
 from broker.crash import Account
 from broker.harness import Client, Running, until
-from unit.anchors.standin import Answer, StandIn
-from vhm.contract.environment import load
+from vhm.contract.env_loader import load
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
 from vhm.indexer.settings import Settings
 from vhm.indexer.worker import make
-from vhm.runtime.embedded import EmbeddedBroker
+from vhm.runtime.embedded_broker import EmbeddedBroker
 
 GONE_SECONDS = float(os.environ.get("VHM_TEST_GONE_SECONDS", "3"))
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from structlog.testing import LogCapture
 
+from anchors.standin import StandIn
 from broker.conftest import Show
 from broker.crash import Account
 from broker.harness import Client, Running, until
@@ -21,9 +22,8 @@ from broker.kafka import Kafka, NoKafka, free_ports
 from broker.outage import states, survive, unready
 from broker.test_store_faults import anchor, indexer
 from broker.toxic import Fault, Toxic
-from unit.anchors.standin import StandIn
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
-from vhm.runtime.embedded import EmbeddedBroker
+from vhm.runtime.embedded_broker import EmbeddedBroker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -9,7 +9,7 @@ from typing import get_type_hints
 import msgspec
 
 from manifests.overlays import WORKERS, Object, deployment, environment, objects
-from vhm.contract.environment import Environment, aliases, is_secret, load
+from vhm.contract.env_loader import Environment, aliases, is_secret, load
 
 SECRET = "vhm-secrets"
 

@@ -2,24 +2,24 @@
 
 from vhm.anchors.store import AnchorStore
 from vhm.anchors.types import (
-    AnchorUnstorable,
+    AnchorRejectedError,
     Explained,
     Query,
     Recalled,
     Stored,
-    StoreMismatch,
-    StoreUnavailable,
+    StoreMismatchError,
+    StoreUnavailableError,
     Summary,
 )
 
 __all__ = [
+    "AnchorRejectedError",
     "AnchorStore",
-    "AnchorUnstorable",
     "Explained",
     "Query",
     "Recalled",
-    "StoreMismatch",
-    "StoreUnavailable",
+    "StoreMismatchError",
+    "StoreUnavailableError",
     "Stored",
     "Summary",
 ]

@@ -14,14 +14,14 @@ from vhm.anchors.connection import Call, Connection, Missing, Refused
 from vhm.anchors.payload import point_id
 from vhm.anchors.requests import Request
 from vhm.anchors.together import Together
-from vhm.anchors.types import StoreUnavailable
+from vhm.anchors.types import StoreUnavailableError
 from vhm.anchors.wire import Point
 
 T = TypeVar("T")
 
 
 class Asking:
-    """One collection. Everything raises StoreUnavailable."""
+    """One collection. Everything raises StoreUnavailableError."""
 
     def __init__(self, connection: Connection, collection: Collection) -> None:
         self._connection = connection
@@ -66,4 +66,4 @@ class Asking:
         except (Missing, Refused) as error:
             await self._collection.settle()
             self._collection.to_read()
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailableError(str(error)) from error

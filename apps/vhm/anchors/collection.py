@@ -13,7 +13,7 @@ from vhm.anchors.collections import Collections
 from vhm.anchors.connection import Connection, Missing
 from vhm.anchors.identity import Facts, fits, gone, moved
 from vhm.anchors.payload import MODEL_KEY
-from vhm.anchors.types import Model, StoreMismatch, StoreUnavailable
+from vhm.anchors.types import Model, StoreMismatchError, StoreUnavailableError
 
 log = structlog.get_logger("vhm.anchors")
 
@@ -37,11 +37,13 @@ class Collection:
     def __init__(
         self, connection: Connection, name: str, model: Model, *, follow: bool, hybrid: bool
     ) -> None:
-        self.problem: StoreUnavailable | None = StoreUnavailable(f"{connection.where}: not opened yet")
+        self.problem: StoreUnavailableError | None = StoreUnavailableError(
+            f"{connection.where}: not opened yet"
+        )
         self.points = 0
         """How many there were when it was last looked at."""
         self._name: str | None = None
-        self._closed_to_writers: StoreUnavailable | None = None
+        self._closed_to_writers: StoreUnavailableError | None = None
         self._base = name
         self._follow = follow
         self._hybrid = hybrid
@@ -57,7 +59,9 @@ class Collection:
         self._looking = asyncio.Lock()
 
     async def open(self) -> None:
-        """Find or make the collection and watch it from now on. Raises StoreUnavailable, StoreMismatch."""
+        """Find or make the collection and watch it from now on.
+
+        Raises StoreUnavailableError, StoreMismatchError."""
         await self._check_server()
         await self._settle(create=True)
         self._watch = asyncio.create_task(self._look(), name="watch the collection")
@@ -73,9 +77,9 @@ class Collection:
                     await task
 
     def to_read(self) -> str:
-        """The collection's name. Raises StoreUnavailable while it may not be used."""
+        """The collection's name. Raises StoreUnavailableError while it may not be used."""
         if self.problem is not None or self._name is None:
-            raise self.problem or StoreUnavailable(f"{self._connection.where}: not opened yet")
+            raise self.problem or StoreUnavailableError(f"{self._connection.where}: not opened yet")
         return self._name
 
     def to_write(self) -> str:
@@ -98,7 +102,7 @@ class Collection:
         gone = self._gone_since is not None and time.monotonic() - self._gone_since >= GONE_FOR_SECONDS
         try:
             await self._settle(create=gone)
-        except StoreUnavailable as problem:
+        except StoreUnavailableError as problem:
             if isinstance(problem, Missing):
                 self._gone_since = self._gone_since or time.monotonic()
             if str(problem) != str(self.problem):
@@ -123,7 +127,7 @@ class Collection:
                 rows, after = await self._collections.wordless(name, after)
                 if rows:
                     await self._collections.store_words(name, rows)
-            except StoreUnavailable:
+            except StoreUnavailableError:
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
                 continue
             stored += len(rows)
@@ -139,7 +143,7 @@ class Collection:
             self._words_can_be_added = parsed >= WORDS_CAN_BE_ADDED
             if parsed < OLDEST_SERVER:
                 oldest = ".".join(map(str, OLDEST_SERVER))
-                raise StoreUnavailable(
+                raise StoreUnavailableError(
                     f"{self._connection.where} is version {version}: anchors are immutable only from "
                     f"{oldest} on (insert-only writes), upgrade it"
                 )
@@ -148,7 +152,7 @@ class Collection:
         facts, redirected = await self._current(create)
         try:
             known = fits(facts, self._model.name, self._model.size)
-        except StoreMismatch:
+        except StoreMismatchError:
             if not redirected or self._name in (None, facts.name):
                 raise
             # re-embedded while we run: what was stored so far is recalled until we are replaced

@@ -13,7 +13,7 @@ from vhm.anchors import sparse
 from vhm.anchors.connection import Call, Conflict, Connection, Missing, Refused
 from vhm.anchors.identity import Facts
 from vhm.anchors.payload import MODEL_KEY, Row, dense, from_payload, point_id
-from vhm.anchors.types import Model, StoreUnavailable
+from vhm.anchors.types import Model, StoreUnavailableError
 
 WORDLESS_PAGE = 256
 
@@ -29,7 +29,7 @@ INDEXES: dict[str, models.PayloadSchemaType] = {
 
 
 class Collections:
-    """Every method raises StoreUnavailable."""
+    """Every method raises StoreUnavailableError."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -118,7 +118,7 @@ class Collections:
         try:
             return await self._connection.call(request)
         except Refused as error:
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailableError(str(error)) from error
 
 
 def _rows(records: list[models.Record]) -> list[Row]:

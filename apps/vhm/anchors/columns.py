@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from vhm.anchors.payload import Content, Row
 from vhm.anchors.ranking import Candidate, Floats, Ranking, explained, rank
 from vhm.anchors.types import YOUNGEST_SECONDS, Explained, Query, Scoring, Summary, Vector
-from vhm.memory import hybrid
-from vhm.memory.lexicon import Lexicon
+from vhm.memory import similarity
+from vhm.memory.inverted_index import Lexicon
 
 FIRST_LOOK = 8
 WIDER = 4
@@ -39,7 +39,7 @@ class Columns:
         self._saliences = np.empty(0, dtype=np.float64)
         self._session = np.empty(0, dtype=np.int64)
         self._lexicon = Lexicon()
-        self._order = hybrid.Order(self._session, self._moments)
+        self._order = similarity.Order(self._session, self._moments)
         self._ordered = 0
 
     def __len__(self) -> int:
@@ -123,13 +123,13 @@ class Columns:
         self.read_words()
         n = len(self)
         if self._ordered < n:
-            self._order = hybrid.Order(self._session[:n], self._moments[:n])
+            self._order = similarity.Order(self._session[:n], self._moments[:n])
             self._ordered = n
-        asked = hybrid.question(query.text, query.now)
+        asked = similarity.question(query.text, query.now)
         wording = self._lexicon.relevance(asked.terms)
-        own = hybrid.blended(asked, meaning, wording, self._lexicon.told(asked))
+        own = similarity.blended(asked, meaning, wording, self._lexicon.told(asked))
         remembered = self._moments[:n] <= _youngest(query.now)  # what is none yet lends nothing either
-        return hybrid.lifted(own, self._order.strongest(np.where(remembered, own, 0.0)))
+        return similarity.lifted(own, self._order.strongest(np.where(remembered, own, 0.0)))
 
     def read_words(self) -> None:
         """Take in the words of anchors that came since the last time; a recall by words would do it first."""

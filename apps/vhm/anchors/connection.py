@@ -16,8 +16,8 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 
 from vhm.anchors import wire
 from vhm.anchors.requests import Request
-from vhm.anchors.types import StoreUnavailable
-from vhm.contract.environment import Secret
+from vhm.anchors.types import StoreUnavailableError
+from vhm.contract.env_loader import Secret
 
 TIMEOUT_SECONDS = 5
 
@@ -25,11 +25,11 @@ T = TypeVar("T")
 Call = Callable[[AsyncQdrantClient], Coroutine[Any, Any, T]]
 
 
-class Missing(StoreUnavailable):
+class Missing(StoreUnavailableError):
     """There is no such collection (or no Qdrant behind that path)."""
 
 
-class Conflict(StoreUnavailable):
+class Conflict(StoreUnavailableError):
     """It exists already."""
 
 
@@ -48,7 +48,7 @@ class Connection:
         self._wire: wire.Wire | None = None
 
     async def call(self, request: Call[T]) -> T:
-        """The answer to `request(client)`. Raises StoreUnavailable, Missing, Conflict or Refused."""
+        """The answer to `request(client)`. Raises StoreUnavailableError, Missing, Conflict or Refused."""
         if self._client is None:
             self._client = self._made()
         try:
@@ -111,18 +111,18 @@ class Connection:
         if isinstance(error, UnexpectedResponse):
             return self._answered(error.status_code or 0, error.content)
         if isinstance(error, ResponseHandlingException):
-            return StoreUnavailable(f"{self.where}: {_trouble(error.source)}")
-        return StoreUnavailable(f"{self.where}: {_trouble(error)}")
+            return StoreUnavailableError(f"{self.where}: {_trouble(error.source)}")
+        return StoreUnavailableError(f"{self.where}: {_trouble(error)}")
 
     def _answered(self, status: int, content: bytes) -> Exception:
         said = f"{self.where} answers {status}: {_reason(content)}"
         if status in (401, 403):
-            return StoreUnavailable(f"{said}; check QDRANT_API_KEY")
+            return StoreUnavailableError(f"{said}; check QDRANT_API_KEY")
         if status == 404:
             return Missing(said)
         if status == 409:
             return Conflict(said)
-        return Refused(said) if status in (400, 413, 422) else StoreUnavailable(said)
+        return Refused(said) if status in (400, 413, 422) else StoreUnavailableError(said)
 
 
 def _address(url: str) -> str:

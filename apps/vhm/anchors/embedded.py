@@ -95,7 +95,7 @@ class Embedded:
             self._columns.read_words()
 
     def _refuse_if_moved(self) -> None:
-        """Raises StoreUnavailable once the collection was re-embedded for another model."""
+        """Raises StoreUnavailableError once the collection was re-embedded for another model."""
         if not self._follow:
             return
         base = self._shared.facts(self._base, self._model.name)

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import portalocker
 
-from vhm.anchors.types import StoreUnavailable
+from vhm.anchors.types import StoreUnavailableError
 
 META, LOCK = "meta.json", ".lock"
 
@@ -43,7 +43,7 @@ class Folder:
     kept nowhere. Use it from one thread at a time."""
 
     def __init__(self, path: Path | None) -> None:
-        """Raises StoreUnavailable when another process has it or it cannot be written."""
+        """Raises StoreUnavailableError when another process has it or it cannot be written."""
         self._path = path
         self._lock: portalocker.Lock | None = None
         self._meta: dict[str, Any] = {"collections": {}, "aliases": {}}
@@ -53,7 +53,7 @@ class Folder:
                 self._open(path)
             except (OSError, ValueError) as error:
                 self.close()
-                raise StoreUnavailable(f"the embedded store in {path}: {error}") from error
+                raise StoreUnavailableError(f"the embedded store in {path}: {error}") from error
 
     def _open(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ class Folder:
         try:
             lock.acquire()
         except portalocker.LockException as error:
-            raise StoreUnavailable(
+            raise StoreUnavailableError(
                 f"the embedded store in {path} is in use by another process: stop that one first"
             ) from error
         self._lock = lock

@@ -13,7 +13,7 @@ from vhm.anchors.payload import Content
 from vhm.anchors.ranking import Candidate, Floats
 from vhm.anchors.surroundings import Instant
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query, Vector
-from vhm.memory import activation, bm25, hybrid
+from vhm.memory import activation, bm25, similarity
 
 Flags = NDArray[np.bool_]
 
@@ -22,7 +22,11 @@ class Found:
     """Row i of every column is the same anchor."""
 
     def __init__(
-        self, query: Query, question: hybrid.Question, calibration: Calibration, rarity: Mapping[str, float]
+        self,
+        query: Query,
+        question: similarity.Question,
+        calibration: Calibration,
+        rarity: Mapping[str, float],
     ) -> None:
         self.ids: list[uuid.UUID] = []
         self.rows: dict[uuid.UUID, int] = {}
@@ -64,10 +68,10 @@ class Found:
         ages = [activation.age_days(one.stored_at, query.now) for one in contents]
         decays = np.array([activation.decay(age, query.decay_lambda) for age in ages])
         factors = decays * np.array([one.salience for one in contents])
-        readings = [hybrid.read(one.text, one.stored_at) for one in contents]
+        readings = [similarity.read(one.text, one.stored_at) for one in contents]
         wording = np.array([self.words.relevance(one.weights) for one in readings])
-        told = hybrid.told(self._question, readings)
-        own = hybrid.blended(self._question, self._calibration.similarity(cosines), wording, told)
+        told = similarity.told(self._question, readings)
+        own = similarity.blended(self._question, self._calibration.similarity(cosines), wording, told)
         oldest = query.now - timedelta(seconds=YOUNGEST_SECONDS)
         memory = np.array([one.stored_at <= oldest for one in contents], dtype=bool)
         may = memory & ~np.array(
@@ -102,7 +106,7 @@ class Found:
         """The greatest `own` in the session of each within an hour of it, at another instant."""
         apart = np.abs(self._moments[:, None] - self._moments)
         near = (self._session[:, None] == self._session) & (self._session >= 0)
-        near &= (apart > 0) & (apart <= hybrid.NEIGHBOUR_SECONDS) & self.memory
+        near &= (apart > 0) & (apart <= similarity.NEIGHBOUR_SECONDS) & self.memory
         loudest: Floats = np.where(near, self.own, 0.0).max(axis=1, initial=0.0)
         return loudest
 

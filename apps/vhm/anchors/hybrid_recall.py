@@ -33,7 +33,7 @@ from vhm.anchors.surroundings import Instant, Surroundings, Turn
 from vhm.anchors.together import Ask
 from vhm.anchors.types import Calibration, Query, Vector
 from vhm.anchors.wire import Point
-from vhm.memory import hybrid
+from vhm.memory import similarity
 
 PAGE_SPARE = 32
 """Candidates looked at beyond the beats asked for."""
@@ -68,7 +68,7 @@ class HybridRecall:
     def __init__(self, query: Query, means: Means) -> None:
         self._query = query
         self._means = means
-        self._question = hybrid.question(query.text, query.now)
+        self._question = similarity.question(query.text, query.now)
         self._may = search.eligible(query)
         self._surroundings = Surroundings()
         self._beyond = Beyond()

@@ -15,7 +15,7 @@ from vhm.anchors.requests import EXACTLY, Prefetch, Request, numbers, written
 from vhm.anchors.search import PAYLOAD
 from vhm.anchors.surroundings import Instant
 from vhm.anchors.types import Calibration, Query
-from vhm.memory.hybrid import BLEND
+from vhm.memory.similarity import BLEND
 
 NEAREST = 64
 """So many of the nearest are scored, of all and of each kind of favoured ones; a server that walks its graph

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from vhm.anchors.payload import MODEL_KEY
-from vhm.anchors.types import StoreMismatch, StoreUnavailable
+from vhm.anchors.types import StoreMismatchError, StoreUnavailableError
 
 CURRENT_KEY = "vhm_current"
 """Metadata of a collection that was re-embedded: the name of the one that is used in its place."""
@@ -45,33 +45,37 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 def fits(facts: Facts, model: str, size: int) -> bool:
     """Whether `model` may use the collection as it is; False: it may once it was adopted, which is so
     for an empty one and for one that holds nothing but what we wrote ourselves before we noticed that
-    others had recreated it. Raises StoreMismatch."""
+    others had recreated it. Raises StoreMismatchError."""
     holds = f"collection {facts.name!r} holds"
     wanted = f"EMBEDDING_MODEL={model} makes vectors of {size}"
     if facts.size != size:
         known = f" of {facts.model!r}" if facts.model else ""
-        raise StoreMismatch(f"{holds} {facts.shape}{known}, {wanted} (cosine, unnamed): {_advice(facts)}")
+        raise StoreMismatchError(
+            f"{holds} {facts.shape}{known}, {wanted} (cosine, unnamed): {_advice(facts)}"
+        )
     if facts.model is not None and facts.model != model:
-        raise StoreMismatch(f"{holds} vectors of {facts.model!r}, EMBEDDING_MODEL={model}: {_advice(facts)}")
+        raise StoreMismatchError(
+            f"{holds} vectors of {facts.model!r}, EMBEDDING_MODEL={model}: {_advice(facts)}"
+        )
     if facts.model is None and facts.foreign:
-        raise StoreMismatch(
+        raise StoreMismatchError(
             f"{holds} {facts.points} points and does not say which model made them, {wanted}: "
             f"{REINDEX} adopts it if {model!r} did, else re-embeds it"
         )
     return facts.model is not None
 
 
-def moved(name: str, current: Facts) -> StoreUnavailable:
+def moved(name: str, current: Facts) -> StoreUnavailableError:
     """What writers are told once `current` has taken the place of the collection they were opened on."""
-    return StoreUnavailable(
+    return StoreUnavailableError(
         f"collection {name!r} was re-embedded into {current.name!r}: anchors wait until the workers run "
         f"with EMBEDDING_MODEL={current.model} (recall goes on from what was stored before)"
     )
 
 
-def gone(facts: Facts) -> StoreMismatch:
+def gone(facts: Facts) -> StoreMismatchError:
     """What is said when the collection that took this one's place is missing."""
-    return StoreMismatch(
+    return StoreMismatchError(
         f"collection {facts.name!r} says that {facts.current!r} took its place, which is not there: "
         f"restore it from a snapshot, or run {REINDEX}"
     )

@@ -19,9 +19,9 @@ import numpy as np
 from vhm.anchors.identity import CURRENT_KEY, Facts, target_name
 from vhm.anchors.payload import MODEL_KEY, Row, to_anchor
 from vhm.anchors.store import AnchorStore
-from vhm.anchors.types import AnchorUnstorable, StoreUnavailable
+from vhm.anchors.types import AnchorRejectedError, StoreUnavailableError
 from vhm.contract.settings import EmbeddingSettings
-from vhm.embedding import Embedder, EmbeddingFailed
+from vhm.embedding import Embedder, EmbeddingFailedError
 
 PAGE = 64
 """Anchors embedded and stored at once."""
@@ -63,7 +63,7 @@ class Reindexed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Admin(Protocol):
-    """Collections as a reindex sees them. Every method raises StoreUnavailable."""
+    """Collections as a reindex sees them. Every method raises StoreUnavailableError."""
 
     async def facts(self, name: str, model: str) -> Facts | None:
         """What the collection is; None where there is none."""
@@ -92,15 +92,15 @@ async def reindex(
     hybrid: bool = False,
     settling_seconds: float | None = None,
 ) -> Reindexed:
-    """Make the settings' collection one of `embedder`, which is open. Raises StoreUnavailable and
-    EmbeddingUnavailable; called again then, it goes on where it was. `hybrid` as for `AnchorStore`."""
+    """Make the settings' collection one of `embedder`, which is open. Raises StoreUnavailableError and
+    EmbeddingUnavailableError; called again then, it goes on where it was. `hybrid` as for `AnchorStore`."""
     if settling_seconds is None:
         settling_seconds = 0.0 if settings.qdrant_url.startswith("local:") else SETTLING_SECONDS
     admin = await asyncio.to_thread(_admin, settings)
     try:
         base = await admin.facts(settings.qdrant_collection, embedder.name)
         if base is None:
-            raise StoreUnavailable(f"there is no collection {settings.qdrant_collection!r} to re-embed")
+            raise StoreUnavailableError(f"there is no collection {settings.qdrant_collection!r} to re-embed")
         source, target = await _ends(admin, base, embedder)
         if source is None:
             return Reindexed(source=target, target=target)
@@ -204,7 +204,7 @@ class _Copy:
         try:
             vectors = await self._embedder.embed([row.content.text for row in rows])
             await self._store.add([to_anchor(row) for row in rows], vectors)
-        except (EmbeddingFailed, AnchorUnstorable) as error:
+        except (EmbeddingFailedError, AnchorRejectedError) as error:
             if len(rows) == 1:
                 self.refused.add(f"{rows[0].anchor_id}: {error}")
                 return

@@ -20,7 +20,7 @@ from vhm.anchors.folder import Folder, Point
 from vhm.anchors.identity import Facts
 from vhm.anchors.payload import MODEL_KEY, Row, dense, from_payload, point_id
 from vhm.anchors.ranking import Candidate
-from vhm.anchors.types import Model, StoreUnavailable
+from vhm.anchors.types import Model, StoreUnavailableError
 
 LOCAL = "local:"
 MEMORY = ":memory:"
@@ -65,15 +65,15 @@ class Shared:
             self._thread.shutdown()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """`work` done on the thread. Raises StoreUnavailable for what goes wrong with the folder."""
+        """`work` done on the thread. Raises StoreUnavailableError for what goes wrong with the folder."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (OSError, sqlite3.Error, EOFError, pickle.UnpicklingError) as error:
-            raise StoreUnavailable(f"the embedded store in {self._place}: {error}") from error
+            raise StoreUnavailableError(f"the embedded store in {self._place}: {error}") from error
 
     @property
     def folder(self) -> Folder:
-        """Opened by whoever asks first. Raises StoreUnavailable."""
+        """Opened by whoever asks first. Raises StoreUnavailableError."""
         if self._folder is None:
             self._folder = Folder(None if self._place.startswith(MEMORY) else Path(self._place))
         return self._folder

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from qdrant_client import models
 
 from vhm.anchors.payload import Content
-from vhm.memory import hybrid
+from vhm.memory import similarity
 
 WORDS = "vhm_words"
 """Name of the sparse vector. It exists only where hybrid recall is on."""
@@ -24,7 +24,7 @@ def dimension(term: str) -> int:
 
 def weights(content: Content) -> dict[str, float]:
     """What each stem of an anchor adds to a query that holds it, before its rarity."""
-    return hybrid.read(content.text, content.stored_at).weights
+    return similarity.read(content.text, content.stored_at).weights
 
 
 def of_anchor(content: Content) -> models.SparseVector:

@@ -11,7 +11,7 @@ from vhm.anchors.found import Found
 from vhm.anchors.ranking import Floats, Ranking, rank
 from vhm.anchors.surroundings import Surroundings
 from vhm.anchors.types import Query
-from vhm.memory import hybrid
+from vhm.memory import similarity
 
 RANKED_SPARE = 8
 """Beyond the beats asked for, so many are ranked at first: room for what repeats or resembles."""
@@ -35,7 +35,7 @@ def similarities(found: Found, known: Surroundings) -> Floats:
     for row, instant in enumerate(found.instants):
         if instant is not None and (beside := known.around(instant)):
             loudest[row] = max(lent[found.rows[one]] for one in beside)
-    return hybrid.lifted(found.own, loudest)
+    return similarity.lifted(found.own, loudest)
 
 
 class Standing:
@@ -64,11 +64,11 @@ class Standing:
         if not open_.any():
             return []
         loudest = np.maximum(found.loudest_near(), beyond.own)
-        risen = hybrid.lifted(found.own, loudest) * found.factors
+        risen = similarity.lifted(found.own, loudest) * found.factors
         doubtful = open_ & found.may & (loudest > found.own) & (risen >= bar)
         doubtful[self._first] |= open_[self._first]
         if beyond.any:
-            lifted = hybrid.lifted(np.minimum(found.own, beyond.own), found.own)
+            lifted = similarity.lifted(np.minimum(found.own, beyond.own), found.own)
             lifting = lifted * np.maximum(found.factors, found.decays)
             doubtful |= open_ & found.memory & (found.own > beyond.own) & (lifting >= bar)
             risen = np.maximum(risen, lifting)

@@ -14,7 +14,7 @@ from vhm.anchors.types import (
     Query,
     Recalled,
     Stored,
-    StoreUnavailable,
+    StoreUnavailableError,
     Summary,
     Vectors,
 )
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class AnchorStore:
     """Anchors and their embeddings in the collection that the settings name, filled by `model`.
 
-    Calls may overlap. Every one raises StoreUnavailable while the store cannot be used, `open` first.
+    Calls may overlap. Every one raises StoreUnavailableError while the store cannot be used, `open` first.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class AnchorStore:
 
     async def open(self) -> None:
         """Connect, and find or make the collection. `model` must know its size by now. Raises
-        StoreUnavailable, StoreMismatch; may be called again then."""
+        StoreUnavailableError, StoreMismatchError; may be called again then."""
         backend = await asyncio.to_thread(_behind, self._settings, self._model, self._hybrid, self._follow)
         try:
             await backend.open()
@@ -56,8 +56,8 @@ class AnchorStore:
 
     async def add(self, anchors: Sequence[Anchor], vectors: Vectors) -> list[Stored]:
         """Store each anchor that is not there yet; what became of each, in order. `vectors` is (n, size).
-        What is there never changes. Raises StoreUnavailable (some may be stored already: call again), or
-        AnchorUnstorable where the store refuses one of them for good."""
+        What is there never changes. Raises StoreUnavailableError (some may be stored already: call again), or
+        AnchorRejectedError where the store refuses one of them for good."""
         return await self._backend.add(anchors, vectors)
 
     async def known(self, anchor_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
@@ -89,7 +89,7 @@ class AnchorStore:
     @property
     def _backend(self) -> Server | Embedded:
         if self._opened is None:
-            raise StoreUnavailable("the store is not open yet")
+            raise StoreUnavailableError("the store is not open yet")
         return self._opened
 
 

@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 
 import msgspec
 
-from vhm.memory.hybrid import NEIGHBOUR_SECONDS
+from vhm.memory.similarity import NEIGHBOUR_SECONDS
 
 NEAR = timedelta(seconds=NEIGHBOUR_SECONDS)
 

@@ -11,7 +11,7 @@ from vhm.anchors.asking import Asking
 from vhm.anchors.collection import Collection
 from vhm.anchors.connection import Connection, Missing, Refused
 from vhm.anchors.payload import Content, from_payload, same, to_payload
-from vhm.anchors.types import AnchorUnstorable, Model, Stored, StoreUnavailable, Vector, Vectors
+from vhm.anchors.types import AnchorRejectedError, Model, Stored, StoreUnavailableError, Vector, Vectors
 from vhm.anchors.wire import NewPoint
 from vhm.contract.messages import Anchor
 
@@ -42,7 +42,7 @@ class Writing:
             self.written += len(new)
             written = await self._asking.held(list(first), payload=True)
         if lost := first.keys() - written.keys():
-            raise StoreUnavailable(
+            raise StoreUnavailableError(
                 f"{self._connection.where}: {len(lost)} anchors just written to "
                 f"{self._collection.to_read()!r} are not there, somebody emptied it meanwhile"
             )
@@ -59,7 +59,7 @@ class Writing:
             try:
                 await self._upsert(new)
             except Refused as error:
-                raise AnchorUnstorable(str(error)) from error
+                raise AnchorRejectedError(str(error)) from error
 
     async def _upsert(self, new: Sequence[tuple[Anchor, Vector]]) -> None:
         name = self._collection.to_write()

@@ -9,12 +9,12 @@ from datetime import datetime
 from cyclopts import App, Parameter
 
 from vhm import client
-from vhm.commands.when import moment
+from vhm.commands.dates import moment
 from vhm.contract.topics import DEAD_LETTER_SUFFIX, dead_letter
 from vhm.errors import UserError
-from vhm.runtime import letters
-from vhm.runtime.kafka import Config, client_config
-from vhm.runtime.letters import DEAD_LETTER_TOPICS, Letter, LettersError
+from vhm.runtime.dead_letters import admin
+from vhm.runtime.dead_letters.admin import DEAD_LETTER_TOPICS, Letter, LettersError
+from vhm.runtime.kafka_config import Config, client_config
 
 app = App(name="dead-letters", help="Look at what was refused, and send it again.")
 
@@ -55,12 +55,12 @@ def list_(*, only: Only = EVERY, each: bool = False) -> int:
         for column in ("place", "when", "reason", "errors"):
             table.add_column(column, no_wrap=column != "errors")
         for letter in found:
-            errors = letters.payload("; ".join(letter.errors).encode(), 120)
+            errors = admin.payload("; ".join(letter.errors).encode(), 120)
             table.add_row(letter.place, _when(letter.kept_at), letter.reason, errors)
     else:
         for column in ("topic", "reason", "letters", "first", "last"):
             table.add_column(column, justify="right" if column == "letters" else "left")
-        for row in letters.counts(found):
+        for row in admin.counts(found):
             table.add_row(row.topic, row.reason, str(row.letters), _when(row.first), _when(row.last))
     if found:
         Console(markup=False, highlight=False).print(table)
@@ -80,14 +80,14 @@ def show(*places: str, only: Only = EVERY) -> int:
     """
     for letter in _chosen(_config(), places, only):
         record = letter.record
-        build = letters.payload(letter.build.encode())
+        build = admin.payload(letter.build.encode())
         print(f"{letter.place}  {letter.reason}  {_when(letter.kept_at)}  build {build}")
         for error in letter.errors:
-            print(f"  error    {letters.payload(error.encode())}")
-        print(f"  key      {letters.payload(record.key)}")
+            print(f"  error    {admin.payload(error.encode())}")
+        print(f"  key      {admin.payload(record.key)}")
         for name, value in record.headers:
-            print(f"  header   {letters.payload(name.encode())}: {letters.payload(value, 200)}")
-        print(f"  payload  {letters.payload(record.value)}")
+            print(f"  header   {admin.payload(name.encode())}: {admin.payload(value, 200)}")
+        print(f"  payload  {admin.payload(record.value)}")
     return 0
 
 
@@ -115,7 +115,7 @@ def replay(*places: str, only: Only = EVERY, all: bool = False, dry_run: bool = 
             print(f"would send {letter.place} ({letter.reason})")
     else:
         try:
-            sent = letters.replay(config, found)
+            sent = admin.replay(config, found)
         except LettersError as error:
             raise UserError(str(error)) from None
         for name, count in sorted(sent.items()):
@@ -136,7 +136,7 @@ def _chosen(config: Config, places: Sequence[str], only: Only) -> list[Letter]:
         raise UserError(f"--topic: {only.topic} has no dead letters; those that have: {known}")
     topics = [dead_letter(origin)] if origin is not None else DEAD_LETTER_TOPICS
     try:
-        found = letters.read(config, topics, moment(only.since, "--since") if only.since else None)
+        found = admin.read(config, topics, moment(only.since, "--since") if only.since else None)
     except LettersError as error:
         raise UserError(f"cannot read dead letters: {error}") from None
     found = [letter for letter in found if only.reason in (None, letter.reason)]

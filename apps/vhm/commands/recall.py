@@ -13,7 +13,7 @@ import msgspec
 from vhm import client
 from vhm.client import Client
 from vhm.commands import plotting
-from vhm.commands.when import moment
+from vhm.commands.dates import moment
 from vhm.contract import explain as explaining
 from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import Beat, RecallRequest, RecallResponse, RetellResponse, encode

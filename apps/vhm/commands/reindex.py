@@ -6,13 +6,13 @@ import asyncio
 import os
 import sys
 
-from vhm import embedding, home
-from vhm.anchors import StoreUnavailable
+from vhm import embedding, local_state
+from vhm.anchors import StoreUnavailableError
 from vhm.anchors.reindex import Progress, Reindexed
 from vhm.anchors.reindex import reindex as re_embed
-from vhm.contract.environment import SettingsError, load
+from vhm.contract.env_loader import SettingsError, load
 from vhm.contract.settings import EmbeddingSettings
-from vhm.embedding import EmbeddingUnavailable
+from vhm.embedding import EmbeddingUnavailableError
 from vhm.errors import UserError
 
 
@@ -31,8 +31,8 @@ def reindex(model: str | None = None, /) -> int:
     """
     environment = dict(os.environ)
     if not environment.get("QDRANT_URL", "").strip():
-        folder = home.folder()
-        if home.is_held(folder):
+        folder = local_state.folder()
+        if local_state.is_held(folder):
             raise UserError(
                 f"`vhm up` runs on {folder}: stop it first; it re-embeds by itself at its next start"
             )
@@ -72,7 +72,7 @@ async def _run(settings: EmbeddingSettings) -> Reindexed:
         try:
             await embedder.open()
             return await re_embed(settings, embedder, report, hybrid=settings.hybrid_recall)
-        except (EmbeddingUnavailable, StoreUnavailable) as error:
+        except (EmbeddingUnavailableError, StoreUnavailableError) as error:
             raise UserError(str(error)) from None
         finally:
             await embedder.close()

@@ -16,8 +16,8 @@ from cyclopts import Parameter
 
 from vhm import client
 from vhm.client import Client
-from vhm.commands.when import moment
-from vhm.contract.messages import IMMUTABLE, Anchor, AnchorIndexed, InvalidMessage, decode, encode
+from vhm.commands.dates import moment
+from vhm.contract.messages import IMMUTABLE, Anchor, AnchorIndexed, InvalidMessageError, decode, encode
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
 from vhm.errors import UserError
 from vhm.runtime.handler import Outgoing
@@ -88,7 +88,7 @@ def remember(
     }
     try:
         anchor = decode(Anchor, msgspec.json.encode(body))
-    except InvalidMessage as error:
+    except InvalidMessageError as error:
         raise UserError("; ".join(error.errors)) from None
     tally = Tally()
     _send([Note(line=1, anchor=anchor)], tally, timeout)
@@ -129,7 +129,7 @@ def _read(file: Path, tally: Tally) -> Iterator[Note]:
         try:
             body, dated_here = _completed(line, now)
             note = Note(line=number, anchor=decode(Anchor, body), dated_here=dated_here)
-        except InvalidMessage as error:
+        except InvalidMessageError as error:
             tally.refused.append((number, "; ".join(error.errors)))
             continue
         first = seen.setdefault(note.anchor.anchor_id, number)

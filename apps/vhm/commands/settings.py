@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from cyclopts import Parameter
 
-from vhm.contract import environment
+from vhm.contract import env_loader
 from vhm.indexer.settings import Settings as Indexer
 from vhm.resonance.settings import Settings as Resonance
 from vhm.reteller.settings import Settings as Reteller
 
-TYPES: dict[str, type[environment.Environment]] = {
+TYPES: dict[str, type[env_loader.Environment]] = {
     "indexer": Indexer,
     "resonance": Resonance,
     "reteller": Reteller,
@@ -67,10 +67,10 @@ def variables(workers: list[str]) -> list[Variable]:
             found[field.encode_name] = Variable(
                 name=field.encode_name,
                 default=_default(field, hints[field.name]),
-                wants=environment.wants(hints[field.name]),
+                wants=env_loader.wants(hints[field.name]),
                 about=_about(hints[field.name]),
                 readers=(*(known.readers if known else ()), worker),
-                secret=environment.is_secret(hints[field.name]),
+                secret=env_loader.is_secret(hints[field.name]),
                 required=field.required,
             )
     return sorted(found.values(), key=lambda variable: -len(variable.readers))
@@ -118,7 +118,7 @@ def _table(chosen: list[Variable]) -> None:
 
 
 def _default(field: msgspec.structs.FieldInfo, hint: Any) -> str:
-    for meta in environment.metas(hint):
+    for meta in env_loader.metas(hint):
         if meta.extra and "default" in meta.extra:
             return str(meta.extra["default"])
     value = field.default
@@ -128,4 +128,4 @@ def _default(field: msgspec.structs.FieldInfo, hint: Any) -> str:
 
 
 def _about(hint: Any) -> str:
-    return next((meta.description for meta in environment.metas(hint) if meta.description), "")
+    return next((meta.description for meta in env_loader.metas(hint) if meta.description), "")

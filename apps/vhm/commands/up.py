@@ -8,9 +8,9 @@ import sys
 import threading
 from pathlib import Path
 
-from vhm import home
-from vhm.home import Running
+from vhm import local_state
 from vhm.local import System
+from vhm.local_state import Running
 
 PORTS = {"indexer": 8081, "resonance": 8082, "reteller": 8083}
 """Where the health pages are, if nothing else is there."""
@@ -31,25 +31,27 @@ def up(*, at: Path | None = None, verbose: bool = False) -> int:
     verbose
         Show the workers' own log lines.
     """
-    folder = at or home.folder()
+    folder = at or local_state.folder()
     level = "INFO" if verbose else "WARNING"
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with (
-        home.held(folder),
+        local_state.held(folder),
         System(
             folder, os.environ, ports=PORTS, broker_port=BROKER_PORT, log_level=level, report=print
         ) as system,
     ):
-        home.announce(folder, Running(pid=os.getpid(), bootstrap=system.bootstrap, health=system.health))
+        local_state.announce(
+            folder, Running(pid=os.getpid(), bootstrap=system.bootstrap, health=system.health)
+        )
         try:
             _tell(system, folder)
             while system.running and not stop.wait(1):
                 pass
             print("stopping …", file=sys.stderr)
         finally:
-            home.withdraw(folder)
+            local_state.withdraw(folder)
     return 0
 
 

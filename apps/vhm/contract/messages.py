@@ -24,7 +24,7 @@ YEARS = (1900, 2200)
 M = TypeVar("M", bound="Message")
 
 
-class InvalidMessage(ValueError):
+class InvalidMessageError(ValueError):
     """A message that can never be handled: every reason, and its id as far as it could be read."""
 
     def __init__(self, errors: list[str], id: uuid.UUID | None = None) -> None:
@@ -133,15 +133,15 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def decode(kind: type[M], data: bytes | None) -> M:
-    """`data` as a `kind`. Raises InvalidMessage with every error found."""
+    """`data` as a `kind`. Raises InvalidMessageError with every error found."""
     if not data:
-        raise InvalidMessage(["message: empty, wants a JSON object"])
+        raise InvalidMessageError(["message: empty, wants a JSON object"])
     try:
         message: M = _decoder(kind).decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_by_field(kind, data)
     if isinstance(message, Anchor) and _too_deep(message.meta):
-        raise InvalidMessage([_depth_error("meta")], message.anchor_id)
+        raise InvalidMessageError([_depth_error("meta")], message.anchor_id)
     return message
 
 
@@ -166,18 +166,18 @@ def _decode_by_field(kind: type[M], data: bytes) -> M:
     try:
         raw = msgspec.json.decode(data)
     except UnicodeDecodeError:
-        raise InvalidMessage(["message: not UTF-8"]) from None
+        raise InvalidMessageError(["message: not UTF-8"]) from None
     except RecursionError:
-        raise InvalidMessage([_depth_error("message")]) from None
+        raise InvalidMessageError([_depth_error("message")]) from None
     except msgspec.MsgspecError as error:
-        raise InvalidMessage([f"message: {error}"]) from None
+        raise InvalidMessageError([f"message: {error}"]) from None
     if not isinstance(raw, dict):
-        raise InvalidMessage([f"message: wants a JSON object, got {_name(raw)}"])
+        raise InvalidMessageError([f"message: wants a JSON object, got {_name(raw)}"])
     values: dict[str, Any] = {}
     errors = _read_struct(kind, raw, "", values)
     identity = values.get("anchor_id") or values.get("request_id")
     if errors:
-        raise InvalidMessage(errors, identity)
+        raise InvalidMessageError(errors, identity)
     return kind(**values)
 
 

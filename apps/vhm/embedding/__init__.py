@@ -1,12 +1,12 @@
 """Text → vectors: one file a provider, chosen by EMBEDDING_MODEL and imported only when chosen."""
 
-from vhm.embedding.choice import canonical, create
+from vhm.embedding.factory import canonical, create
 from vhm.embedding.protocol import (
     GOOD_MATCH,
     Calibration,
     Embedder,
-    EmbeddingFailed,
-    EmbeddingUnavailable,
+    EmbeddingFailedError,
+    EmbeddingUnavailableError,
     Vector,
     Vectors,
 )
@@ -15,8 +15,8 @@ __all__ = [
     "GOOD_MATCH",
     "Calibration",
     "Embedder",
-    "EmbeddingFailed",
-    "EmbeddingUnavailable",
+    "EmbeddingFailedError",
+    "EmbeddingUnavailableError",
     "Vector",
     "Vectors",
     "canonical",

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.embedding.protocol import Calibration, EmbeddingUnavailable, Vectors, encodable, unit
-from vhm.embedding.windows import batches, cuts
+from vhm.embedding.batching import batches, cuts
+from vhm.embedding.protocol import Calibration, EmbeddingUnavailableError, Vectors, encodable, unit
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
@@ -59,7 +59,7 @@ class MiniLM:
         self._model: tuple[Tokenizer, InferenceSession] | None = None
 
     async def open(self) -> None:
-        """Load tokenizer and weights, about 0.4 s of CPU. Raises EmbeddingUnavailable."""
+        """Load tokenizer and weights, about 0.4 s of CPU. Raises EmbeddingUnavailableError."""
         if self._model is None:
             self._model = await self._in_thread(_load)
 
@@ -67,7 +67,7 @@ class MiniLM:
         """See Embedder.embed. Calls take turns, a batch each, so a single text never waits for a long
         list to be done."""
         if self._model is None:
-            raise EmbeddingUnavailable("minilm: the model is not loaded")
+            raise EmbeddingUnavailableError("minilm: the model is not loaded")
         if not texts:
             return np.zeros((0, SIZE), np.float32)
         encodable(texts)
@@ -104,7 +104,7 @@ def _load() -> tuple[Tokenizer, InferenceSession]:
         session = InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime raises bare classes of its own for a damaged file
         line = " ".join(str(error).split())
-        raise EmbeddingUnavailable(f"minilm: the model cannot be loaded: {line}") from error
+        raise EmbeddingUnavailableError(f"minilm: the model cannot be loaded: {line}") from error
     # the file asks for 128 tokens a text, padded; windows are cut here instead
     tokenizer.no_truncation()
     tokenizer.no_padding()

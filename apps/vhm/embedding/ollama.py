@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import httpx
 import msgspec
 
-from vhm.embedding.faults import broken, odd, refused
-from vhm.providers import address, ollama_status
+from vhm.embedding.errors import broken, odd, refused
+from vhm.provider_errors import address, ollama_status
 
 
 class _Answer(msgspec.Struct):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from portkey_ai import AsyncPortkey
 
-from vhm.contract.environment import Secret
-from vhm.embedding.openai_shape import fault, rows
-from vhm.providers import address
+from vhm.contract.env_loader import Secret
+from vhm.embedding._openai_compat import fault, rows
+from vhm.provider_errors import address
 
 
 class Portkey:

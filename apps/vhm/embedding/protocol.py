@@ -51,12 +51,12 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         return (self.floor, rise), (self.good, then - rise)
 
 
-class EmbeddingUnavailable(Exception):
+class EmbeddingUnavailableError(Exception):
     """The model cannot be used now: not loaded, not reachable, not allowed, or not the size it was. The
     same texts may succeed later. One line for people: what, where, why; never a secret."""
 
 
-class EmbeddingFailed(Exception):
+class EmbeddingFailedError(Exception):
     """A text that this model will never embed. `index` is its place in what was given."""
 
     def __init__(self, message: str, index: int) -> None:
@@ -76,13 +76,13 @@ class Embedder(Protocol):
     calibration: Calibration
 
     async def open(self) -> None:
-        """Load the model or try the provider. Raises EmbeddingUnavailable; may be called again then."""
+        """Load the model or try the provider. Raises EmbeddingUnavailableError; may be called again then."""
         ...
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """One unit vector a text, in order; none for none. The loop stays free meanwhile, several calls
         may wait at once, and a text's vector does not depend on what it was sent with. Raises
-        EmbeddingUnavailable, or EmbeddingFailed naming the first text that never will work."""
+        EmbeddingUnavailableError, or EmbeddingFailedError naming the first text that never will work."""
         ...
 
     async def close(self) -> None:
@@ -97,11 +97,11 @@ def unit(vectors: NDArray[np.floating]) -> Vectors:
 
 
 def encodable(texts: Sequence[str]) -> None:
-    """Raises EmbeddingFailed for the first text that is not Unicode (half a surrogate pair)."""
+    """Raises EmbeddingFailedError for the first text that is not Unicode (half a surrogate pair)."""
     for index, text in enumerate(texts):
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise EmbeddingFailed(
+            raise EmbeddingFailedError(
                 f"the text is not valid Unicode at character {error.start}: {text[error.start]!a}", index
             ) from None

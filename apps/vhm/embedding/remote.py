@@ -14,12 +14,12 @@ import msgspec
 import numpy as np
 import stamina
 
-from vhm.embedding import yardstick
-from vhm.embedding.faults import Fault, Kind, odd
+from vhm.embedding import calibration
+from vhm.embedding.errors import Fault, Kind, odd
 from vhm.embedding.protocol import (
     Calibration,
-    EmbeddingFailed,
-    EmbeddingUnavailable,
+    EmbeddingFailedError,
+    EmbeddingUnavailableError,
     Vectors,
     encodable,
     unit,
@@ -85,14 +85,14 @@ class Remote:
         model = self.name.partition(":")[2]
         known = KNOWN_SIZES.get(model.rpartition("/")[2].partition(":")[0], 0)
         try:
-            vectors = await self._called(yardstick.TEXTS)
+            vectors = await self._called(calibration.TEXTS)
         except Fault as fault:
             raise self._unavailable(str(fault)) from fault
         size = vectors.shape[1]
         if known and size != known:
             raise self._unavailable(f"vectors of {size} numbers, {model} has {known}: another model is there")
         self._same_size(size)
-        self.size, self.calibration = size, yardstick.calibration(vectors)
+        self.size, self.calibration = size, calibration.calibration(vectors)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """See Embedder.embed."""
@@ -125,7 +125,9 @@ class Remote:
                 first = await self._divided(texts[:middle], place)
                 return np.concatenate([first, await self._divided(texts[middle:], place + middle)])
             if len(texts[0]) < DIVISIBLE:
-                raise EmbeddingFailed(f"{self.name} at {self._provider.where}: {fault}", place) from fault
+                raise EmbeddingFailedError(
+                    f"{self.name} at {self._provider.where}: {fault}", place
+                ) from fault
             halves = _halves(texts[0])
             one, other = [await self._divided([half], place) for half in halves]
             return unit(one * len(halves[0]) + other * len(halves[1]))
@@ -134,7 +136,7 @@ class Remote:
 
     async def _works_otherwise(self, fault: Fault) -> None:
         try:
-            await self._called(yardstick.TEXTS[:1])
+            await self._called(calibration.TEXTS[:1])
         except Fault:
             raise self._unavailable(str(fault)) from fault
 
@@ -184,8 +186,8 @@ class Remote:
                 f"vectors of {size} numbers where there were {self.size}: the model changed"
             )
 
-    def _unavailable(self, why: str) -> EmbeddingUnavailable:
-        return EmbeddingUnavailable(f"{self.name} at {self._provider.where}: {why}")
+    def _unavailable(self, why: str) -> EmbeddingUnavailableError:
+        return EmbeddingUnavailableError(f"{self.name} at {self._provider.where}: {why}")
 
 
 def _again(error: Exception) -> bool | float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from vhm import embedding
-from vhm.anchors import AnchorStore, AnchorUnstorable, Stored
+from vhm.anchors import AnchorRejectedError, AnchorStore, Stored
 from vhm.contract.messages import (
     EMBEDDING_FAILED,
     IMMUTABLE,
@@ -16,14 +16,14 @@ from vhm.contract.messages import (
     STORAGE_FAILED,
     Anchor,
     AnchorIndexed,
-    InvalidMessage,
+    InvalidMessageError,
     decode,
     encode,
 )
 from vhm.contract.topics import ANCHORS_INDEXED
-from vhm.embedding import EmbeddingFailed
+from vhm.embedding import EmbeddingFailedError
+from vhm.embedding_handler import EmbeddingHandler
 from vhm.indexer.settings import Settings
-from vhm.remembering import Remembering
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("vhm.indexer")
 
 
-class Indexer(Remembering[Anchor]):
+class Indexer(EmbeddingHandler[Anchor]):
     """anchors-write → the store → anchors-indexed."""
 
     name = "indexer"
@@ -55,16 +55,16 @@ class Indexer(Remembering[Anchor]):
         )
         return [_answer(anchor, state, lines) for anchor, state in zip(messages, stored, strict=True)]
 
-    def _refused(self, message: Anchor, error: EmbeddingFailed | AnchorUnstorable) -> Poison:
+    def _refused(self, message: Anchor, error: EmbeddingFailedError | AnchorRejectedError) -> Poison:
         reason, detail = (
-            EMBEDDING_FAILED if isinstance(error, EmbeddingFailed) else STORAGE_FAILED,
+            EMBEDDING_FAILED if isinstance(error, EmbeddingFailedError) else STORAGE_FAILED,
             str(error),
         )
         log.warning("anchor refused", anchor_id=str(message.anchor_id), reason=reason, detail=detail)
         answer = AnchorIndexed(anchor_id=message.anchor_id, ok=False, reason=reason, detail=detail)
         return Poison(reason=reason, errors=(detail,), records=(_indexed(message, answer),))
 
-    def _invalid(self, record: Record, error: InvalidMessage) -> Poison:
+    def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:
         answer = AnchorIndexed(anchor_id=error.id, ok=False, reason=INVALID, errors=error.errors)
         key = str(error.id).encode() if error.id else record.key or b""
         reply = Outgoing(topic=ANCHORS_INDEXED, key=key, value=encode(answer))

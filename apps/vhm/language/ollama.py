@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import msgspec
 
-from vhm.language.provider import Refused, broken, refused
-from vhm.language.reply import cleaned
-from vhm.memory.narrative import Prompt
-from vhm.providers import ollama_status
+from vhm.language.postprocess import cleaned
+from vhm.language.protocol import Refused, broken, refused
+from vhm.memory.prompt import Prompt
+from vhm.provider_errors import ollama_status
 
 
 class _Answer(msgspec.Struct):

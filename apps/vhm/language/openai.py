@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from openai import AsyncOpenAI, OpenAIError
 
-from vhm.contract.environment import Secret
-from vhm.language.completion import failure, messages, story
-from vhm.memory.narrative import Prompt
+from vhm.contract.env_loader import Secret
+from vhm.language._openai_compat import failure, messages, story
+from vhm.memory.prompt import Prompt
 
 
 class OpenAI:

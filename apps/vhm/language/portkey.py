@@ -5,9 +5,9 @@ from __future__ import annotations
 from portkey_ai import AsyncPortkey
 from portkey_ai._vendor.openai import OpenAIError
 
-from vhm.contract.environment import Secret
-from vhm.language.completion import failure, messages, story
-from vhm.memory.narrative import Prompt
+from vhm.contract.env_loader import Secret
+from vhm.language._openai_compat import failure, messages, story
+from vhm.memory.prompt import Prompt
 
 _DEFERRED = "portkey-default"
 """The library's own word for: the config says which model."""

@@ -16,8 +16,8 @@ from datetime import datetime
 
 import msgspec
 
-from vhm.memory.times import date_words
-from vhm.memory.words import STOP_WORDS, stem
+from vhm.memory.time_expressions import date_words
+from vhm.memory.tokenizer import STOP_WORDS, stem
 
 K1 = 1.2
 """How soon further occurrences of a word stop counting."""

@@ -10,14 +10,14 @@ import msgspec
 import structlog
 
 from vhm import embedding
-from vhm.anchors import AnchorStore, AnchorUnstorable, Explained, Query, Recalled
+from vhm.anchors import AnchorRejectedError, AnchorStore, Explained, Query, Recalled
 from vhm.contract import explain
 from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import (
     EMBEDDING_FAILED,
     INVALID,
     Beat,
-    InvalidMessage,
+    InvalidMessageError,
     RecallRequest,
     RecallResponse,
     decode,
@@ -25,10 +25,10 @@ from vhm.contract.messages import (
     encode,
 )
 from vhm.contract.topics import RECALL_RESPONSE
-from vhm.embedding import Embedder, EmbeddingFailed
+from vhm.embedding import Embedder, EmbeddingFailedError
+from vhm.embedding_handler import EmbeddingHandler
 from vhm.memory.activation import age_days
 from vhm.memory.ages import perceived_age
-from vhm.remembering import Remembering
 from vhm.resonance.settings import Settings
 from vhm.runtime.handler import Headers, Outcome, Outgoing, Poison, Record, Reply
 
@@ -45,7 +45,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """Candidates to explain in a header."""
 
 
-class Resonance(Remembering[Ask]):
+class Resonance(EmbeddingHandler[Ask]):
     """recall-request → the store → recall-response."""
 
     name = "resonance"
@@ -76,11 +76,11 @@ class Resonance(Remembering[Ask]):
             for ask, beats, headers in zip(messages, found, explained, strict=True)
         ]
 
-    def _refused(self, message: Ask, error: EmbeddingFailed | AnchorUnstorable) -> Poison:
+    def _refused(self, message: Ask, error: EmbeddingFailedError | AnchorRejectedError) -> Poison:
         log.warning("query refused", request_id=str(message.request_id), detail=str(error))
         return Poison(reason=EMBEDDING_FAILED, errors=(str(error),))
 
-    def _invalid(self, record: Record, error: InvalidMessage) -> Poison:
+    def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:
         return Poison(reason=INVALID, errors=tuple(error.errors))
 
     async def _explain(self, ask: Ask, query: Query) -> Headers:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from vhm import language
-from vhm.contract.messages import INVALID, InvalidMessage, RecallResponse, RetellResponse, decode, encode
+from vhm.contract.messages import INVALID, InvalidMessageError, RecallResponse, RetellResponse, decode, encode
 from vhm.contract.topics import RETELL_RESPONSE
 from vhm.reteller.settings import Settings
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply
@@ -38,7 +38,7 @@ class Reteller:
     async def _retell(self, record: Record) -> Outcome:
         try:
             recalled = decode(RecallResponse, record.value)
-        except InvalidMessage as error:
+        except InvalidMessageError as error:
             return Poison(reason=INVALID, errors=tuple(error.errors))
         request_id = str(recalled.request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):

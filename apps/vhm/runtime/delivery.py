@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
-from vhm.runtime import dead_letter
-from vhm.runtime.attempts import Wait, backoff
-from vhm.runtime.conditions import Conditions
+from vhm.runtime.dead_letters import envelope
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record
-from vhm.runtime.identity import where
-from vhm.runtime.kafka import describe
+from vhm.runtime.kafka_config import describe
+from vhm.runtime.log_context import where
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.sender import Failure, HeaderList, Sender, Sending
+from vhm.runtime.producer import Failure, HeaderList, Sender, Sending
+from vhm.runtime.readiness import Conditions
+from vhm.runtime.retry import Wait, backoff
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -44,7 +44,7 @@ class Delivery:
         self._log = log
         self._build = build
         self._on_refusal = on_refusal
-        self._headers: HeaderList = [(dead_letter.BUILD, build.encode())]
+        self._headers: HeaderList = [(envelope.BUILD, build.encode())]
 
     async def deliver(
         self, records: Sequence[Record], outcomes: Sequence[Outcome], wait: Wait, done: Done
@@ -93,7 +93,7 @@ class Delivery:
     def _dead(self, index: int, record: Record, poison: Poison) -> Sending:
         self._metrics.dead_letter(record.topic, poison.reason)
         self._log.warning("dead letter", reason=poison.reason, errors=poison.errors[:5], **where(record))
-        return dead_letter.sending(index, record, poison, self._build)
+        return envelope.sending(index, record, poison, self._build)
 
     def _instead(self, records: Sequence[Record], failures: Sequence[Failure]) -> tuple[list[Sending], bool]:
         """What to produce in place of what was refused, and whether to wait before that."""
@@ -102,7 +102,7 @@ class Delivery:
         for failure in failures:
             sending, error = failure.sending, failure.error
             too_large = error.code() in TOO_LARGE
-            halves = dead_letter.halves(sending) if too_large and sending.is_dead_letter else []
+            halves = envelope.halves(sending) if too_large and sending.is_dead_letter else []
             if too_large and not sending.is_dead_letter:
                 text = (
                     f"{sending.topic} takes no record of {len(sending.value or b'')} bytes: {describe(error)}"

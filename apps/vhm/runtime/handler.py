@@ -55,7 +55,7 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
     records: tuple[Outgoing, ...] = ()
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """Something the worker needs is down. Raised from `handle`, the batch is tried again for as long
     as it takes; nothing is committed and nothing dropped meanwhile. The message is one line for people:
     what is down, where, and why it looks so."""
@@ -77,11 +77,11 @@ class Handler(Protocol):
     """Most calls of `handle` at once."""
 
     async def open(self) -> None:
-        """Load and connect. Raises Unavailable to be called again after a pause."""
+        """Load and connect. Raises UnavailableError to be called again after a pause."""
         ...
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """One outcome for each record, in order. Raises Unavailable to be called again with the same."""
+        """One outcome for each record, in order. Raises UnavailableError to be called again with the same."""
         ...
 
     async def not_ready(self) -> Sequence[str]:

@@ -131,12 +131,12 @@ def create_app(status: Status | None = None) -> Litestar:
     )
 
 
-class PortInUse(Exception):
+class PortInUseError(Exception):
     """The health pages cannot be served there; one line."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises PortInUse."""
+    """A listening socket; port 0 takes a free one. Raises PortInUseError."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -145,7 +145,9 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         why = "in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-        raise PortInUse(f"HEALTH_PORT: cannot listen on {host}:{port}: {why}; choose another port") from None
+        raise PortInUseError(
+            f"HEALTH_PORT: cannot listen on {host}:{port}: {why}; choose another port"
+        ) from None
     return listener
 
 

@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, Message
 
-from vhm.runtime import received
-from vhm.runtime.attempts import Attempts
-from vhm.runtime.conditions import Conditions
+from vhm.runtime import record
+from vhm.runtime.assignment import Partitions
+from vhm.runtime.backpressure import Window
 from vhm.runtime.delivery import Delivery
 from vhm.runtime.handler import Record
-from vhm.runtime.ledger import Ledger
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.offsets import Partition
-from vhm.runtime.partitions import Partitions
-from vhm.runtime.window import Window
+from vhm.runtime.offset_committer import Partition
+from vhm.runtime.offset_tracker import Ledger
+from vhm.runtime.readiness import Conditions
+from vhm.runtime.retry import Attempts
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """A stop began while a batch waited to be tried again; the next worker gets it."""
 
 
@@ -124,7 +124,7 @@ class Pipeline:
         if (error := message.error()) is not None:
             self._on_error(error)
             return None
-        return received.record(message)
+        return record.record(message)
 
     async def _work(self, batch: Batch) -> None:
         async def wait(seconds: float) -> None:
@@ -136,7 +136,7 @@ class Pipeline:
             except TimeoutError:
                 batch.pausing, batch.since = False, time.monotonic() if handling else None
             else:
-                raise Stopped
+                raise StoppedError
 
         def owned(record: Record) -> bool:
             return self._partitions.ledger(record) in set(batch.ledgers)
@@ -150,7 +150,7 @@ class Pipeline:
             outcomes = await self._attempts.outcomes(batch.records, wait, owned)
             batch.since = None  # from here on Kafka's turn
             await self._delivery.deliver(batch.records, outcomes, wait, done)
-        except Stopped:
+        except StoppedError:
             return
 
     def _ended(self, task: asyncio.Task[None]) -> None:

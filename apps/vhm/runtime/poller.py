@@ -11,8 +11,8 @@ from typing import Protocol
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from vhm.runtime.offsets import Offsets, Partition
-from vhm.runtime.window import Window
+from vhm.runtime.backpressure import Window
+from vhm.runtime.offset_committer import Offsets, Partition
 
 ROOM_SECONDS = 1.0
 """How long a full window is waited for before the partitions are paused."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vhm.contract.environment import Secret
+from vhm.contract.env_loader import Secret
 
 
 class KafkaSettings(Protocol):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from vhm.contract.environment import shown
-from vhm.runtime.build import build
-from vhm.runtime.conditions import Conditions
+from vhm.contract.env_loader import shown
 from vhm.runtime.handler import Handler
 from vhm.runtime.health import PartitionReport, Report
 from vhm.runtime.metrics import Metrics
+from vhm.runtime.readiness import Conditions
 from vhm.runtime.settings import WorkerSettings
+from vhm.runtime.version import build
 
 if TYPE_CHECKING:
-    from vhm.runtime.consuming import Consuming
+    from vhm.runtime.consumer import Consuming
 
 POLL_STALLED_SECONDS = 10.0
 LOOP_STALLED_SECONDS = 5.0

@@ -13,19 +13,19 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from vhm.contract import topics as graph
-from vhm.contract.environment import EX_CONFIG, SettingsError, load
-from vhm.runtime import kafka, logs
-from vhm.runtime.build import build
-from vhm.runtime.conditions import Conditions
-from vhm.runtime.connection import VAGUE, Connection
-from vhm.runtime.consuming import Consuming
+from vhm.contract.env_loader import EX_CONFIG, SettingsError, load
+from vhm.runtime import kafka_config, logs
+from vhm.runtime.broker_probe import VAGUE, Connection
+from vhm.runtime.consumer import Consuming
 from vhm.runtime.handler import Handler
-from vhm.runtime.health import PortInUse, Server, listen
+from vhm.runtime.health import PortInUseError, Server, listen
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.opening import Opening
-from vhm.runtime.sender import Sender
+from vhm.runtime.producer import Sender
+from vhm.runtime.readiness import Conditions
 from vhm.runtime.settings import WorkerSettings
+from vhm.runtime.startup import Opening
 from vhm.runtime.status import WorkerStatus
+from vhm.runtime.version import build
 
 EX_FAILED = 1
 """Exit code of a worker that cannot go on: a fatal client error, a port in use, a defect."""
@@ -126,15 +126,15 @@ class Worker:
     async def run(self) -> int:
         """The whole life; returns the exit code."""
         self._log.info("starting", build=build(), reads=graph.reads(self._handler.name))
-        config = kafka.producer_config(self._settings, self._handler.name)
+        config = kafka_config.producer_config(self._settings, self._handler.name)
         try:
             self._producer = Producer(config | {"error_cb": self._heard})
         except KafkaException as error:
-            self._log.critical(kafka.setup_line(error.args[0], self._settings))
+            self._log.critical(kafka_config.setup_line(error.args[0], self._settings))
             return EX_CONFIG
         try:
             listener = listen(*self._address)
-        except PortInUse as error:
+        except PortInUseError as error:
             self._log.error(str(error))
             return EX_FAILED
         self.port = listener.getsockname()[1]
@@ -203,7 +203,7 @@ class Worker:
 
     def _consume(self, cluster: str) -> Consuming:
         settings, name = self._settings, self._handler.name
-        config = kafka.consumer_config(settings, name, embedded=kafka.is_embedded(cluster))
+        config = kafka_config.consumer_config(settings, name, embedded=kafka_config.is_embedded(cluster))
         return Consuming(
             handler=self._handler,
             consumer=Consumer(config | {"error_cb": self._heard}),
@@ -241,15 +241,15 @@ class Worker:
 
     def _on_error(self, error: KafkaError) -> None:
         if not self._looked_into(error):
-            self._conditions.report("group", kafka.describe(error))
+            self._conditions.report("group", kafka_config.describe(error))
 
     def _looked_into(self, error: KafkaError) -> bool:
         """Whether it concerns the whole client, its topics or its connection; if so, that is seen to."""
-        if kafka.is_fatal(error):
-            self._fail(kafka.fatal_line(error, self._settings))
+        if kafka_config.is_fatal(error):
+            self._fail(kafka_config.fatal_line(error, self._settings))
         elif error.code() in UNKNOWN_TOPIC:
             self._opening.look_at_topics()
-        elif error.code() in VAGUE or error.code() in kafka.CONNECTING:
+        elif error.code() in VAGUE or error.code() in kafka_config.CONNECTING:
             self._connection.complain(error)
         else:
             return False

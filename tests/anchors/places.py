@@ -1,0 +1,116 @@
+"""Stores to test, filled by a model whose vectors a test chooses."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+from qdrant_client import QdrantClient, models
+
+from vhm.anchors import AnchorStore, Query
+from vhm.contract.env_loader import Secret
+from vhm.contract.messages import Anchor
+from vhm.contract.settings import EmbeddingSettings
+from vhm.embedding import Calibration
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+made: list[str] = []
+"""Names of collections that tests of this process used."""
+
+
+def fresh_name() -> str:
+    """A collection that is deleted at the end."""
+    made.append(f"vhm-test-{uuid.uuid4()}")
+    return made[-1]
+
+
+class FixedModel(msgspec.Struct, kw_only=True):
+    """An embedding model as far as a store asks."""
+
+    name: str = "deterministic"
+    size: int = 8
+    calibration: Calibration = Calibration()
+
+
+class Place(msgspec.Struct):
+    """Where a store is."""
+
+    url: str
+    collection: str = "anchors"
+
+    def store(self, model: FixedModel | None = None, *, hybrid: bool = False) -> AnchorStore:
+        """One more store on the same collection, not opened yet."""
+        return AnchorStore(self.settings(), model or FixedModel(), hybrid=hybrid)
+
+    def settings(self, api_key: str | None = None) -> EmbeddingSettings:
+        """What a worker would be told."""
+        return EmbeddingSettings(
+            qdrant_api_key=Secret(api_key) if api_key else None,
+            kafka_bootstrap_servers="127.0.0.1:9",
+            qdrant_url=self.url,
+            qdrant_collection=self.collection,
+            embedding_model="deterministic",
+        )
+
+    @asynccontextmanager
+    async def keeper(self) -> AsyncIterator[None]:
+        """An embedded store in memory lives as long as somebody has it open: somebody has, here."""
+        beside = Place(self.url, f"{self.collection}-beside")
+        async with beside.opened():
+            yield
+
+    @asynccontextmanager
+    async def opened(
+        self, model: FixedModel | None = None, *, hybrid: bool = False
+    ) -> AsyncIterator[AnchorStore]:
+        """One more store, open."""
+        store = self.store(model, hybrid=hybrid)
+        await store.open()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def another(self) -> Place:
+        """An empty store beside this one."""
+        if self.url.startswith("local::memory:"):
+            return Place(f"local::memory:{uuid.uuid4()}")
+        return Place(self.url, fresh_name())
+
+
+def unit(rows: Any) -> np.ndarray:
+    """Rows of length 1."""
+    vectors = np.atleast_2d(np.asarray(rows, dtype=np.float32))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def anchor(text: str = "we met", days: float = 1.0, salience: float = 1.0, **meta: Any) -> Anchor:
+    """An anchor that many days old at NOW."""
+    return Anchor(
+        anchor_id=uuid.uuid4(),
+        text=text,
+        stored_at=NOW - timedelta(days=days),
+        salience=salience,
+        meta=meta,
+    )
+
+
+def query(vector: Sequence[float] | np.ndarray, **changes: Any) -> Query:
+    """A query at NOW."""
+    return Query(**{"vector": unit(vector)[0], "text": "", "now": NOW, **changes})
+
+
+def looked_at(place: Place) -> models.CollectionInfo:
+    """The collection as Qdrant's own client sees it."""
+    client = QdrantClient(url=place.url, check_compatibility=False)
+    try:
+        return client.get_collection(place.collection)
+    finally:
+        client.close()

@@ -1,0 +1,147 @@
+"""What people are told when the server fails, and that we come back when it does."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import numpy as np
+import pytest
+
+from anchors.places import FixedModel, Place, anchor, query, unit
+from anchors.standin import StandIn, hang
+from vhm.anchors import AnchorStore, Stored, StoreUnavailableError, connection
+
+ONE = unit(np.ones(8))
+
+
+async def refusal(store: AnchorStore) -> str:
+    with pytest.raises(StoreUnavailableError) as refused:
+        await store.open()
+    line = str(refused.value)
+    assert "\n" not in line
+    return line
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        line = asyncio.run(refusal(Place(f"http://user:hidden@127.0.0.1:{port}").store()))
+    assert line.startswith(f"Qdrant at http://127.0.0.1:{port}: cannot be reached (")
+    assert "hidden" not in line
+
+
+def test_no_such_host() -> None:
+    line = asyncio.run(refusal(Place("http://qdrant.invalid:6333").store()))
+    assert line.startswith("Qdrant at http://qdrant.invalid:6333: cannot be reached (")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (500, b'{"status":{"error":"disk full"}}', "answers 500: disk full"),
+        (503, b"", "answers 503: nothing more"),
+        (401, b"Must provide an API key", "answers 401: Must provide an API key; check QDRANT_API_KEY"),
+        (403, b'{"status":{"error":"forbidden"}}', "answers 403: forbidden; check QDRANT_API_KEY"),
+        (429, b'{"status":{"error":"slow down"}}', "answers 429: slow down"),
+        (404, b"<html>\nnot here\n</html>", "answers 404: <html> not here </html>"),
+        (200, b"<html>a proxy's greeting</html>", "the answer is not Qdrant's ("),
+        (200, b'{"some":"json"}', "the answer is not Qdrant's ("),
+        (200, b"", "the answer is not Qdrant's ("),
+        (200, b"\xff\xfe\x00", "the answer is not Qdrant's ("),
+    ],
+)
+def test_every_answer_that_is_none_is_one_line(standin: StandIn, status: int, body: bytes, told: str) -> None:
+    standin.fault = lambda method, path: (status, body)
+    line = asyncio.run(refusal(Place(standin.url).store()))
+    assert line.startswith(f"Qdrant at {standin.url}")
+    assert told in line
+
+
+def test_the_key_is_sent_and_never_shown(standin: StandIn) -> None:
+    standin.fault = lambda method, path: (403, b'{"status":{"error":"forbidden"}}')
+    store = AnchorStore(Place(standin.url).settings(api_key="hunter2"), FixedModel())
+    line = asyncio.run(refusal(store))
+    assert standin.keys == {"hunter2"}
+    assert "check QDRANT_API_KEY" in line
+    assert "hunter2" not in line
+
+
+def test_an_older_server_is_not_used() -> None:
+    standin = StandIn(version="1.16.3")
+    line = asyncio.run(refusal(Place(standin.url).store()))
+    standin.close()
+    assert "version 1.16.3" in line
+    assert "1.17" in line
+
+
+def test_a_server_that_hangs(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 1)
+    standin.fault = hang(1.5)
+    assert asyncio.run(refusal(Place(standin.url).store())).endswith("no answer within 1 s")
+
+
+def test_a_failure_in_the_middle_is_unready_and_over_when_the_server_is_back(standin: StandIn) -> None:
+    async def lived() -> None:
+        async with Place(standin.url).opened() as store:
+            await store.add([anchor("before")], ONE)
+            standin.fault = lambda method, path: (500, b'{"status":{"error":"disk full"}}')
+            with pytest.raises(StoreUnavailableError, match="500: disk full"):
+                await store.recall([query(np.ones(8))])
+            with pytest.raises(StoreUnavailableError, match="500: disk full"):
+                await store.add([anchor("meanwhile")], ONE)
+            await asyncio.sleep(0.6)
+            (line,) = await store.not_ready()
+            assert "disk full" in line
+            standin.fault = None
+            started = time.monotonic()
+            while await store.not_ready():
+                assert time.monotonic() - started < 2
+                await asyncio.sleep(0.05)
+            assert await store.add([anchor("meanwhile")], ONE) == [Stored.NEW]
+            assert len((await store.recall([query(np.ones(8), diversity_threshold=1.0)]))[0]) == 2
+
+    asyncio.run(lived())
+
+
+def test_garbage_in_points_is_no_anchor(standin: StandIn) -> None:
+    from qdrant_client import models
+
+    async def lived() -> None:
+        async with Place(standin.url).opened() as store:
+            payloads = [
+                None,
+                {},
+                {"text": "no date"},
+                {"text": "x", "stored_at": "soon"},
+                {"text": 7, "stored_at": "2024-01-01T00:00:00Z"},
+                {"text": "x", "stored_at": "2024-01-01T00:00:00Z", "meta": [1]},
+                {"text": "good", "stored_at": "2024-01-01T00:00:00"},
+            ]
+            points = [
+                models.PointStruct(id=n, vector=ONE[0].tolist(), payload=payload)
+                for n, payload in enumerate(payloads)
+            ]
+            good = anchor().anchor_id
+            points[-1].id = str(good)
+            standin.client.upsert("anchors", points)
+            (beats,) = await store.recall([query(np.ones(8), limit=9)])
+            assert [(beat.text, beat.anchor_id, beat.salience) for beat in beats] == [("good", good, 1.0)]
+
+    asyncio.run(lived())
+
+
+def test_before_opening_and_after_closing() -> None:
+    async def lived() -> None:
+        store = Place("local::memory:closed").store()
+        assert await store.not_ready() == ["the store is not open yet"]
+        with pytest.raises(StoreUnavailableError, match="not open"):
+            await store.recall([query(np.ones(8))])
+        await store.close()
+        await store.open()
+        await store.close()
+        await store.close()
+
+    asyncio.run(lived())
