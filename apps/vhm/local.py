@@ -16,6 +16,7 @@ from typing import TypeVar
 from vhm import embedding
 from vhm.anchors import AnchorStore, StoreMismatchError, StoreUnavailableError
 from vhm.anchors.reindex import reindex
+from vhm.client.transport import Reader
 from vhm.contract.env_loader import Environment, SettingsError, load
 from vhm.embedding import Embedder, EmbeddingUnavailableError, Vectors
 from vhm.errors import UserError
@@ -69,6 +70,8 @@ class System:
         self._loop: asyncio.AbstractEventLoop
         self._ending: asyncio.Event
         self._store: AnchorStore
+        self.reader: Reader | None = None
+        """Reads what is stored."""
         self.bootstrap = ""
         """Where clients find the broker: `host:port`."""
         self.health: dict[str, str] = {}

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cyclopts import App, Parameter
 
-from vhm import client
+from vhm.client import polling as client
 from vhm.commands.dates import moment
 from vhm.contract.topics import DEAD_LETTER_SUFFIX, dead_letter
 from vhm.errors import UserError

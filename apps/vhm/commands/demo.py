@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from vhm import client
-from vhm.client import Client
+from vhm.client import polling as client
+from vhm.client.polling import Client
 from vhm.commands.recall import ask, show
 from vhm.contract.messages import Anchor, AnchorIndexed, encode
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE, RECALL_RESPONSE, RETELL_RESPONSE

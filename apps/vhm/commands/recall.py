@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from vhm import client
-from vhm.client import Client
+from vhm.client import polling as client
+from vhm.client.polling import Client
 from vhm.commands import plotting
 from vhm.commands.dates import moment
 from vhm.contract import explain as explaining

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from vhm import client
-from vhm.client import Client
+from vhm.client import polling as client
+from vhm.client.polling import Client
 from vhm.commands.dates import moment
 from vhm.contract.messages import IMMUTABLE, Anchor, AnchorIndexed, InvalidMessageError, decode, encode
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE

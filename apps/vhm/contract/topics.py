@@ -18,6 +18,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
 ANCHORS_WRITE = "anchors-write"
 ANCHORS_INDEXED = "anchors-indexed"
+ANCHORS_FORGET = "anchors-forget"
+ANCHORS_FORGOTTEN = "anchors-forgotten"
 RECALL_REQUEST = "recall-request"
 RECALL_RESPONSE = "recall-response"
 RETELL_RESPONSE = "retell-response"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from vhm import language
+from vhm.contract import headers
 from vhm.contract.messages import INVALID, InvalidMessageError, RecallResponse, RetellResponse, decode, encode
 from vhm.contract.topics import RETELL_RESPONSE
 from vhm.reteller.settings import Settings
@@ -40,6 +41,8 @@ class Reteller:
             recalled = decode(RecallResponse, record.value)
         except InvalidMessageError as error:
             return Poison(reason=INVALID, errors=tuple(error.errors))
+        if record.header(headers.TELL) == b"0":
+            return Reply()
         request_id = str(recalled.request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             told = await self._chain.retell(recalled.beats)

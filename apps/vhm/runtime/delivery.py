@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
+from vhm.contract.headers import PASSED_ON
 from vhm.runtime.dead_letters import envelope
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record
 from vhm.runtime.kafka_config import describe
@@ -84,10 +85,9 @@ class Delivery:
         return sendings
 
     def _headers_of(self, record: Record, outgoing: Outgoing) -> HeaderList:
-        trace = record.header("traceparent") if record.headers else None
-        if trace is None and not outgoing.headers:
+        passed = [header for header in record.headers if header[0] in PASSED_ON]
+        if not passed and not outgoing.headers:
             return self._headers
-        passed = [("traceparent", trace)] if trace is not None else []
         return [*outgoing.headers, *passed, *self._headers]
 
     def _dead(self, index: int, record: Record, poison: Poison) -> Sending:

@@ -33,7 +33,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """One record to produce. The runtime adds `vhm-build` and passes `traceparent` on by itself."""
+    """One record to produce. The runtime adds `vhm-build` and passes on what `contract.headers` says."""
 
     topic: str
     key: bytes

@@ -1,0 +1,1 @@
+"""How programs reach a system: `memory` speaks, and a transport carries it."""

@@ -1,0 +1,471 @@
+"""`AsyncMemory` and `Memory`: remember, recall, forget, and reading what is stored, of one owner."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import msgspec
+
+from vhm.client.errors import Refused
+from vhm.client.results import Receipt, Recollection
+from vhm.client.transport import ANSWER_SECONDS, Listing, Pending, Transport
+from vhm.contract.messages import Anchor, AnchorsForget, InvalidMessageError, Message, RecallRequest, decode
+from vhm.contract.rest import BEATS
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+AHEAD = 1_000
+"""Memories of `remember_many` on their way at once."""
+
+
+class AsyncMemory:
+    """The memory of one owner, for asyncio. `of` gives that of another on the same connection.
+
+    An async context manager; without `async with`, call `open` and `close`. Every verb raises Refused or
+    Unavailable."""
+
+    def __init__(self, transport: Transport, owner: str = "") -> None:
+        self._transport = transport
+        self.owner = owner
+
+    @classmethod
+    def connect(
+        cls, url: str | None = None, *, key: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> AsyncMemory:
+        """The system that runs already: the gateway at `url` or VHM_URL, else the broker that
+        KAFKA_BOOTSTRAP_SERVERS names, else the `vhm up` of this machine."""
+        from vhm.client.connect import transport
+
+        return cls(transport(url, key, environment))
+
+    @classmethod
+    def local(
+        cls, path: str | Path | None = None, *, environment: Mapping[str, str] | None = None
+    ) -> AsyncMemory:
+        """The whole system within this process; kept in the folder `path`, else in memory."""
+        from vhm.client.local import LocalTransport
+
+        return cls(LocalTransport(Path(path) if path else None, environment))
+
+    def of(self, owner: str) -> AsyncMemory:
+        """The memory of `owner`, on this connection."""
+        return AsyncMemory(self._transport, owner)
+
+    async def open(self) -> None:
+        """Connect."""
+        await self._transport.open()
+
+    async def close(self) -> None:
+        """Wait until what was handed over is stored, then disconnect."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> AsyncMemory:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def remember(
+        self,
+        text: str,
+        *,
+        at: datetime | None = None,
+        salience: float = 1.0,
+        session: str | None = None,
+        speaker: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+        supersedes: Sequence[uuid.UUID | str] = (),
+        expires_at: datetime | None = None,
+        anchor_id: uuid.UUID | str | None = None,
+    ) -> Pending:
+        """Hand a memory over; `await pending.wait()` returns its receipt when it can be recalled.
+
+        `at` is when it was (now, if not given); a time without a zone is local. `salience` is 0.3 to 2.5."""
+        said = {"session": session, "speaker": speaker}
+        fields = {
+            "text": text,
+            "stored_at": _aware(at),
+            "salience": salience,
+            "meta": {**(meta or {}), **{name: value for name, value in said.items() if value is not None}},
+            "supersedes": list(supersedes),
+            "expires_at": _aware(expires_at),
+            "anchor_id": anchor_id,
+        }
+        return await self._transport.remember(anchor_of(self.owner, fields), filled=at is None)
+
+    async def remember_many(self, anchors: Iterable[Anchor]) -> AsyncIterator[Receipt | Refused]:
+        """Hand many over, at most 1 000 ahead; what became of each, in their order."""
+        ahead: deque[Pending | Refused] = deque()
+        for anchor in anchors:
+            owned = msgspec.structs.replace(anchor, owner=self.owner)
+            try:
+                ahead.append(await self._transport.remember(owned, filled=False))
+            except Refused as refused:
+                ahead.append(refused)
+            if len(ahead) >= AHEAD:
+                yield await _outcome(ahead.popleft())
+        while ahead:
+            yield await _outcome(ahead.popleft())
+
+    async def recall(
+        self,
+        question: str,
+        *,
+        k: int = BEATS,
+        now: datetime | None = None,
+        session: str | None = None,
+        at_least: float | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, str | int | bool] | None = None,
+        ignore: Sequence[uuid.UUID | str] = (),
+        explain: int = 0,
+        tell: bool = True,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Recollection:
+        """What is remembered about `question`: at most `k` beats, strongest first, and their story.
+
+        `session` is the one that asks, whose own memories are left out; `at_least` bounds the match of each
+        beat, 0 to 1; `where` compares top-level keys of meta; `explain` candidates say why they were left
+        out. One's own memories are recalled as soon as their receipt is there."""
+        fields = {
+            "query": question,
+            "top_k": k,
+            "now": _aware(now) or datetime.now().astimezone(),
+            "session_id": session,
+            "at_least": at_least,
+            "since": _aware(since),
+            "until": _aware(until),
+            "where": dict(where or {}),
+            "ignore_anchor_ids": list(ignore),
+            "owner": self.owner,
+            "min_age_seconds": 0,
+        }
+        request = checked(RecallRequest, fields)
+        return await self._transport.recall(request, tell=tell, explain=explain, seconds=seconds)
+
+    async def get(self, anchor_id: uuid.UUID | str) -> Anchor | None:
+        """The memory of that id; None when there is none."""
+        return await self._transport.get(self.owner, _identity(anchor_id))
+
+    async def memories(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, str | int | bool] | None = None,
+    ) -> AsyncIterator[Anchor]:
+        """All memories, newest first, read as they are iterated over."""
+        cursor: str | None = None
+        while True:
+            listing = Listing(
+                owner=self.owner, since=_aware(since), until=_aware(until), where=where or {}, cursor=cursor
+            )
+            page = await self._transport.page(listing)
+            for anchor in page.memories:
+                yield anchor
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def export(self) -> AsyncIterator[Anchor]:
+        """All memories, as `vhm export` writes them."""
+        return self.memories()
+
+    async def forget(
+        self,
+        *anchor_ids: uuid.UUID | str,
+        session: str | None = None,
+        before: datetime | None = None,
+        everything: bool = False,
+        seconds: float = ANSWER_SECONDS,
+    ) -> int:
+        """Forget by ids, by session, what was said before a moment, or everything: exactly one of them.
+        Returns how many memories are gone; no recall brings one of them back."""
+        fields = {
+            "owner": self.owner,
+            "anchor_ids": list(anchor_ids) or None,
+            "session": session,
+            "before": _aware(before),
+            "everything": True if everything else None,
+        }
+        return await self._transport.forget(checked(AnchorsForget, fields), seconds=seconds)
+
+
+class Sent:
+    """A memory that has been handed over; `wait` returns its receipt."""
+
+    def __init__(self, pending: Pending, loop: _Loop) -> None:
+        self._pending = pending
+        self._loop = loop
+        self.anchor_id = pending.anchor_id
+
+    def wait(self, seconds: float = ANSWER_SECONDS) -> Receipt:
+        """Return when it is stored. Raises Refused or Unavailable."""
+        return self._loop.run(self._pending.wait(seconds))
+
+
+class Memory:
+    """`AsyncMemory` for code without asyncio; safe to share between threads."""
+
+    def __init__(self, memory: AsyncMemory, loop: _Loop | None = None) -> None:
+        self._memory = memory
+        self._loop = loop or _Loop()
+        self.owner = memory.owner
+
+    @classmethod
+    def connect(
+        cls, url: str | None = None, *, key: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> Memory:
+        """See `AsyncMemory.connect`."""
+        return cls(AsyncMemory.connect(url, key=key, environment=environment))
+
+    @classmethod
+    def local(cls, path: str | Path | None = None, *, environment: Mapping[str, str] | None = None) -> Memory:
+        """See `AsyncMemory.local`."""
+        return cls(AsyncMemory.local(path, environment=environment))
+
+    def of(self, owner: str) -> Memory:
+        """The memory of `owner`, on this connection."""
+        return Memory(self._memory.of(owner), self._loop)
+
+    def open(self) -> None:
+        """Connect."""
+        self._loop.start()
+        try:
+            self._loop.run(self._memory.open())
+        except BaseException:
+            self._loop.stop()
+            raise
+
+    def close(self) -> None:
+        """See `AsyncMemory.close`."""
+        try:
+            self._loop.run(self._memory.close())
+        finally:
+            self._loop.stop()
+
+    def __enter__(self) -> Memory:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def remember(
+        self,
+        text: str,
+        *,
+        at: datetime | None = None,
+        salience: float = 1.0,
+        session: str | None = None,
+        speaker: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+        supersedes: Sequence[uuid.UUID | str] = (),
+        expires_at: datetime | None = None,
+        anchor_id: uuid.UUID | str | None = None,
+    ) -> Sent:
+        """See `AsyncMemory.remember`; `.wait()` returns the receipt."""
+        pending = self._loop.run(
+            self._memory.remember(
+                text,
+                at=at,
+                salience=salience,
+                session=session,
+                speaker=speaker,
+                meta=meta,
+                supersedes=supersedes,
+                expires_at=expires_at,
+                anchor_id=anchor_id,
+            )
+        )
+        return Sent(pending, self._loop)
+
+    def remember_many(self, anchors: Iterable[Anchor]) -> Iterator[Receipt | Refused]:
+        """See `AsyncMemory.remember_many`."""
+        return self._loop.iterate(self._memory.remember_many(anchors))
+
+    def recall(
+        self,
+        question: str,
+        *,
+        k: int = BEATS,
+        now: datetime | None = None,
+        session: str | None = None,
+        at_least: float | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, str | int | bool] | None = None,
+        ignore: Sequence[uuid.UUID | str] = (),
+        explain: int = 0,
+        tell: bool = True,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Recollection:
+        """See `AsyncMemory.recall`."""
+        return self._loop.run(
+            self._memory.recall(
+                question,
+                k=k,
+                now=now,
+                session=session,
+                at_least=at_least,
+                since=since,
+                until=until,
+                where=where,
+                ignore=ignore,
+                explain=explain,
+                tell=tell,
+                seconds=seconds,
+            )
+        )
+
+    def get(self, anchor_id: uuid.UUID | str) -> Anchor | None:
+        """See `AsyncMemory.get`."""
+        return self._loop.run(self._memory.get(anchor_id))
+
+    def memories(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, str | int | bool] | None = None,
+    ) -> Iterator[Anchor]:
+        """See `AsyncMemory.memories`."""
+        return self._loop.iterate(self._memory.memories(since=since, until=until, where=where))
+
+    def export(self) -> Iterator[Anchor]:
+        """See `AsyncMemory.export`."""
+        return self._loop.iterate(self._memory.export())
+
+    def forget(
+        self,
+        *anchor_ids: uuid.UUID | str,
+        session: str | None = None,
+        before: datetime | None = None,
+        everything: bool = False,
+        seconds: float = ANSWER_SECONDS,
+    ) -> int:
+        """See `AsyncMemory.forget`."""
+        return self._loop.run(
+            self._memory.forget(
+                *anchor_ids, session=session, before=before, everything=everything, seconds=seconds
+            )
+        )
+
+
+class _Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread; returns when the loop runs."""
+        running: Future[asyncio.AbstractEventLoop] = Future()
+
+        async def live() -> None:
+            stop = asyncio.Event()
+            self._stop = stop
+            running.set_result(asyncio.get_running_loop())
+            await stop.wait()
+
+        self._thread = threading.Thread(target=asyncio.run, args=(live(),), name="vhm-memory", daemon=True)
+        self._thread.start()
+        self._loop = running.result()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's result."""
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("this Memory is not open: use `with Memory.connect() as memory:`")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """The items, each fetched when it is asked for."""
+
+        async def following() -> T:
+            return await anext(items)
+
+        while True:
+            try:
+                item = self.run(following())
+            except StopAsyncIteration:
+                return
+            yield item
+
+    def stop(self) -> None:
+        """End the loop and its thread."""
+        loop, self._loop = self._loop, None
+        if loop is not None and self._thread is not None:
+            loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+
+def checked(kind: type[M], fields: Mapping[str, Any]) -> M:
+    """The message, as a worker would read it. Raises Refused with every fault."""
+    try:
+        return decode(kind, msgspec.json.encode({k: v for k, v in fields.items() if v is not None}))
+    except InvalidMessageError as error:
+        raise Refused(error.errors) from None
+    except (TypeError, ValueError) as error:  # a value that JSON cannot hold, half a surrogate pair
+        raise Refused([str(error)]) from None
+
+
+def anchor_of(owner: str, fields: Mapping[str, Any]) -> Anchor:
+    """The memory of `owner` that `fields` describe; one without an id or a moment is given them.
+
+    An id that is not given is derived from owner and content, the moment included: what is sent again
+    after a failure is the same memory, what is said again another day is not. Raises Refused."""
+    stored_at = fields.get("stored_at") or datetime.now(UTC)
+    content = {**fields, "owner": owner, "stored_at": stored_at}
+    if fields.get("anchor_id") is None:
+        try:
+            name = msgspec.json.encode(content, order="deterministic").decode()
+        except (TypeError, ValueError) as error:
+            raise Refused([str(error)]) from None
+        content["anchor_id"] = uuid.uuid5(uuid.NAMESPACE_URL, f"vhm:{name}")
+    return checked(Anchor, content)
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """A moment without a zone is local."""
+    return moment.astimezone() if moment is not None and moment.tzinfo is None else moment
+
+
+def _identity(anchor_id: uuid.UUID | str) -> uuid.UUID:
+    if isinstance(anchor_id, uuid.UUID):
+        return anchor_id
+    try:
+        return uuid.UUID(anchor_id)
+    except ValueError:
+        raise Refused([f"anchor_id: expected a UUID, got {anchor_id[:80]!r}"]) from None
+
+
+async def _outcome(handed: Pending | Refused) -> Receipt | Refused:
+    if isinstance(handed, Refused):
+        return handed
+    try:
+        return await handed.wait()
+    except Refused as refused:
+        return refused

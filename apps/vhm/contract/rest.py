@@ -1,0 +1,97 @@
+"""What is said over HTTP: the bodies of the gateway's requests and answers."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from vhm.contract.explain import MAX_CANDIDATES, Explanation
+from vhm.contract.messages import Anchor, Beat, Message, Where
+
+BEATS = 5
+"""Beats that are asked for by default: three hold .60 of the answers, five .68."""
+
+
+class NewMemory(Message, frozen=True, kw_only=True):
+    """A memory to store. `session` and `speaker` are `meta.session` and `meta.speaker`; without an
+    anchor_id it is given one, without stored_at it is of now."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=10_000, examples=["I am vegetarian"])]
+    anchor_id: uuid.UUID | None = None
+    stored_at: datetime | None = None
+    salience: Annotated[float, Meta(ge=0.3, le=2.5)] = 1.0
+    session: str | None = None
+    speaker: str | None = None
+    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+    supersedes: Annotated[list[uuid.UUID], Meta(max_length=64)] = msgspec.field(default_factory=list)
+    expires_at: datetime | None = None
+
+
+class Question(Message, frozen=True, kw_only=True):
+    """What to recall, as in recall-request, with its story if `tell`, and `explain` candidates."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=100_000, examples=["what should I cook?"])]
+    top_k: Annotated[int, Meta(ge=1, le=50)] = BEATS
+    now: datetime | None = None
+    session_id: str | None = None
+    ignore_anchor_ids: Annotated[list[uuid.UUID], Meta(max_length=1_000)] = msgspec.field(
+        default_factory=list
+    )
+    at_least: Annotated[float, Meta(ge=0, le=1)] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    where: Where = msgspec.field(default_factory=dict)
+    min_age_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    tell: bool = True
+    explain: Annotated[int, Meta(ge=0, le=MAX_CANDIDATES)] = 0
+
+
+class Recalled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to a question: beats, strongest first, and what else was asked for."""
+
+    request_id: uuid.UUID
+    beats: list[Beat]
+    story: str | None = None
+    explanation: Explanation | None = None
+
+
+class MemoryReceipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a memory: `ok` is absent while it has only been accepted."""
+
+    anchor_id: uuid.UUID
+    ok: bool | None = None
+    faults: list[str] = []
+
+
+class Receipts(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt for each memory of the request, in its order."""
+
+    receipts: list[MemoryReceipt]
+
+
+class Memories(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Memories, newest first, and the cursor of those that follow, if any do."""
+
+    memories: list[Anchor]
+    next: str | None = None
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """How many memories are gone."""
+
+    forgotten: int
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a request was not done (RFC 9457), with every fault. `ids` are memories that were taken all
+    the same."""
+
+    title: str
+    status: int
+    detail: str = ""
+    faults: list[str] = []
+    ids: list[uuid.UUID] = []
