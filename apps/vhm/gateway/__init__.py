@@ -1,0 +1,1 @@
+"""The worker through which programs and people come in: REST, MCP and the page."""

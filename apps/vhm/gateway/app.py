@@ -1,0 +1,95 @@
+"""The gateway's app: routes, who may use them, and what they answer when they cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.allowed_hosts import AllowedHostsConfig
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware.authentication import AbstractAuthenticationMiddleware, AuthenticationResult
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+import vhm
+from vhm.gateway.problems import HANDLERS, ProblemError
+from vhm.gateway.routes import memories, recall
+from vhm.gateway.services import Services
+
+MOST_BODY_BYTES = 1_048_576
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = ("*",)) -> Litestar:
+    """The app; without services it exists to be looked at."""
+
+    v1 = Router(
+        "/v1/owners/{owner:str}",
+        route_handlers=[memories.ROUTES, recall.recall],
+        middleware=[_Admission],
+        guards=[_known_parameters, _same_origin],
+        security=[{"key": []}],
+    )
+    return Litestar(
+        [v1],
+        state=State({"services": services}),
+        dependencies={"services": Provide(_services, sync_to_thread=False)},
+        exception_handlers=HANDLERS,
+        allowed_hosts=AllowedHostsConfig(allowed_hosts=list(allowed_hosts)),
+        request_max_body_size=MOST_BODY_BYTES,
+        openapi_config=OpenAPIConfig(
+            title="vhm",
+            version=vhm.__version__,
+            description="Remember, recall, forget.",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+            components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
+        ),
+        logging_config=None,
+        signature_types=[Services],
+    )
+
+
+class _Admission(AbstractAuthenticationMiddleware):
+    """Lets in whoever has a key, and counts requests."""
+
+    async def authenticate_request(
+        self, connection: ASGIConnection[Any, Any, Any, Any]
+    ) -> AuthenticationResult:
+        """See `AbstractAuthenticationMiddleware`. Raises ProblemError."""
+        services = _services(connection.app.state)
+        address = connection.client.host if connection.client else ""
+        principal = services.admit(connection.headers.get("authorization"), address)
+        services.charge(principal)
+        return AuthenticationResult(user=principal, auth=None)
+
+
+def _services(state: State) -> Services:
+    services: Services | None = state.services
+    if services is None:
+        raise ProblemError(503, "this gateway is not connected")
+    return services
+
+
+def _known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse query parameters that the route does not have: a misspelt bound must not widen it."""
+    unknown = set(connection.query_params) - set(handler.parsed_fn_signature.parameters)
+    if unknown:
+        faults = [f"{name[:80]}: unknown query parameter" for name in sorted(unknown)]
+        raise ProblemError(400, "the request is not valid", faults=faults)
+
+
+def _same_origin(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Refuse changes that a page of another origin makes in somebody's browser."""
+    origin = connection.headers.get("origin")
+    if origin is None or connection.scope.get("method") in SAFE_METHODS:
+        return
+    host = connection.headers.get("host", "")
+    if origin.partition("://")[2] != host:
+        raise ProblemError(403, f"a page of {origin[:200]} may not do this")

@@ -1,0 +1,223 @@
+"""/v1/owners/{owner}/memories and what belongs to it: remember, list, show, forget, export."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, Router, delete, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from vhm.client.errors import Refused, Unavailable
+from vhm.client.memory import anchor_of, checked
+from vhm.client.transport import ANSWER_SECONDS, PAGE_SIZE, Listing, Pending
+from vhm.contract.messages import Anchor, AnchorsForget, Where
+from vhm.contract.rest import Forgotten, Memories, MemoryReceipt, NewMemory, Receipts
+from vhm.gateway.problems import RETRY_SECONDS, ProblemError
+from vhm.gateway.routes.bodies import TakesMemories, read_list
+from vhm.gateway.routes.owners import RESPONSES, OwnerPath, reader_of, writer_of
+from vhm.gateway.services import Services
+
+WAIT_SECONDS = 20.0
+"""How long `Prefer: wait` waits for the receipts; then the memories are accepted all the same."""
+
+MOST_A_PAGE = 1_000
+
+STORED = {200: ResponseSpec(Receipts, generate_examples=False, description="stored, or why not")}
+
+
+@post("/memories", operation_class=TakesMemories, status_code=202, responses=RESPONSES | STORED)
+async def remember(
+    owner: OwnerPath,
+    request: Request[Any, Any, Any],
+    services: Services,
+    prefer: Annotated[str | None, Parameter(header="Prefer", description="`wait`: until stored")] = None,
+) -> Response[Receipts]:
+    """Store one memory or a list of them. 202: they cannot be lost any more; 200, with `Prefer: wait`: they
+    are stored, or a receipt says why not."""
+    name = writer_of(request, owner)
+    memories = await read_list(request, NewMemory)
+    services.charge(request.user, len(memories) - 1)
+    services.check_lag()
+    anchors = [_anchor(name, memory) for memory in memories]
+    handed = [
+        await services.transport.remember(anchor, filled=memory.stored_at is None)
+        for anchor, memory in zip(anchors, memories, strict=True)
+    ]
+    await _accepted(handed)
+    if not _waits(prefer):
+        taken = [MemoryReceipt(anchor_id=pending.anchor_id) for pending in handed]
+        return Response(Receipts(receipts=taken), status_code=202)
+    receipts = await asyncio.gather(*map(_receipt, handed))
+    status = 200 if all(receipt.ok is not None for receipt in receipts) else 202
+    return Response(Receipts(receipts=list(receipts)), status_code=status)
+
+
+@get("/memories", responses=RESPONSES)
+async def memories(
+    owner: OwnerPath,
+    request: Request[Any, Any, Any],
+    services: Services,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    where: Annotated[
+        str | None, Parameter(description="a JSON object: keys of meta and their values")
+    ] = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Parameter(ge=1, le=MOST_A_PAGE)] = PAGE_SIZE,
+) -> Memories:
+    """Memories, newest first, from `since` on and before `until`."""
+    listing = Listing(
+        owner=reader_of(request, owner),
+        since=since,
+        until=until,
+        where=_where(where),
+        cursor=cursor,
+        limit=limit,
+    )
+    return await services.transport.page(listing)
+
+
+@get("/memories/{anchor_id:str}", responses=RESPONSES)
+async def memory(
+    owner: OwnerPath, anchor_id: str, request: Request[Any, Any, Any], services: Services
+) -> Anchor:
+    """One memory."""
+    name = reader_of(request, owner)
+    found = await services.transport.get(name, _identity(anchor_id))
+    if found is None:
+        raise ProblemError(404, "no such memory")
+    return found
+
+
+@delete("/memories/{anchor_id:str}", status_code=200, responses=RESPONSES)
+async def forget_one(
+    owner: OwnerPath, anchor_id: str, request: Request[Any, Any, Any], services: Services
+) -> Forgotten:
+    """Forget one memory; 0 when there is none of that id."""
+    return await _forget(services, writer_of(request, owner), anchor_ids=[_identity(anchor_id)])
+
+
+@delete("/sessions/{session:path}", status_code=200, responses=RESPONSES)
+async def forget_session(
+    owner: OwnerPath, session: str, request: Request[Any, Any, Any], services: Services
+) -> Forgotten:
+    """Forget what was said in a session."""
+    return await _forget(services, writer_of(request, owner), session=str(session).removeprefix("/"))
+
+
+@delete("/memories", status_code=200, responses=RESPONSES)
+async def forget_before(
+    owner: OwnerPath, request: Request[Any, Any, Any], services: Services, before: datetime
+) -> Forgotten:
+    """Forget what was said before a moment."""
+    return await _forget(services, writer_of(request, owner), before=before)
+
+
+@delete("/", status_code=200, responses=RESPONSES)
+async def forget_everything(
+    owner: OwnerPath,
+    request: Request[Any, Any, Any],
+    services: Services,
+    everything: Annotated[bool, Parameter(description="must be true")],
+) -> Forgotten:
+    """Forget all that this owner remembers."""
+    if not everything:
+        raise ProblemError(400, "to forget everything, say everything=true")
+    return await _forget(services, writer_of(request, owner), everything=True)
+
+
+@get("/export", responses=RESPONSES, media_type="application/x-ndjson")
+async def export(owner: OwnerPath, request: Request[Any, Any, Any], services: Services) -> Stream:
+    """All memories, one a line, as `vhm remember --file` takes them."""
+    listing = Listing(owner=reader_of(request, owner), limit=MOST_A_PAGE)
+    # before the first byte, so that a store out of reach is a 503
+    first = await services.transport.page(listing)
+    return Stream(_lines(services, listing, first), media_type="application/x-ndjson")
+
+
+async def _lines(services: Services, listing: Listing, page: Memories) -> AsyncIterator[bytes]:
+    while True:
+        yield b"".join(msgspec.json.encode(anchor) + b"\n" for anchor in page.memories)
+        if page.next is None:
+            return
+        page = await services.transport.page(msgspec.structs.replace(listing, cursor=page.next))
+
+
+async def _accepted(handed: Sequence[Pending]) -> None:
+    """Return when the broker has all of them. Raises ProblemError that names those it has."""
+    outcomes = await asyncio.gather(*(pending.accepted() for pending in handed), return_exceptions=True)
+    failures = [outcome for outcome in outcomes if outcome is not None]
+    for failure in failures:
+        if not isinstance(failure, Unavailable):
+            raise failure
+    if failures:
+        taken = [
+            pending.anchor_id for pending, outcome in zip(handed, outcomes, strict=True) if outcome is None
+        ]
+        raise ProblemError(503, str(failures[0]), ids=taken, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+async def _receipt(pending: Pending) -> MemoryReceipt:
+    try:
+        await pending.wait(WAIT_SECONDS)
+    except Refused as refused:
+        return MemoryReceipt(anchor_id=pending.anchor_id, ok=False, faults=list(refused.faults))
+    except Unavailable:
+        return MemoryReceipt(anchor_id=pending.anchor_id)
+    return MemoryReceipt(anchor_id=pending.anchor_id, ok=True)
+
+
+def _anchor(owner: str, memory: NewMemory) -> Anchor:
+    fields = {name: getattr(memory, name) for name in memory.__struct_fields__}
+    said = {"session": fields.pop("session"), "speaker": fields.pop("speaker")}
+    fields["meta"] = memory.meta | {name: value for name, value in said.items() if value is not None}
+    return anchor_of(owner, fields)
+
+
+async def _forget(services: Services, owner: str, **bound: object) -> Forgotten:
+    request = checked(AnchorsForget, {"owner": owner, **bound})
+    return Forgotten(forgotten=await services.transport.forget(request, seconds=ANSWER_SECONDS))
+
+
+def _identity(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise ProblemError(404, "no such memory") from None
+
+
+def _where(text: str | None) -> Where:
+    if text is None:
+        return {}
+    try:
+        return msgspec.json.decode(text, type=Where)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Refused([f"where: expected a JSON object of strings, integers and booleans: {error}"]) from None
+
+
+def _waits(prefer: str | None) -> bool:
+    """Whether a Prefer header (RFC 7240) asks to wait."""
+    words = (part.partition("=")[0].strip().lower() for part in (prefer or "").split(","))
+    return "wait" in words
+
+
+ROUTES = Router(
+    "/",
+    route_handlers=[
+        remember,
+        memories,
+        memory,
+        forget_one,
+        forget_session,
+        forget_before,
+        forget_everything,
+        export,
+    ],
+)

@@ -1,0 +1,54 @@
+"""Whose memory a path is about, and whether the caller may come near it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from vhm.contract.rest import Problem
+from vhm.gateway.keys import NOBODY
+from vhm.gateway.problems import ProblemError
+
+OwnerPath = Annotated[
+    str,
+    Parameter(
+        pattern=r"^(-|[A-Za-z0-9][A-Za-z0-9._@|~+-]{0,199})$(?!\n)",
+        description="whose memory it is; `-` is the owner without a name",
+    ),
+]
+
+RESPONSES = {
+    status: ResponseSpec(Problem, generate_examples=False, description=description)
+    for status, description in {
+        400: "the request is not valid; every fault is listed",
+        401: "no key, or one that is not known",
+        403: "the key does not open this memory, or only for reading",
+        404: "there is no such memory",
+        405: "not a method of this path",
+        413: "larger than the broker takes",
+        415: "not application/json",
+        429: "too many requests; Retry-After says when",
+        500: "a defect of the gateway",
+        503: "the system cannot take it now; Retry-After says when",
+    }.items()
+}
+"""What any route may answer instead of what was asked for."""
+
+
+def reader_of(request: Request[Any, Any, Any], owner: str) -> str:
+    """The owner of a path, if the caller may see its memory. Raises ProblemError."""
+    name = "" if owner == NOBODY else owner
+    if not request.user.may_read(name):
+        raise ProblemError(403, "the key does not open this memory")
+    return name
+
+
+def writer_of(request: Request[Any, Any, Any], owner: str) -> str:
+    """The owner of a path, if the caller may change its memory. Raises ProblemError."""
+    name = reader_of(request, owner)
+    if not request.user.may_write(name):
+        raise ProblemError(403, "the key is for reading only")
+    return name

@@ -1,0 +1,59 @@
+"""What the routes stand on."""
+
+from __future__ import annotations
+
+import msgspec
+
+from vhm.client.transport import Transport
+from vhm.gateway.keys import LOCAL, Keyring, Principal
+from vhm.gateway.limits import RateLimit
+from vhm.gateway.problems import ProblemError, too_many
+
+WRONG_KEYS_PER_MINUTE = 20
+
+NO_KEYS = (
+    "this gateway has no keys yet: put GATEWAY_KEYS (owner=key, a key being 32 characters or more) into the "
+    "Secret gateway-keys and restart it"
+)
+
+
+class Services(msgspec.Struct, kw_only=True):
+    """One gateway. `keyring` is None where everybody who reaches it is let in."""
+
+    transport: Transport
+    keyring: Keyring | None = None
+    requests: RateLimit
+    wrong_keys: RateLimit = msgspec.field(default_factory=lambda: RateLimit(WRONG_KEYS_PER_MINUTE))
+    lag: int = 0
+    """Memories that the indexer has yet to take, as far as known."""
+    most_lag: int = 10_000
+
+    def admit(self, authorization: str | None, address: str) -> Principal:
+        """Whoever sends a request with that Authorization header. Raises ProblemError."""
+        if self.keyring is None:
+            return LOCAL
+        if not len(self.keyring):
+            raise ProblemError(401, NO_KEYS, headers={"WWW-Authenticate": "Bearer"})
+        if seconds := self.wrong_keys.exhausted(address):
+            raise too_many(seconds, "too many wrong keys from this address")
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() == "bearer" and (principal := self.keyring.find(key.strip())) is not None:
+            return principal
+        if authorization is not None:
+            self.wrong_keys.take(address)
+        detail = "the key is not known" if authorization else "a key is needed: Authorization: Bearer KEY"
+        raise ProblemError(401, detail, headers={"WWW-Authenticate": "Bearer"})
+
+    def charge(self, principal: Principal, count: int = 1) -> None:
+        """Count requests, or memories, of a caller. Raises ProblemError."""
+        if seconds := self.requests.take(principal.name, count):
+            raise too_many(seconds, "too many requests with this key: GATEWAY_REQUESTS_PER_MINUTE")
+
+    def check_lag(self) -> None:
+        """Raise ProblemError while the indexer is too far behind to take more."""
+        if self.lag > self.most_lag:
+            raise ProblemError(
+                503,
+                f"the indexer has {self.lag} memories yet to take, more than GATEWAY_MAX_LAG={self.most_lag}",
+                headers={"Retry-After": "5"},
+            )
