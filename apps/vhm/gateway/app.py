@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar, Router, asgi
 from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
@@ -15,10 +16,12 @@ from litestar.middleware.authentication import AbstractAuthenticationMiddleware,
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Receive, Scope, Send
 
 import vhm
 from vhm.gateway.problems import HANDLERS, ProblemError
 from vhm.gateway.routes import memories, recall
+from vhm.gateway.routes.tools import ToolsEndpoint
 from vhm.gateway.services import Services
 
 MOST_BODY_BYTES = 1_048_576
@@ -36,8 +39,20 @@ def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = 
         guards=[_known_parameters, _same_origin],
         security=[{"key": []}],
     )
+    tools = ToolsEndpoint()
+
+    @asgi("/mcp", middleware=[_Admission], guards=[_same_origin], copy_scope=True)
+    async def mcp(scope: Scope, receive: Receive, send: Send) -> None:
+        await tools.serve(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def life_of_tools(_: Litestar) -> AsyncIterator[None]:
+        yield
+        await tools.close()
+
     return Litestar(
-        [v1],
+        [v1, mcp],
+        lifespan=[life_of_tools],
         state=State({"services": services}),
         dependencies={"services": Provide(_services, sync_to_thread=False)},
         exception_handlers=HANDLERS,

@@ -57,7 +57,8 @@ async def _json(request: Request[Any, Any, Any]) -> bytes:
 
 def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components((kind,))
-    return schemas[kind.__name__]
+    schema: dict[str, Any] = schemas[kind.__name__]
+    return schema
 
 
 def _body(schema: dict[str, Any]) -> RequestBody:
