@@ -10,7 +10,6 @@ from litestar import Litestar, Router, asgi
 from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
-from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware.authentication import AbstractAuthenticationMiddleware, AuthenticationResult
 from litestar.openapi import OpenAPIConfig
@@ -22,7 +21,7 @@ import vhm
 from vhm.gateway.problems import HANDLERS, ProblemError
 from vhm.gateway.routes import memories, recall
 from vhm.gateway.routes.tools import ToolsEndpoint
-from vhm.gateway.services import Services
+from vhm.gateway.services import Services, services_of
 
 MOST_BODY_BYTES = 1_048_576
 
@@ -54,7 +53,6 @@ def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = 
         [v1, mcp],
         lifespan=[life_of_tools],
         state=State({"services": services}),
-        dependencies={"services": Provide(_services, sync_to_thread=False)},
         exception_handlers=HANDLERS,
         allowed_hosts=AllowedHostsConfig(allowed_hosts=list(allowed_hosts)),
         request_max_body_size=MOST_BODY_BYTES,
@@ -67,7 +65,6 @@ def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = 
             components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
         ),
         logging_config=None,
-        signature_types=[Services],
     )
 
 
@@ -78,18 +75,11 @@ class _Admission(AbstractAuthenticationMiddleware):
         self, connection: ASGIConnection[Any, Any, Any, Any]
     ) -> AuthenticationResult:
         """See `AbstractAuthenticationMiddleware`. Raises ProblemError."""
-        services = _services(connection.app.state)
+        services = services_of(connection)
         address = connection.client.host if connection.client else ""
         principal = services.admit(connection.headers.get("authorization"), address)
         services.charge(principal)
         return AuthenticationResult(user=principal, auth=None)
-
-
-def _services(state: State) -> Services:
-    services: Services | None = state.services
-    if services is None:
-        raise ProblemError(503, "this gateway is not connected")
-    return services
 
 
 def _known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -40,7 +40,12 @@ Session = Annotated[str | None, Field(description="the conversation, by any stab
 
 def create_server(memory_of: MemoryOf) -> MCPServer[Any]:
     """The server with its four tools."""
-    server: MCPServer[Any] = MCPServer("vhm", version=vhm.__version__, instructions=INSTRUCTIONS)
+    server: MCPServer[Any] = MCPServer(
+        "vhm",
+        version=vhm.__version__,
+        instructions=INSTRUCTIONS,
+        log_level="CRITICAL",  # what fails in a tool is its answer; the library would print it as well
+    )
 
     @server.tool(
         annotations=ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)

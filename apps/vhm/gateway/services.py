@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+from litestar import Litestar
+from litestar.connection import ASGIConnection
 
 from vhm.client.transport import Transport
 from vhm.gateway.keys import LOCAL, Keyring, Principal
@@ -57,3 +61,12 @@ class Services(msgspec.Struct, kw_only=True):
                 f"the indexer has {self.lag} memories yet to take, more than GATEWAY_MAX_LAG={self.most_lag}",
                 headers={"Retry-After": "5"},
             )
+
+
+def services_of(of: Litestar | ASGIConnection[Any, Any, Any, Any]) -> Services:
+    """The services of an app, or of the app that a request came to. Raises ProblemError."""
+    app = of if isinstance(of, Litestar) else of.app
+    services: Services | None = app.state.services
+    if services is None:
+        raise ProblemError(503, "this gateway is not connected")
+    return services

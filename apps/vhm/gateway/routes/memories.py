@@ -11,18 +11,18 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from vhm.client.errors import Refused, Unavailable
 from vhm.client.memory import anchor_of, checked
-from vhm.client.transport import ANSWER_SECONDS, PAGE_SIZE, Listing, Pending
+from vhm.client.transport import ANSWER_SECONDS, PAGE_SIZE, Listing, Pending, Transport
 from vhm.contract.messages import Anchor, AnchorsForget, Where
 from vhm.contract.rest import Forgotten, Memories, MemoryReceipt, NewMemory, Receipts
 from vhm.gateway.problems import RETRY_SECONDS, ProblemError
 from vhm.gateway.routes.bodies import TakesMemories, read_list
 from vhm.gateway.routes.owners import RESPONSES, OwnerPath, reader_of, writer_of
-from vhm.gateway.services import Services
+from vhm.gateway.services import services_of
 
 WAIT_SECONDS = 20.0
 """How long `Prefer: wait` waits for the receipts; then the memories are accepted all the same."""
@@ -36,12 +36,12 @@ STORED = {200: ResponseSpec(Receipts, generate_examples=False, description="stor
 async def remember(
     owner: OwnerPath,
     request: Request[Any, Any, Any],
-    services: Services,
-    prefer: Annotated[str | None, Parameter(header="Prefer", description="`wait`: until stored")] = None,
+    prefer: Annotated[str | None, HeaderParameter(name="Prefer", description="`wait`: until stored")] = None,
 ) -> Response[Receipts]:
     """Store one memory or a list of them. 202: they cannot be lost any more; 200, with `Prefer: wait`: they
     are stored, or a receipt says why not."""
     name = writer_of(request, owner)
+    services = services_of(request)
     memories = await read_list(request, NewMemory)
     services.charge(request.user, len(memories) - 1)
     services.check_lag()
@@ -63,14 +63,13 @@ async def remember(
 async def memories(
     owner: OwnerPath,
     request: Request[Any, Any, Any],
-    services: Services,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
     where: Annotated[
-        str | None, Parameter(description="a JSON object: keys of meta and their values")
+        str | None, QueryParameter(description="a JSON object: keys of meta and their values")
     ] = None,
-    cursor: str | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=MOST_A_PAGE)] = PAGE_SIZE,
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=MOST_A_PAGE)] = PAGE_SIZE,
 ) -> Memories:
     """Memories, newest first, from `since` on and before `until`."""
     listing = Listing(
@@ -81,16 +80,14 @@ async def memories(
         cursor=cursor,
         limit=limit,
     )
-    return await services.transport.page(listing)
+    return await services_of(request).transport.page(listing)
 
 
 @get("/memories/{anchor_id:str}", responses=RESPONSES)
-async def memory(
-    owner: OwnerPath, anchor_id: str, request: Request[Any, Any, Any], services: Services
-) -> Anchor:
+async def memory(owner: OwnerPath, anchor_id: FromPath[str], request: Request[Any, Any, Any]) -> Anchor:
     """One memory."""
     name = reader_of(request, owner)
-    found = await services.transport.get(name, _identity(anchor_id))
+    found = await services_of(request).transport.get(name, _identity(anchor_id))
     if found is None:
         raise ProblemError(404, "no such memory")
     return found
@@ -98,56 +95,56 @@ async def memory(
 
 @delete("/memories/{anchor_id:str}", status_code=200, responses=RESPONSES)
 async def forget_one(
-    owner: OwnerPath, anchor_id: str, request: Request[Any, Any, Any], services: Services
+    owner: OwnerPath, anchor_id: FromPath[str], request: Request[Any, Any, Any]
 ) -> Forgotten:
     """Forget one memory; 0 when there is none of that id."""
-    return await _forget(services, writer_of(request, owner), anchor_ids=[_identity(anchor_id)])
+    return await _forget(request, writer_of(request, owner), anchor_ids=[_identity(anchor_id)])
 
 
 @delete("/sessions/{session:path}", status_code=200, responses=RESPONSES)
 async def forget_session(
-    owner: OwnerPath, session: str, request: Request[Any, Any, Any], services: Services
+    owner: OwnerPath, session: FromPath[str], request: Request[Any, Any, Any]
 ) -> Forgotten:
     """Forget what was said in a session."""
-    return await _forget(services, writer_of(request, owner), session=str(session).removeprefix("/"))
+    return await _forget(request, writer_of(request, owner), session=str(session).removeprefix("/"))
 
 
 @delete("/memories", status_code=200, responses=RESPONSES)
 async def forget_before(
-    owner: OwnerPath, request: Request[Any, Any, Any], services: Services, before: datetime
+    owner: OwnerPath, request: Request[Any, Any, Any], before: FromQuery[datetime]
 ) -> Forgotten:
     """Forget what was said before a moment."""
-    return await _forget(services, writer_of(request, owner), before=before)
+    return await _forget(request, writer_of(request, owner), before=before)
 
 
 @delete("/", status_code=200, responses=RESPONSES)
 async def forget_everything(
     owner: OwnerPath,
     request: Request[Any, Any, Any],
-    services: Services,
-    everything: Annotated[bool, Parameter(description="must be true")],
+    everything: Annotated[bool, QueryParameter(description="must be true")],
 ) -> Forgotten:
     """Forget all that this owner remembers."""
     if not everything:
         raise ProblemError(400, "to forget everything, say everything=true")
-    return await _forget(services, writer_of(request, owner), everything=True)
+    return await _forget(request, writer_of(request, owner), everything=True)
 
 
 @get("/export", responses=RESPONSES, media_type="application/x-ndjson")
-async def export(owner: OwnerPath, request: Request[Any, Any, Any], services: Services) -> Stream:
+async def export(owner: OwnerPath, request: Request[Any, Any, Any]) -> Stream:
     """All memories, one a line, as `vhm remember --file` takes them."""
     listing = Listing(owner=reader_of(request, owner), limit=MOST_A_PAGE)
     # before the first byte, so that a store out of reach is a 503
-    first = await services.transport.page(listing)
-    return Stream(_lines(services, listing, first), media_type="application/x-ndjson")
+    transport = services_of(request).transport
+    first = await transport.page(listing)
+    return Stream(_lines(transport, listing, first), media_type="application/x-ndjson")
 
 
-async def _lines(services: Services, listing: Listing, page: Memories) -> AsyncIterator[bytes]:
+async def _lines(transport: Transport, listing: Listing, page: Memories) -> AsyncIterator[bytes]:
     while True:
         yield b"".join(msgspec.json.encode(anchor) + b"\n" for anchor in page.memories)
         if page.next is None:
             return
-        page = await services.transport.page(msgspec.structs.replace(listing, cursor=page.next))
+        page = await transport.page(msgspec.structs.replace(listing, cursor=page.next))
 
 
 async def _accepted(handed: Sequence[Pending]) -> None:
@@ -181,9 +178,10 @@ def _anchor(owner: str, memory: NewMemory) -> Anchor:
     return anchor_of(owner, fields)
 
 
-async def _forget(services: Services, owner: str, **bound: object) -> Forgotten:
-    request = checked(AnchorsForget, {"owner": owner, **bound})
-    return Forgotten(forgotten=await services.transport.forget(request, seconds=ANSWER_SECONDS))
+async def _forget(request: Request[Any, Any, Any], owner: str, **bound: object) -> Forgotten:
+    forget = checked(AnchorsForget, {"owner": owner, **bound})
+    transport = services_of(request).transport
+    return Forgotten(forgotten=await transport.forget(forget, seconds=ANSWER_SECONDS))
 
 
 def _identity(text: str) -> uuid.UUID:

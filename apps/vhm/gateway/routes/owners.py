@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import PathParameter
 
 from vhm.contract.rest import Problem
 from vhm.gateway.keys import NOBODY
@@ -14,7 +14,7 @@ from vhm.gateway.problems import ProblemError
 
 OwnerPath = Annotated[
     str,
-    Parameter(
+    PathParameter(
         pattern=r"^(-|[A-Za-z0-9][A-Za-z0-9._@|~+-]{0,199})$(?!\n)",
         description="whose memory it is; `-` is the owner without a name",
     ),

@@ -12,17 +12,17 @@ from vhm.contract.messages import RecallRequest
 from vhm.contract.rest import Question, Recalled
 from vhm.gateway.routes.bodies import TakesQuestion, read_one
 from vhm.gateway.routes.owners import RESPONSES, OwnerPath, reader_of
-from vhm.gateway.services import Services
+from vhm.gateway.services import services_of
 
 
 @post("/recall", operation_class=TakesQuestion, status_code=200, responses=RESPONSES)
-async def recall(owner: OwnerPath, request: Request[Any, Any, Any], services: Services) -> Recalled:
+async def recall(owner: OwnerPath, request: Request[Any, Any, Any]) -> Recalled:
     """What is remembered about a question, strongest first."""
     name = reader_of(request, owner)
     question = await read_one(request, Question)
     fields = {field: getattr(question, field) for field in _SHARED}
     asked = RecallRequest(**fields | {"owner": name, "now": question.now or datetime.now(UTC)})
-    found = await services.transport.recall(
+    found = await services_of(request).transport.recall(
         asked, tell=question.tell, explain=question.explain, seconds=ANSWER_SECONDS
     )
     return Recalled(

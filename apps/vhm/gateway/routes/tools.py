@@ -10,7 +10,7 @@ from litestar.types import Receive, Scope, Send
 from vhm.client.errors import Refused
 from vhm.client.memory import AsyncMemory
 from vhm.gateway.keys import Principal
-from vhm.gateway.services import Services
+from vhm.gateway.services import services_of
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
@@ -60,8 +60,7 @@ def _memory_of(context: Context[Any, Any], owner: str | None, changes: bool) -> 
     """The memory that a tool's call is about, if the caller's key opens it. Raises Refused."""
     request: Any = context.request_context.request
     principal: Principal = request.scope["user"]
-    services: Services = request.scope["litestar_app"].state.services
     name = owner if owner is not None else principal.owner or ""
     if not (principal.may_write(name) if changes else principal.may_read(name)):
         raise Refused(["the key does not open this memory" + (" for changing" if changes else "")])
-    return AsyncMemory(services.transport, name)
+    return AsyncMemory(services_of(request.scope["litestar_app"]).transport, name)

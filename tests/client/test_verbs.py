@@ -1,0 +1,168 @@
+"""What the verbs promise, the same over every transport."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import vhm
+from gateway.serving import KEY, Served
+from vhm import AsyncMemory, Memory, Receipt, Refused, Unavailable
+from vhm.client.memory import anchor_of
+from vhm.local import System
+
+
+def word() -> str:
+    """A word that no other test has remembered."""
+    return f"w{uuid.uuid4().hex[:12]}"
+
+
+def test_nothing_else_is_public() -> None:
+    assert set(vhm.__all__) == {
+        "Anchor",
+        "AsyncMemory",
+        "Beat",
+        "Memory",
+        "Receipt",
+        "Recollection",
+        "Refused",
+        "Unavailable",
+    }
+    for name in vhm.__all__:
+        assert getattr(vhm, name).__name__ == name
+
+
+def test_one_s_own_memory_is_recalled_as_soon_as_its_receipt_is_there(memory: Memory) -> None:
+    about = word()
+    sent = memory.remember(f"{about} on the roof", session="s1", speaker="Ana", at=datetime(2026, 1, 2, 3, 4))
+    receipt = sent.wait()
+    assert receipt == Receipt(anchor_id=sent.anchor_id)
+    found = memory.recall(about, explain=3)
+    assert [beat.text for beat in found] == [f"{about} on the roof"]
+    assert found.beats[0].anchor_id == sent.anchor_id
+    assert found.story
+    assert f"{about} on the roof" in found.story
+    assert [candidate.anchor_id for candidate in found.candidates][:1] == [sent.anchor_id]
+
+
+def test_a_question_that_asks_for_no_story_has_none(memory: Memory) -> None:
+    about = word()
+    memory.remember(about).wait()
+    found = memory.recall(about, tell=False)
+    assert (found.story, len(found), found.candidates) == (None, 1, [])
+
+
+def test_the_asking_session_s_own_memories_are_left_out(memory: Memory) -> None:
+    about = word()
+    memory.remember(f"{about} here", session="chat-7").wait()
+    memory.remember(f"{about} there", session="chat-8").wait()
+    assert [beat.text for beat in memory.recall(about, session="chat-7")] == [f"{about} there"]
+
+
+def test_every_fault_is_named(memory: Memory) -> None:
+    with pytest.raises(Refused) as caught:
+        memory.remember("", salience=9)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == ["text", "salience"]
+    with pytest.raises(Refused, match="query"):
+        memory.recall("")
+    with pytest.raises(Refused, match="exactly one of"):
+        memory.forget()
+
+
+def test_an_id_that_holds_something_else_is_refused(memory: Memory) -> None:
+    anchor_id = uuid.uuid4()
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    memory.remember("this", anchor_id=anchor_id, at=at).wait()
+    memory.remember("this", anchor_id=anchor_id, at=at).wait()
+    with pytest.raises(Refused, match="anchor_immutable_violation"):
+        memory.remember("that", anchor_id=anchor_id, at=at).wait()
+
+
+def test_many_have_their_receipts_in_order(memory: Memory) -> None:
+    about = word()
+    anchors = [anchor_of("", {"text": f"{about} {number}"}) for number in range(200)]
+    receipts = list(memory.remember_many(anchors))
+    assert [receipt.anchor_id for receipt in receipts if isinstance(receipt, Receipt)] == [
+        anchor.anchor_id for anchor in anchors
+    ]
+
+
+def test_many_threads_get_their_own_answers(memory: Memory) -> None:
+    words = [word() for _ in range(40)]
+    for about in words:
+        memory.remember(f"{about} said", at=datetime.now(UTC) - timedelta(days=1)).wait()
+    wrong: list[str] = []
+
+    def ask(about: str) -> None:
+        texts = [beat.text for beat in memory.recall(about, k=1)]
+        if texts != [f"{about} said"]:
+            wrong.append(f"{about}: {texts}")
+
+    threads = [threading.Thread(target=ask, args=(about,)) for about in words]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_closing_waits_for_what_was_handed_over(system: System) -> None:
+    about = word()
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": system.bootstrap}
+    before = threading.active_count()
+    with Memory.connect(environment=environment) as memory:
+        memory.remember(f"{about} at the last moment")
+    assert threading.active_count() == before
+    with Memory.connect(environment=environment) as memory:
+        assert len(memory.recall(about)) == 1
+
+
+def test_tasks_share_a_connection(served: Served) -> None:
+    words = [word() for _ in range(20)]
+
+    async def live() -> list[str]:
+        async with AsyncMemory.connect(served.url, key=KEY) as memory:
+            pending = await asyncio.gather(*(memory.remember(f"{about} said") for about in words))
+            await asyncio.gather(*(one.wait() for one in pending))
+            found = await asyncio.gather(*(memory.recall(about, k=1, tell=False) for about in words))
+            return [one.beats[0].text for one in found]
+
+    assert asyncio.run(live()) == [f"{about} said" for about in words]
+
+
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        ({"VHM_URL": "http://127.0.0.1:1"}, "no gateway answers at http://127.0.0.1:1"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "no broker answers at 127.0.0.1:1"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "nowhere.invalid:9092"}, "no such host: nowhere.invalid:9092"),
+    ],
+)
+def test_a_system_that_is_not_there_is_one_line(environment: dict[str, str], line: str) -> None:
+    with pytest.raises(Unavailable, match=line), Memory.connect(environment=environment) as memory:
+        memory.recall("anything", seconds=5)
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(Refused, match="VHM_URL: expected http"):
+        Memory.connect("localhost:8000")
+
+
+def test_importing_it_is_quick() -> None:
+    # whatever the machine does meanwhile: the best of a few
+    code = "import time; t = time.process_time(); from vhm import Memory; print(time.process_time() - t)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True) for _ in range(5)]
+    assert min(float(run.stdout) for run in runs) < 0.1
+
+
+def test_importing_it_brings_no_client_library() -> None:
+    code = "import sys; from vhm import Memory; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    loaded = set(run.stdout.split())
+    assert not loaded & {"confluent_kafka", "httpx", "litestar", "qdrant_client", "numpy", "mcp", "openai"}

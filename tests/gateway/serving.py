@@ -1,0 +1,61 @@
+"""A gateway that listens, for tests that come in from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from types import TracebackType
+
+import uvicorn
+
+from vhm.client.kafka import KafkaTransport
+from vhm.contract.env_loader import load
+from vhm.contract.settings import Settings
+from vhm.gateway.app import create_app
+from vhm.gateway.keys import Keyring
+from vhm.gateway.limits import RateLimit
+from vhm.gateway.services import Services
+from vhm.local import System
+
+KEY = "a-key-to-every-memory-of-this-test"
+SAMS_KEY = "a-key-to-the-memory-of-sam-alone--"
+READING_KEY = "a-key-to-read-the-memory-of-sam---"
+
+
+class Served:
+    """A gateway before `system`, on a free port of loopback, in a thread of its own."""
+
+    def __init__(self, system: System, *, per_minute: int = 1_000_000) -> None:
+        self._system = system
+        self._per_minute = per_minute
+        self._ready = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="served")
+
+    def __enter__(self) -> Served:
+        self._thread.start()
+        assert self._ready.wait(20)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+    async def _live(self) -> None:
+        settings = load(Settings, {"KAFKA_BOOTSTRAP_SERVERS": self._system.bootstrap})
+        transport = KafkaTransport(settings, self._system.reader)
+        await transport.open()
+        keyring = Keyring(f"*={KEY}, sam={SAMS_KEY}, sam:read={READING_KEY}")
+        services = Services(transport=transport, keyring=keyring, requests=RateLimit(self._per_minute))
+        config = uvicorn.Config(create_app(services), log_level="critical", ws="none")
+        self._server = uvicorn.Server(config)
+        serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        while not self._server.started:  # noqa: ASYNC110  uvicorn has no event
+            await asyncio.sleep(0.01)
+        self._ready.set()
+        await serving
+        await transport.close()
