@@ -19,9 +19,9 @@ from typing import Any
 from vhm.reteller.settings import Settings
 from vhm.runtime import kafka_config, worker
 from vhm.runtime.handler import Outcome, Outgoing, Record, Reply
-from vhm.runtime.offset_committer import Offsets
+from vhm.runtime.offset_committer import OffsetCommitter
 from vhm.runtime.poller import Poller
-from vhm.runtime.producer import Sender
+from vhm.runtime.producer import RecordProducer
 
 STEPS = ("poll", "decode", "handle", "store write", "produce", "ack", "offset store", "commit")
 """Every boundary on the way of a record, in order."""
@@ -104,9 +104,9 @@ def main() -> int:
     death = Death(step, count, notes)
     # between a step and the next one; on the instance's class, because the worker makes its own instances
     Poller._take = after("poll", death, Poller._take)  # type: ignore[method-assign]
-    Sender._answered = after("ack", death, Sender._answered)  # type: ignore[method-assign]
-    Sender._wake = after("produce", death, Sender._wake)  # type: ignore[method-assign]
-    Offsets._store = after("offset store", death, Offsets._store)  # type: ignore[method-assign]
+    RecordProducer._answered = after("ack", death, RecordProducer._answered)  # type: ignore[method-assign]
+    RecordProducer._wake = after("produce", death, RecordProducer._wake)  # type: ignore[method-assign]
+    OffsetCommitter._store = after("offset store", death, OffsetCommitter._store)  # type: ignore[method-assign]
     configure = kafka_config.consumer_config
 
     static = {"group.instance.id": id} if (id := os.environ.get("VHM_TEST_INSTANCE")) else {}

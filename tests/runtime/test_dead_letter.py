@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from vhm.runtime.dead_letters import envelope
 from vhm.runtime.handler import Poison, Record
-from vhm.runtime.producer import Sending
+from vhm.runtime.producer import ProducerRecord
 
 
 def record(value: bytes | None = b"v", headers: tuple[tuple[str, bytes], ...] = ()) -> Record:
     return Record(topic="t", partition=1, offset=7, timestamp=9, value=value, key=b"k", headers=headers)
 
 
-def refuse(value: bytes | None = b"v", *errors: str) -> Sending:
+def refuse(value: bytes | None = b"v", *errors: str) -> ProducerRecord:
     return envelope.sending(0, record(value), Poison(reason="r", errors=errors), "b1")
 
 

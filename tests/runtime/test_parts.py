@@ -1,4 +1,4 @@
-"""The small parts of the runtime: window, conditions, identity, configuration, backoff."""
+"""The small parts of the runtime: window, readiness, identity, configuration, backoff."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from structlog.testing import capture_logs
 from vhm.contract.env_loader import load
 from vhm.reteller.settings import Settings
 from vhm.runtime import kafka_config
-from vhm.runtime.backpressure import Window
+from vhm.runtime.backpressure import Backpressure
 from vhm.runtime.handler import Record
-from vhm.runtime.log_context import where
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.log_context import log_context
+from vhm.runtime.readiness import Readiness
 from vhm.runtime.retry import LONGEST_PAUSE, backoff
 
 
@@ -29,7 +29,7 @@ def settings(**more: str) -> Settings:
 
 
 def test_a_full_window_has_room_again_when_a_call_ends() -> None:
-    window = Window(2)
+    window = Backpressure(2)
     window.take(2, 10)
     assert window.wait_for_room(0.01) == 0
     threading.Timer(0.05, window.release, (5,)).start()
@@ -40,7 +40,7 @@ def test_a_full_window_has_room_again_when_a_call_ends() -> None:
 
 
 def test_large_records_fill_a_window_before_its_slots_do() -> None:
-    window = Window(10, max_bytes=100)
+    window = Backpressure(10, max_bytes=100)
     window.take(1, 100)
     assert window.wait_for_room(0.01) == 0
     assert not window.half_empty()
@@ -49,7 +49,7 @@ def test_large_records_fill_a_window_before_its_slots_do() -> None:
 
 
 def test_a_closed_window_lets_go_of_who_waits() -> None:
-    window = Window(1)
+    window = Backpressure(1)
     window.take(1, 1)
     threading.Timer(0.02, window.close).start()
     began = time.monotonic()
@@ -58,23 +58,23 @@ def test_a_closed_window_lets_go_of_who_waits() -> None:
 
 
 def test_a_condition_is_logged_when_it_begins_and_when_it_ends() -> None:
-    conditions = Conditions(structlog.get_logger())
+    readiness = Readiness(structlog.get_logger())
     with capture_logs() as lines:
         for nth in range(5):
-            conditions.report("store", f"away ({nth})", by=nth % 2)
-        assert conditions.reasons() == ["store: away (4)"]
-        conditions.report("store", None, by=0)
-        assert conditions.reasons() == ["store: away (4)"]
-        conditions.report("store", None, by=1)
-        conditions.report("store", None, by=1)
-    assert conditions.reasons() == []
+            readiness.report("store", f"away ({nth})", by=nth % 2)
+        assert readiness.reasons() == ["store: away (4)"]
+        readiness.report("store", None, by=0)
+        assert readiness.reasons() == ["store: away (4)"]
+        readiness.report("store", None, by=1)
+        readiness.report("store", None, by=1)
+    assert readiness.reasons() == []
     assert [line["event"] for line in lines] == ["not ready", "recovered"]
 
 
 def test_a_record_is_named_by_the_id_in_its_value_else_by_its_key() -> None:
     def named(topic: str, value: bytes | None, key: bytes | None) -> Any:
         record = Record(topic=topic, partition=2, offset=5, timestamp=0, value=value, key=key)
-        return {k: v for k, v in where(record).items() if k.endswith("_id")}
+        return {k: v for k, v in log_context(record).items() if k.endswith("_id")}
 
     one = str(uuid.uuid4())
     assert named("anchors-write", b'{"anchor_id": "%s", "x": 1}' % one.encode(), b"k") == {"anchor_id": one}
@@ -83,7 +83,7 @@ def test_a_record_is_named_by_the_id_in_its_value_else_by_its_key() -> None:
     assert named("recall-request", b"\xff", b"\xff\x00") == {}
     assert named("recall-request", b"[" * 100_000, None) == {}
     assert named("elsewhere", b"{}", b"k") == {}
-    assert where(Record(topic="t", partition=2, offset=5, timestamp=0, value=None)) == {
+    assert log_context(Record(topic="t", partition=2, offset=5, timestamp=0, value=None)) == {
         "topic": "t",
         "partition": 2,
         "offset": 5,

@@ -10,41 +10,41 @@ from typing import TYPE_CHECKING
 
 from vhm.runtime.handler import Record
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.offset_committer import Offsets, Partition
-from vhm.runtime.offset_tracker import Ledger
+from vhm.runtime.offset_committer import OffsetCommitter, Partition
+from vhm.runtime.offset_tracker import OffsetTracker
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 
-class Partitions:
-    """Lives on the event loop. A partition that comes back after it was let go starts a new ledger, so
+class Assignment:
+    """Lives on the event loop. A partition that comes back after it was let go starts a new tracker, so
     that what was in flight before it went can no longer move it."""
 
-    def __init__(self, offsets: Offsets, metrics: Metrics, log: FilteringBoundLogger) -> None:
+    def __init__(self, offsets: OffsetCommitter, metrics: Metrics, log: FilteringBoundLogger) -> None:
         self._offsets = offsets
         self._metrics = metrics
         self._log = log
-        self._ledgers: dict[Partition, Ledger] = {}
+        self._trackers: dict[Partition, OffsetTracker] = {}
         self._next: dict[Partition, int] = {}
 
     def assigned(self, committed: Mapping[Partition, int | None]) -> None:
         """New ones, with the committed offset where there is one."""
-        self._ledgers |= {partition: Ledger() for partition in committed}
+        self._trackers |= {partition: OffsetTracker() for partition in committed}
         self._next |= {partition: offset for partition, offset in committed.items() if offset is not None}
-        self._log.info("assigned", partitions=named(committed), owned=len(self._ledgers))
+        self._log.info("assigned", partitions=named(committed), owned=len(self._trackers))
 
     async def release(
         self, partitions: Iterable[Partition], seconds: float, hopeless: Callable[[], bool]
     ) -> None:
         """Wait up to `seconds`, or until that is `hopeless`, for what is in flight; then forget these."""
-        ledgers = [self._ledgers[p] for p in partitions if p in self._ledgers]
+        trackers = [self._trackers[p] for p in partitions if p in self._trackers]
         deadline = time.monotonic() + seconds
-        while any(ledger.in_flight for ledger in ledgers):
+        while any(tracker.in_flight for tracker in trackers):
             if time.monotonic() > deadline or hopeless():
                 break
             await asyncio.sleep(0.005)
-        left = sum(ledger.in_flight for ledger in ledgers)
+        left = sum(tracker.in_flight for tracker in trackers)
         self._forget(partitions)
         self._log.info("revoked", partitions=named(partitions), left_in_flight=left)
 
@@ -53,9 +53,9 @@ class Partitions:
         self._forget(partitions)
         self._log.warning("lost", partitions=named(partitions))
 
-    def ledger(self, record: Record) -> Ledger | None:
-        """The ledger of the record's partition while that is ours."""
-        return self._ledgers.get((record.topic, record.partition))
+    def tracker(self, record: Record) -> OffsetTracker | None:
+        """The tracker of the record's partition while that is ours."""
+        return self._trackers.get((record.topic, record.partition))
 
     def take(self, records: Iterable[Record]) -> None:
         """These are in flight now."""
@@ -67,44 +67,46 @@ class Partitions:
             if offsets[-1] - expected >= len(offsets):
                 self._look_into_gap(partition, expected, offsets)
             self._next[partition] = offsets[-1] + 1
-            self._ledgers[partition].take(offsets)
+            self._trackers[partition].take(offsets)
 
-    def done(self, records: Iterable[tuple[Record, Ledger]]) -> None:
+    def done(self, records: Iterable[tuple[Record, OffsetTracker]]) -> None:
         """Everything these led to is acknowledged: store what may be committed."""
-        finished: dict[Partition, tuple[Ledger, list[int]]] = {}
-        for record, ledger in records:
-            finished.setdefault((record.topic, record.partition), (ledger, []))[1].append(record.offset)
+        finished: dict[Partition, tuple[OffsetTracker, list[int]]] = {}
+        for record, tracker in records:
+            finished.setdefault((record.topic, record.partition), (tracker, []))[1].append(record.offset)
         positions = {
-            partition: ledger.position
-            for partition, (ledger, offsets) in finished.items()
-            if ledger.done(offsets) and ledger.position is not None and self._ledgers.get(partition) is ledger
+            partition: tracker.position
+            for partition, (tracker, offsets) in finished.items()
+            if tracker.done(offsets)
+            and tracker.position is not None
+            and self._trackers.get(partition) is tracker
         }
         if positions:
             self._offsets.store(positions)
 
     def positions(self) -> dict[Partition, int | None]:
         """Ours, and how far each is done."""
-        return {partition: ledger.position for partition, ledger in self._ledgers.items()}
+        return {partition: tracker.position for partition, tracker in self._trackers.items()}
 
     def in_flight(self) -> int:
         """Records taken and not done."""
-        return sum(ledger.in_flight for ledger in self._ledgers.values())
+        return sum(tracker.in_flight for tracker in self._trackers.values())
 
     def lag(self) -> dict[Partition, int]:
         """Records of ours that are not done, as far as librdkafka has heard of them."""
         ends = self._offsets.ends
         return {
-            partition: max(0, ends[partition] - self._at(partition, ledger))
-            for partition, ledger in self._ledgers.items()
+            partition: max(0, ends[partition] - self._at(partition, tracker))
+            for partition, tracker in self._trackers.items()
             if partition in ends
         }
 
-    def _at(self, partition: Partition, ledger: Ledger) -> int:
-        return ledger.position if ledger.position is not None else self._next.get(partition, 0)
+    def _at(self, partition: Partition, tracker: OffsetTracker) -> int:
+        return tracker.position if tracker.position is not None else self._next.get(partition, 0)
 
     def _forget(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
-            self._ledgers.pop(partition, None)
+            self._trackers.pop(partition, None)
             self._next.pop(partition, None)
 
     def _look_into_gap(self, partition: Partition, expected: int, offsets: list[int]) -> None:
@@ -130,7 +132,7 @@ class Partitions:
 
 
 def named(partitions: Iterable[Partition]) -> list[str]:
-    """Partitions as Kafka people write them: topic-0."""
+    """Assignment as Kafka people write them: topic-0."""
     return [f"{topic}-{partition}" for topic, partition in sorted(partitions)]
 
 

@@ -8,7 +8,7 @@ MAX_BYTES = 16_000_000
 """Bytes of message values in flight from which the window counts as full."""
 
 
-class Window:
+class Backpressure:
     """Slots, one for each call of the handler in flight, and the bytes in them. Thread-safe."""
 
     def __init__(self, slots: int, max_bytes: int = MAX_BYTES) -> None:

@@ -7,30 +7,30 @@ import asyncio
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from vhm.runtime.kafka_config import describe
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.readiness import Readiness
 
 ASK_SECONDS = 2.0
 PAUSE_SECONDS = 1.0
 
-VAGUE = frozenset(
+UNSPECIFIC = frozenset(
     {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError.NETWORK_EXCEPTION}
 )
 """Errors that only say that something is wrong; they never hide one that says what."""
 
 
-class Connection:
+class BrokerProbe:
     """Turns complaints of the clients into the condition "broker". Lives on the event loop."""
 
-    def __init__(self, producer: Producer, servers: str, conditions: Conditions) -> None:
+    def __init__(self, producer: Producer, servers: str, readiness: Readiness) -> None:
         self._producer = producer
         self._servers = servers
-        self._conditions = conditions
+        self._readiness = readiness
         self._complaint: KafkaError | None = None
         self._asking: asyncio.Task[None] | None = None
 
     def complain(self, error: KafkaError) -> None:
         """A client met this error; see whether Kafka answers."""
-        if self._complaint is None or error.code() not in VAGUE or self._complaint.code() in VAGUE:
+        if self._complaint is None or error.code() not in UNSPECIFIC or self._complaint.code() in UNSPECIFIC:
             self._complaint = error
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().create_task(self._ask_until_answered())
@@ -39,12 +39,12 @@ class Connection:
         """Nobody answered, for this reason unless a complaint gave a better one."""
         if self._complaint is not None:
             reason = describe(self._complaint)
-        self._conditions.report("broker", f"Kafka at {self._servers} cannot be reached: {reason}")
+        self._readiness.report("broker", f"Kafka at {self._servers} cannot be reached: {reason}")
 
     def reachable(self) -> None:
         """It answered."""
         self._complaint = None
-        self._conditions.report("broker", None)
+        self._readiness.report("broker", None)
 
     def close(self) -> None:
         """Ask no more."""

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, KafkaError
 
 from vhm.contract import topics as graph
-from vhm.runtime.assignment import Partitions
-from vhm.runtime.backpressure import Window
+from vhm.runtime.assignment import Assignment
+from vhm.runtime.backpressure import Backpressure
 from vhm.runtime.delivery import Delivery
 from vhm.runtime.handler import Handler
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.offset_committer import Offsets
+from vhm.runtime.offset_committer import OffsetCommitter
 from vhm.runtime.pipeline import Pipeline
 from vhm.runtime.poller import Poller
-from vhm.runtime.producer import Sender
-from vhm.runtime.readiness import Conditions
-from vhm.runtime.retry import Attempts
+from vhm.runtime.producer import RecordProducer
+from vhm.runtime.readiness import Readiness
+from vhm.runtime.retry import RetryingHandler
 from vhm.runtime.threads import in_daemon_thread
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ CLOSE_SECONDS = 5.0
 """Longest wait for the last commit and for leaving the group; both need the broker."""
 
 
-class Consuming:
+class WorkerConsumer:
     """A subscribed consumer at work. Lives on the event loop that makes it."""
 
     def __init__(
@@ -39,8 +39,8 @@ class Consuming:
         *,
         handler: Handler,
         consumer: Consumer,
-        sender: Sender,
-        conditions: Conditions,
+        producer: RecordProducer,
+        readiness: Readiness,
         metrics: Metrics,
         log: FilteringBoundLogger,
         build: str,
@@ -50,16 +50,16 @@ class Consuming:
         on_defect: Callable[[BaseException], None],
     ) -> None:
         self._log = log
-        window = Window(handler.window)
-        offsets = Offsets(consumer)
-        self.partitions = Partitions(offsets, metrics, log)
+        window = Backpressure(handler.window)
+        offsets = OffsetCommitter(consumer)
+        self.partitions = Assignment(offsets, metrics, log)
         self.pipeline = Pipeline(
             batch=handler.batch,
             partitions=self.partitions,
-            attempts=Attempts(handler, conditions, metrics, log),
-            delivery=Delivery(sender, conditions, metrics, log, build, on_refusal),
+            attempts=RetryingHandler(handler, readiness, metrics, log),
+            delivery=Delivery(producer, readiness, metrics, log, build, on_refusal),
             window=window,
-            conditions=conditions,
+            readiness=readiness,
             metrics=metrics,
             on_error=on_error,
             on_defect=on_defect,

@@ -10,10 +10,10 @@ from confluent_kafka import KafkaError
 from vhm.runtime.dead_letters import envelope
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record
 from vhm.runtime.kafka_config import describe
-from vhm.runtime.log_context import where
+from vhm.runtime.log_context import log_context
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.producer import Failure, HeaderList, Sender, Sending
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.producer import DeliveryFailure, HeaderList, ProducerRecord, RecordProducer
+from vhm.runtime.readiness import Readiness
 from vhm.runtime.retry import Wait, backoff
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ class Delivery:
 
     def __init__(
         self,
-        sender: Sender,
-        conditions: Conditions,
+        producer: RecordProducer,
+        readiness: Readiness,
         metrics: Metrics,
         log: FilteringBoundLogger,
         build: str,
         on_refusal: Callable[[KafkaError], object],
     ) -> None:
-        self._sender = sender
-        self._conditions = conditions
+        self._record_producer = producer
+        self._readiness = readiness
         self._metrics = metrics
         self._log = log
         self._build = build
@@ -52,36 +52,38 @@ class Delivery:
         """Call `done` with the indices of records as soon as all they led to is acknowledged.
 
         What Kafka refuses is tried again after `wait`, which may raise to give up."""
-        sendings = self._sendings(records, outcomes)
+        records_out = self._sendings(records, outcomes)
         undone = set(range(len(records)))
         tries = 0
         try:
             while True:
-                failures = await self._sender.send(sendings)
+                failures = await self._record_producer.send(records_out)
                 failed = {failure.sending.index for failure in failures}
                 done(sorted(undone - failed))
                 undone = failed
                 if not undone:
                     return
                 self._metrics.refused.inc(len(failures))
-                sendings, refused = self._instead(records, failures)
+                records_out, refused = self._instead(records, failures)
                 if refused:
                     tries += 1
                     await wait(backoff(tries))
         finally:
             if tries:
-                self._conditions.report("produce", None, by=id(records))
+                self._readiness.report("produce", None, by=id(records))
 
-    def _sendings(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[Sending]:
-        sendings: list[Sending] = []
+    def _sendings(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[ProducerRecord]:
+        records_out: list[ProducerRecord] = []
         for index, outcome in enumerate(outcomes):
             record = records[index]
             for outgoing in outcome.records:
                 headers = self._headers_of(record, outgoing)
-                sendings.append(Sending(index, outgoing.topic, outgoing.key, outgoing.value, headers))
+                records_out.append(
+                    ProducerRecord(index, outgoing.topic, outgoing.key, outgoing.value, headers)
+                )
             if isinstance(outcome, Poison):
-                sendings.append(self._dead(index, record, outcome))
-        return sendings
+                records_out.append(self._dead(index, record, outcome))
+        return records_out
 
     def _headers_of(self, record: Record, outgoing: Outgoing) -> HeaderList:
         trace = record.header("traceparent") if record.headers else None
@@ -90,14 +92,18 @@ class Delivery:
         passed = [("traceparent", trace)] if trace is not None else []
         return [*outgoing.headers, *passed, *self._headers]
 
-    def _dead(self, index: int, record: Record, poison: Poison) -> Sending:
+    def _dead(self, index: int, record: Record, poison: Poison) -> ProducerRecord:
         self._metrics.dead_letter(record.topic, poison.reason)
-        self._log.warning("dead letter", reason=poison.reason, errors=poison.errors[:5], **where(record))
+        self._log.warning(
+            "dead letter", reason=poison.reason, errors=poison.errors[:5], **log_context(record)
+        )
         return envelope.sending(index, record, poison, self._build)
 
-    def _instead(self, records: Sequence[Record], failures: Sequence[Failure]) -> tuple[list[Sending], bool]:
+    def _instead(
+        self, records: Sequence[Record], failures: Sequence[DeliveryFailure]
+    ) -> tuple[list[ProducerRecord], bool]:
         """What to produce in place of what was refused, and whether to wait before that."""
-        sendings: list[Sending] = []
+        records_out: list[ProducerRecord] = []
         refused = False
         for failure in failures:
             sending, error = failure.sending, failure.error
@@ -108,12 +114,12 @@ class Delivery:
                     f"{sending.topic} takes no record of {len(sending.value or b'')} bytes: {describe(error)}"
                 )
                 poison = Poison(reason="reply_too_large", errors=(text,))
-                sendings.append(self._dead(sending.index, records[sending.index], poison))
+                records_out.append(self._dead(sending.index, records[sending.index], poison))
             elif halves:
-                sendings += halves
+                records_out += halves
             else:
-                self._conditions.report("produce", f"{sending.topic}: {describe(error)}", by=id(records))
+                self._readiness.report("produce", f"{sending.topic}: {describe(error)}", by=id(records))
                 self._on_refusal(error)
-                sendings.append(sending)
+                records_out.append(sending)
                 refused = True
-        return sendings, refused
+        return records_out, refused

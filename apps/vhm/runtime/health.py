@@ -42,14 +42,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The worker's own lines."""
 
 
-class Probe(msgspec.Struct, frozen=True):
+class ProbeResult(msgspec.Struct, frozen=True):
     """The answer of a probe: ok, or why not."""
 
     ok: bool
     reasons: list[str]
 
 
-class Status(Protocol):
+class HealthStatus(Protocol):
     """What the pages ask the worker; each answers at once."""
 
     def started(self) -> list[str]:
@@ -77,41 +77,41 @@ class NoWorker:
     """The status of an app without a worker behind it."""
 
     def started(self) -> list[str]:
-        """See `Status`."""
+        """See `HealthStatus`."""
         return ["no worker"]
 
     alive = ready = started
 
     def report(self) -> Report:
-        """See `Status`."""
+        """See `HealthStatus`."""
         return Report(ready=False, reasons=["no worker"])
 
     def metrics(self) -> bytes:
-        """See `Status`."""
+        """See `HealthStatus`."""
         return b""
 
 
-def create_app(status: Status | None = None) -> Litestar:
+def create_app(status: HealthStatus | None = None) -> Litestar:
     """The app with its five routes; without a worker it exists to be looked at."""
     from litestar import Litestar, Response, get  # 0.2 s; only what serves pages pays for it
 
     from vhm.runtime.metrics import CONTENT_TYPE
 
-    of: Status = status if status is not None else NoWorker()
+    of: HealthStatus = status if status is not None else NoWorker()
 
-    def probe(reasons: list[str]) -> Response[Probe]:
-        return Response(Probe(not reasons, reasons), status_code=503 if reasons else 200)
+    def probe(reasons: list[str]) -> Response[ProbeResult]:
+        return Response(ProbeResult(not reasons, reasons), status_code=503 if reasons else 200)
 
     @get("/startupz")
-    async def startupz() -> Response[Probe]:
+    async def startupz() -> Response[ProbeResult]:
         return probe(of.started())
 
     @get("/livez")
-    async def livez() -> Response[Probe]:
+    async def livez() -> Response[ProbeResult]:
         return probe(of.alive())
 
     @get("/readyz")
-    async def readyz() -> Response[Probe]:
+    async def readyz() -> Response[ProbeResult]:
         return probe(of.ready())
 
     @get("/health")
@@ -151,10 +151,10 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class Server:
+class HealthServer:
     """Serves the pages until stopped. Signals are none of its business."""
 
-    def __init__(self, status: Status, listener: socket.socket) -> None:
+    def __init__(self, status: HealthStatus, listener: socket.socket) -> None:
         import uvicorn
 
         class Quiet(uvicorn.Server):

@@ -126,7 +126,7 @@ _HINTS = {
 }
 
 
-CONNECTING = frozenset(
+CONNECTION_ERRORS = frozenset(
     {
         KafkaError._AUTHENTICATION,
         KafkaError.SASL_AUTHENTICATION_FAILED,

@@ -14,7 +14,7 @@ _KEYS = {topic.name: topic.key for topic in TOPICS}
 _LONGEST = 64
 
 
-def where(record: Record) -> dict[str, Any]:
+def log_context(record: Record) -> dict[str, Any]:
     """Fields for a log line: topic, partition, offset, and `anchor_id` or `request_id` if there is one."""
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
     name = _KEYS.get(record.topic)

@@ -1,4 +1,4 @@
-"""Offsets on their way from the event loop to the consumer.
+"""OffsetCommitter on their way from the event loop to the consumer.
 
 confluent-kafka lets one thread at a time into a consumer and makes the others wait until a poll has
 returned, so everything that needs the consumer is left here for the poll thread to do between two polls.
@@ -18,7 +18,7 @@ REFRESH_SECONDS = 1.0
 LOOK_UP_SECONDS = 2.0
 
 
-class Offsets:
+class OffsetCommitter:
     """`store` and `look_up` may be called from any thread, `settle` and `forget` on the poll thread only."""
 
     def __init__(self, consumer: Consumer) -> None:

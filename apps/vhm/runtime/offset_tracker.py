@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Iterable
 
 
-class Ledger:
+class OffsetTracker:
     """One assignment of one partition: offsets taken, in order, and those of them that are done.
 
-    Offsets may have gaps (compaction and transaction markers leave them); they never go back.
+    OffsetCommitter may have gaps (compaction and transaction markers leave them); they never go back.
     """
 
     __slots__ = ("_done", "_taken", "position")

@@ -1,4 +1,4 @@
-"""On the event loop: records → handler → Kafka → ledger → stored offsets, several batches at once."""
+"""On the event loop: records → handler → Kafka → tracker → stored offsets, several batches at once."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from confluent_kafka import KafkaError, Message
 
 from vhm.runtime import record
-from vhm.runtime.assignment import Partitions
-from vhm.runtime.backpressure import Window
+from vhm.runtime.assignment import Assignment
+from vhm.runtime.backpressure import Backpressure
 from vhm.runtime.delivery import Delivery
 from vhm.runtime.handler import Record
 from vhm.runtime.metrics import Metrics
 from vhm.runtime.offset_committer import Partition
-from vhm.runtime.offset_tracker import Ledger
-from vhm.runtime.readiness import Conditions
-from vhm.runtime.retry import Attempts
+from vhm.runtime.offset_tracker import OffsetTracker
+from vhm.runtime.readiness import Readiness
+from vhm.runtime.retry import RetryingHandler
 
 
 class StoppedError(Exception):
@@ -25,11 +25,11 @@ class StoppedError(Exception):
 
 
 class Batch:
-    """Records of one call of the handler, each with the ledger that waits for it."""
+    """Records of one call of the handler, each with the tracker that waits for it."""
 
     def __init__(self, size: int) -> None:
         self.records: list[Record] = []
-        self.ledgers: list[Ledger] = []
+        self.trackers: list[OffsetTracker] = []
         self.size = size
         self.pausing = False
         """Between two tries; nothing happens until the pause is over."""
@@ -44,11 +44,11 @@ class Pipeline:
         self,
         *,
         batch: int,
-        partitions: Partitions,
-        attempts: Attempts,
+        partitions: Assignment,
+        attempts: RetryingHandler,
         delivery: Delivery,
-        window: Window,
-        conditions: Conditions,
+        window: Backpressure,
+        readiness: Readiness,
         metrics: Metrics,
         on_error: Callable[[KafkaError], None],
         on_defect: Callable[[BaseException], None],
@@ -58,7 +58,7 @@ class Pipeline:
         self._attempts = attempts
         self._delivery = delivery
         self._window = window
-        self._conditions = conditions
+        self._readiness = readiness
         self._metrics = metrics
         self._on_error = on_error
         self._on_defect = on_defect
@@ -67,7 +67,7 @@ class Pipeline:
 
     def assigned(self, committed: Mapping[Partition, int | None]) -> None:
         """See `Sink`."""
-        self._conditions.report("group", None)
+        self._readiness.report("group", None)
         self._partitions.assigned(committed)
 
     async def release(self, partitions: Iterable[Partition], seconds: float) -> None:
@@ -80,7 +80,7 @@ class Pipeline:
 
     def accept(self, messages: Sequence[Message]) -> None:
         """See `Sink`."""
-        self._conditions.report("group", None)
+        self._readiness.report("group", None)
         loop = asyncio.get_running_loop()
         for start in range(0, len(messages), self._most):
             batch = self._batch(messages[start : start + self._most])
@@ -113,9 +113,9 @@ class Pipeline:
         for message in messages:
             record = self._record(message)
             # none: an error, or a partition that was taken from us after the poll
-            if record is not None and (ledger := self._partitions.ledger(record)) is not None:
+            if record is not None and (tracker := self._partitions.tracker(record)) is not None:
                 batch.records.append(record)
-                batch.ledgers.append(ledger)
+                batch.trackers.append(tracker)
         self._partitions.take(batch.records)
         self._metrics.consumed.inc(len(batch.records))
         return batch
@@ -139,10 +139,10 @@ class Pipeline:
                 raise StoppedError
 
         def owned(record: Record) -> bool:
-            return self._partitions.ledger(record) in set(batch.ledgers)
+            return self._partitions.tracker(record) in set(batch.trackers)
 
         def done(indices: Iterable[int]) -> None:
-            finished = [(batch.records[index], batch.ledgers[index]) for index in indices]
+            finished = [(batch.records[index], batch.trackers[index]) for index in indices]
             self._partitions.done(finished)
             self._metrics.handled.inc(len(finished))
 

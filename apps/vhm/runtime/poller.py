@@ -11,8 +11,8 @@ from typing import Protocol
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from vhm.runtime.backpressure import Window
-from vhm.runtime.offset_committer import Offsets, Partition
+from vhm.runtime.backpressure import Backpressure
+from vhm.runtime.offset_committer import OffsetCommitter, Partition
 
 ROOM_SECONDS = 1.0
 """How long a full window is waited for before the partitions are paused."""
@@ -50,8 +50,8 @@ class Poller:
         topics: Sequence[str],
         *,
         batch: int,
-        window: Window,
-        offsets: Offsets,
+        window: Backpressure,
+        offsets: OffsetCommitter,
         sink: Sink,
         loop: asyncio.AbstractEventLoop,
         release_seconds: float,

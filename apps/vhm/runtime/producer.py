@@ -24,7 +24,7 @@ HeaderList = list[tuple[str, str | bytes | None]]
 """As the client wants them; ours are always bytes."""
 
 
-class Sending(msgspec.Struct, gc=False):
+class ProducerRecord(msgspec.Struct, gc=False):
     """One record on its way. `index` says which record of the batch it answers."""
 
     index: int
@@ -35,10 +35,10 @@ class Sending(msgspec.Struct, gc=False):
     is_dead_letter: bool = False
 
 
-class Failure(msgspec.Struct):
+class DeliveryFailure(msgspec.Struct):
     """Kafka refused this one."""
 
-    sending: Sending
+    sending: ProducerRecord
     error: KafkaError
 
 
@@ -47,12 +47,12 @@ class _Answers:
 
     def __init__(self, count: int, future: asyncio.Future[None]) -> None:
         self.left = count
-        self.failures: list[Failure] = []
+        self.failures: list[DeliveryFailure] = []
         self.future = future
         self.since = time.monotonic()
 
 
-class Sender:
+class RecordProducer:
     """One producer, used from one event loop."""
 
     def __init__(self, producer: Producer, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
@@ -66,15 +66,15 @@ class Sender:
         self._acknowledged = 0
         self._serve()
 
-    async def send(self, sendings: Sequence[Sending]) -> list[Failure]:
+    async def send(self, records_out: Sequence[ProducerRecord]) -> list[DeliveryFailure]:
         """Produce all of these; returns when each is acknowledged or refused, with the refused."""
-        if not sendings:
+        if not records_out:
             return []
-        answers = _Answers(len(sendings), self._loop.create_future())
+        answers = _Answers(len(records_out), self._loop.create_future())
         self._waiting[id(answers)] = answers
         produce, answered = self._producer.produce, self._answered
         try:
-            for sending in sendings:
+            for sending in records_out:
                 report = functools.partial(answered, answers, sending)
                 while True:
                     try:
@@ -111,10 +111,10 @@ class Sender:
             self._timer.cancel()
 
     def _answered(
-        self, answers: _Answers, sending: Sending, error: KafkaError | None, _: Message | None = None
+        self, answers: _Answers, sending: ProducerRecord, error: KafkaError | None, _: Message | None = None
     ) -> None:
         if error is not None:
-            answers.failures.append(Failure(sending, error))
+            answers.failures.append(DeliveryFailure(sending, error))
         else:
             self._acknowledged += 1
         answers.left -= 1

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from vhm.runtime.handler import Handler, Outcome, Poison, Record, Reply, UnavailableError
-from vhm.runtime.log_context import where
+from vhm.runtime.log_context import log_context
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.readiness import Readiness
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -31,14 +31,14 @@ def backoff(tries: int) -> float:
     return pause * random.uniform(0.5, 1.0)  # noqa: S311  spreads load, guards nothing
 
 
-class Attempts:
+class RetryingHandler:
     """One worker's calls of its handler."""
 
     def __init__(
-        self, handler: Handler, conditions: Conditions, metrics: Metrics, log: FilteringBoundLogger
+        self, handler: Handler, readiness: Readiness, metrics: Metrics, log: FilteringBoundLogger
     ) -> None:
         self._handler = handler
-        self._conditions = conditions
+        self._readiness = readiness
         self._metrics = metrics
         self._log = log
 
@@ -56,7 +56,7 @@ class Attempts:
                     answers = await self._handle([records[index] for index in todo])
                 except UnavailableError as error:
                     self._metrics.retries.inc()
-                    self._conditions.report("work", str(error), by=id(records))
+                    self._readiness.report("work", str(error), by=id(records))
                 except Exception as error:
                     # a defect, not an outage; alone with it, a record may not stop those behind it for ever
                     if len(todo) > 1:
@@ -64,7 +64,7 @@ class Attempts:
                             outcomes[index] = (await self.outcomes([records[index]], wait, owned))[0]
                         break
                     record = records[todo[0]]
-                    self._log.exception("handler failed", tries=tries + 1, **where(record))
+                    self._log.exception("handler failed", tries=tries + 1, **log_context(record))
                     if tries + 1 >= UNEXPECTED_TRIES:
                         text = f"{type(error).__name__}: {error}"
                         outcomes[todo[0]] = Poison(reason="handler_failed", errors=(text,))
@@ -78,7 +78,7 @@ class Attempts:
                 todo = [index for index in todo if owned(records[index])]
         finally:
             if tries:
-                self._conditions.report("work", None, by=id(records))
+                self._readiness.report("work", None, by=id(records))
         return outcomes
 
     async def _handle(self, records: Sequence[Record]) -> Sequence[Outcome]:

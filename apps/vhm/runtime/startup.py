@@ -8,29 +8,29 @@ from confluent_kafka import Producer
 
 from vhm.contract import topics as graph
 from vhm.runtime import topic_admin
-from vhm.runtime.broker_probe import Connection
+from vhm.runtime.broker_probe import BrokerProbe
 from vhm.runtime.handler import Handler, UnavailableError
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.readiness import Readiness
 from vhm.runtime.retry import backoff
 from vhm.runtime.settings import KafkaSettings
 from vhm.runtime.threads import in_daemon_thread
 
 
-class Opening:
+class Startup:
     """Tries for as long as it takes, and says meanwhile what is missing. Lives on the event loop."""
 
     def __init__(
         self,
         handler: Handler,
         producer: Producer,
-        connection: Connection,
-        conditions: Conditions,
+        connection: BrokerProbe,
+        readiness: Readiness,
         settings: KafkaSettings,
     ) -> None:
         self._handler = handler
         self._producer = producer
         self._connection = connection
-        self._conditions = conditions
+        self._readiness = readiness
         self._settings = settings
         self._looking: asyncio.Task[str] | None = None
 
@@ -41,11 +41,11 @@ class Opening:
             try:
                 await self._handler.open()
             except UnavailableError as error:
-                self._conditions.report("open", str(error))
+                self._readiness.report("open", str(error))
                 tries += 1
                 await asyncio.sleep(backoff(tries))
             else:
-                return self._conditions.report("open", None)
+                return self._readiness.report("open", None)
 
     async def topics(self) -> str:
         """The cluster's id, once it answers and has the topics."""
@@ -58,10 +58,10 @@ class Opening:
                 self._connection.unreachable(str(error))
             except topic_admin.TopicsMissingError as error:
                 self._connection.reachable()
-                self._conditions.report("topics", str(error))
+                self._readiness.report("topics", str(error))
             else:
                 self._connection.reachable()
-                self._conditions.report("topics", None)
+                self._readiness.report("topics", None)
                 return cluster
             tries += 1
             await asyncio.sleep(backoff(tries))

@@ -9,12 +9,12 @@ from vhm.contract.env_loader import shown
 from vhm.runtime.handler import Handler
 from vhm.runtime.health import PartitionReport, Report
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.readiness import Readiness
 from vhm.runtime.settings import WorkerSettings
 from vhm.runtime.version import build
 
 if TYPE_CHECKING:
-    from vhm.runtime.consumer import Consuming
+    from vhm.runtime.consumer import WorkerConsumer
 
 POLL_STALLED_SECONDS = 10.0
 LOOP_STALLED_SECONDS = 5.0
@@ -23,28 +23,28 @@ HANDLER_STUCK_SECONDS = 300.0
 
 
 class WorkerStatus:
-    """Answers `health.Status` for one worker. Liveness never depends on the broker or a store."""
+    """Answers `health.HealthStatus` for one worker. Liveness never depends on the broker or a store."""
 
     def __init__(
-        self, handler: Handler, settings: WorkerSettings, conditions: Conditions, metrics: Metrics
+        self, handler: Handler, settings: WorkerSettings, readiness: Readiness, metrics: Metrics
     ) -> None:
         self._handler = handler
         self._settings = settings
-        self._conditions = conditions
+        self._readiness = readiness
         self._metrics = metrics
         self._began = time.monotonic()
-        self.consuming: Consuming | None = None
+        self.consuming: WorkerConsumer | None = None
         self.stage: str | None = "starting"
         """Where in its life the worker is, as long as that keeps it from being ready."""
         self.beat = time.monotonic()
         """When the event loop last had time for us."""
 
     def started(self) -> list[str]:
-        """See `Status`. The loop runs, or nobody would answer."""
+        """See `HealthStatus`. The loop runs, or nobody would answer."""
         return []
 
     def alive(self) -> list[str]:
-        """See `Status`."""
+        """See `HealthStatus`."""
         now = time.monotonic()
         reasons: list[str] = []
         if now - self.beat > LOOP_STALLED_SECONDS:
@@ -61,12 +61,12 @@ class WorkerStatus:
         return reasons
 
     def ready(self) -> list[str]:
-        """See `Status`."""
+        """See `HealthStatus`."""
         stage = [f"stage: {self.stage}"] if self.stage is not None else []
-        return stage + self._conditions.reasons()
+        return stage + self._readiness.reasons()
 
     def report(self) -> Report:
-        """See `Status`."""
+        """See `HealthStatus`."""
         reasons = self.ready()
         return Report(
             ready=not reasons,
@@ -81,7 +81,7 @@ class WorkerStatus:
         )
 
     def metrics(self) -> bytes:
-        """See `Status`."""
+        """See `HealthStatus`."""
         self._metrics.ready.set(not self.ready())
         self._metrics.set_lag(self.consuming.partitions.lag() if self.consuming is not None else {})
         return self._metrics.render()

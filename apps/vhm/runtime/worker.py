@@ -15,22 +15,22 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from vhm.contract import topics as graph
 from vhm.contract.env_loader import EX_CONFIG, SettingsError, load
 from vhm.runtime import kafka_config, logs
-from vhm.runtime.broker_probe import VAGUE, Connection
-from vhm.runtime.consumer import Consuming
+from vhm.runtime.broker_probe import UNSPECIFIC, BrokerProbe
+from vhm.runtime.consumer import WorkerConsumer
 from vhm.runtime.handler import Handler
-from vhm.runtime.health import PortInUseError, Server, listen
+from vhm.runtime.health import HealthServer, PortInUseError, listen
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.producer import Sender
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.producer import RecordProducer
+from vhm.runtime.readiness import Readiness
 from vhm.runtime.settings import WorkerSettings
-from vhm.runtime.startup import Opening
+from vhm.runtime.startup import Startup
 from vhm.runtime.status import WorkerStatus
 from vhm.runtime.version import build
 
 EX_FAILED = 1
 """Exit code of a worker that cannot go on: a fatal client error, a port in use, a defect."""
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104  a pod's probes come from outside the pod
+ALL_INTERFACES = "0.0.0.0"  # noqa: S104  a pod's probes come from outside the pod
 
 WATCH_SECONDS = 1.0
 ASK_SECONDS = 5.0
@@ -76,7 +76,11 @@ def main(
 
 
 async def run(
-    handler: Handler, settings: WorkerSettings, *, stop: asyncio.Event | None = None, host: str = EVERYWHERE
+    handler: Handler,
+    settings: WorkerSettings,
+    *,
+    stop: asyncio.Event | None = None,
+    host: str = ALL_INTERFACES,
 ) -> int:
     """Run a worker inside this event loop until `stop` is set; its exit code, as `main`'s."""
     worker = Worker(handler, settings, host=host)
@@ -96,7 +100,7 @@ class Worker:
         handler: Handler,
         settings: WorkerSettings,
         *,
-        host: str = EVERYWHERE,
+        host: str = ALL_INTERFACES,
         port: int | None = None,
     ) -> None:
         """`port` of the health pages: HEALTH_PORT unless given; 0 takes a free one."""
@@ -104,12 +108,12 @@ class Worker:
         self._settings = settings
         self._address = host, settings.health_port if port is None else port
         self._log = logs.logger(handler.name)
-        self._conditions = Conditions(self._log)
+        self._readiness = Readiness(self._log)
         self._metrics = Metrics(handler.name, build())
         self._loop = asyncio.get_running_loop()
         self._ending = asyncio.Event()
         self._failed = False
-        self.status = WorkerStatus(handler, settings, self._conditions, self._metrics)
+        self.status = WorkerStatus(handler, settings, self._readiness, self._metrics)
         self.port = self._address[1]
         """Where the health pages are; the real one once they are up."""
 
@@ -138,13 +142,13 @@ class Worker:
             self._log.error(str(error))
             return EX_FAILED
         self.port = listener.getsockname()[1]
-        pages = Server(self.status, listener)
+        pages = HealthServer(self.status, listener)
         await pages.start()
-        self._sender = Sender(self._producer, self._loop, self._metrics)
+        self._record_producer = RecordProducer(self._producer, self._loop, self._metrics)
         servers = self._settings.kafka_bootstrap_servers
-        self._connection = Connection(self._producer, servers, self._conditions)
-        self._opening = Opening(
-            self._handler, self._producer, self._connection, self._conditions, self._settings
+        self._connection = BrokerProbe(self._producer, servers, self._readiness)
+        self._opening = Startup(
+            self._handler, self._producer, self._connection, self._readiness, self._settings
         )
         beating = self._loop.create_task(self._beat())
         try:
@@ -187,7 +191,7 @@ class Worker:
         if self.status.consuming is not None:
             await self.status.consuming.end(seconds)
         self._connection.close()
-        self._sender.close()
+        self._record_producer.close()
         await self._handler.close()
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
@@ -201,14 +205,14 @@ class Worker:
         if not working.cancelled() and (defect := working.exception()) is not None:
             self._on_defect(defect)
 
-    def _consume(self, cluster: str) -> Consuming:
+    def _consume(self, cluster: str) -> WorkerConsumer:
         settings, name = self._settings, self._handler.name
         config = kafka_config.consumer_config(settings, name, embedded=kafka_config.is_embedded(cluster))
-        return Consuming(
+        return WorkerConsumer(
             handler=self._handler,
             consumer=Consumer(config | {"error_cb": self._heard}),
-            sender=self._sender,
-            conditions=self._conditions,
+            producer=self._record_producer,
+            readiness=self._readiness,
             metrics=self._metrics,
             log=self._log,
             build=build(),
@@ -225,14 +229,14 @@ class Worker:
                 reasons = await self._handler.not_ready()
         except TimeoutError:
             reasons = [f"does not say within {ASK_SECONDS:.0f} s whether it can work"]
-        self._conditions.report("handler", "; ".join(reasons) or None)
+        self._readiness.report("handler", "; ".join(reasons) or None)
 
-    def _look_after(self, consuming: Consuming) -> None:
+    def _look_after(self, consuming: WorkerConsumer) -> None:
         if consuming.poller.crash is not None:
             self._on_defect(consuming.poller.crash)
-        waiting = self._sender.unanswered_seconds
+        waiting = self._record_producer.unanswered_seconds
         late = f"Kafka has not acknowledged a record for {waiting:.0f} s"
-        self._conditions.report("broker", late if waiting > UNANSWERED_SECONDS else None, by="answers")
+        self._readiness.report("broker", late if waiting > UNANSWERED_SECONDS else None, by="answers")
 
     def _heard(self, error: KafkaError) -> None:
         """An error callback of librdkafka, on whatever thread polled."""
@@ -241,7 +245,7 @@ class Worker:
 
     def _on_error(self, error: KafkaError) -> None:
         if not self._looked_into(error):
-            self._conditions.report("group", kafka_config.describe(error))
+            self._readiness.report("group", kafka_config.describe(error))
 
     def _looked_into(self, error: KafkaError) -> bool:
         """Whether it concerns the whole client, its topics or its connection; if so, that is seen to."""
@@ -249,7 +253,7 @@ class Worker:
             self._fail(kafka_config.fatal_line(error, self._settings))
         elif error.code() in UNKNOWN_TOPIC:
             self._opening.look_at_topics()
-        elif error.code() in VAGUE or error.code() in kafka_config.CONNECTING:
+        elif error.code() in UNSPECIFIC or error.code() in kafka_config.CONNECTION_ERRORS:
             self._connection.complain(error)
         else:
             return False

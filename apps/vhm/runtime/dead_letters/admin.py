@@ -24,11 +24,11 @@ ASK_SECONDS = 10.0
 DEAD_LETTER_TOPICS = tuple(topic.name for topic in TOPICS if topic.name.endswith(DEAD_LETTER_SUFFIX))
 
 
-class LettersError(Exception):
+class DeadLettersError(Exception):
     """Dead letters cannot be read or sent; one line."""
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """One refused record, as it came, and why it was refused. `kept_at` is when."""
 
     record: Record
@@ -53,10 +53,10 @@ class Count(NamedTuple):
     last: datetime
 
 
-def read(config: Config, topics: Sequence[str], since: datetime | None = None) -> list[Letter]:
+def read(config: Config, topics: Sequence[str], since: datetime | None = None) -> list[DeadLetter]:
     """The letters in these dead-letter topics, oldest first, each once however often it was kept.
 
-    `config` is that of a client. Raises LettersError; a topic that does not exist is an empty one."""
+    `config` is that of a client. Raises DeadLettersError; a topic that does not exist is an empty one."""
     consumer = Consumer({**config, "group.id": "vhm-dead-letters", "enable.auto.commit": False})
     try:
         parts: dict[str, list[Message]] = {}
@@ -68,14 +68,14 @@ def read(config: Config, topics: Sequence[str], since: datetime | None = None) -
             parts.setdefault(named, []).append(message)
         letters = [letter for found in parts.values() for letter in _letter(found)]
     except KafkaException as error:
-        raise LettersError(describe(error.args[0])) from None
+        raise DeadLettersError(describe(error.args[0])) from None
     finally:
         consumer.close()
     letters = [letter for letter in letters if since is None or letter.kept_at >= since]
     return sorted(letters, key=lambda letter: letter.kept_at)
 
 
-def counts(letters: Iterable[Letter]) -> list[Count]:
+def counts(letters: Iterable[DeadLetter]) -> list[Count]:
     """Reasons, the most frequent first."""
     found: dict[tuple[str, str], list[datetime]] = {}
     for letter in letters:
@@ -84,15 +84,15 @@ def counts(letters: Iterable[Letter]) -> list[Count]:
     return sorted(rows, key=lambda row: (-row.letters, row.topic, row.reason))
 
 
-def replay(config: Config, letters: Sequence[Letter]) -> Counter[str]:
+def replay(config: Config, letters: Sequence[DeadLetter]) -> Counter[str]:
     """Send each record to where it came from, with its key, headers and timestamp; how many, by topic.
 
-    Returns when the broker has all of them. Raises LettersError with what it has not."""
+    Returns when the broker has all of them. Raises DeadLettersError with what it has not."""
     producer = Producer({**config, "enable.idempotence": True, "message.timeout.ms": 30_000})
     sent: Counter[str] = Counter()
     refused: list[str] = []
 
-    def report(letter: Letter, error: KafkaError | None, _: Message | None = None) -> None:
+    def report(letter: DeadLetter, error: KafkaError | None, _: Message | None = None) -> None:
         if error is None:
             sent[letter.record.topic] += 1
         else:
@@ -119,7 +119,7 @@ def replay(config: Config, letters: Sequence[Letter]) -> Counter[str]:
         producer.poll(0)
     producer.flush()
     if refused:
-        raise LettersError(f"{sum(sent.values())} sent; not sent: " + "; ".join(refused[:5]))
+        raise DeadLettersError(f"{sum(sent.values())} sent; not sent: " + "; ".join(refused[:5]))
     return sent
 
 
@@ -165,7 +165,7 @@ def _messages(consumer: Consumer, topics: Sequence[str]) -> Iterator[Message]:
                 del ends[at.topic, at.partition]
 
 
-def _letter(messages: Sequence[Message]) -> Iterator[Letter]:
+def _letter(messages: Sequence[Message]) -> Iterator[DeadLetter]:
     """The letter that these parts make up; of one kept several times, the last."""
     last = messages[-1]
     headers = record.headers(last)
@@ -175,7 +175,7 @@ def _letter(messages: Sequence[Message]) -> Iterator[Letter]:
     incomplete = not whole and value is None
     topic = _text(last, envelope.TOPIC) or (last.topic() or "").removesuffix(DEAD_LETTER_SUFFIX)
     errors = _errors(_text(last, envelope.ERRORS))
-    yield Letter(
+    yield DeadLetter(
         record=Record(
             topic=topic,
             partition=_number(last, envelope.PARTITION, last.partition()),

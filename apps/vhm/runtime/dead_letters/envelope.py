@@ -12,7 +12,7 @@ import msgspec
 
 from vhm.contract.topics import dead_letter
 from vhm.runtime.handler import Headers, Poison, Record
-from vhm.runtime.producer import Sending
+from vhm.runtime.producer import ProducerRecord
 
 REASON = "vhm-reason"
 ERRORS = "vhm-errors"
@@ -46,9 +46,9 @@ def headers(record: Record, poison: Poison, build: str) -> Headers:
     )
 
 
-def sending(index: int, record: Record, poison: Poison, build: str) -> Sending:
+def sending(index: int, record: Record, poison: Poison, build: str) -> ProducerRecord:
     """The dead letter of one record, ready to be produced."""
-    return Sending(
+    return ProducerRecord(
         index,
         dead_letter(record.topic),
         record.key,
@@ -58,7 +58,7 @@ def sending(index: int, record: Record, poison: Poison, build: str) -> Sending:
     )
 
 
-def halves(whole: Sending) -> list[Sending]:
+def halves(whole: ProducerRecord) -> list[ProducerRecord]:
     """One that was too large, in two; empty when it is too small to be divided further.
 
     Parts are numbered so that halving again keeps their order: part 2/4 becomes 3/8 and 4/8."""
