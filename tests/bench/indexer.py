@@ -35,10 +35,10 @@ sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).pare
 import numpy as np  # noqa: E402  path above
 from confluent_kafka import Producer  # noqa: E402
 from qdrant_client import AsyncQdrantClient, models  # noqa: E402
-from runtime import reader, topics, usage  # noqa: E402
 from store import made_up  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
+from runtime import reader, topics, usage  # noqa: E402
 from vhm import embedding  # noqa: E402
 from vhm.anchors import AnchorStore  # noqa: E402
 from vhm.anchors.folder import Folder, Point  # noqa: E402
@@ -50,7 +50,7 @@ from vhm.indexer.worker import Indexer  # noqa: E402
 from vhm.runtime import logs  # noqa: E402
 
 GROUP = Indexer.name
-BATCH = Indexer.batch
+BATCH = Indexer.batch_size
 SAMPLE_SECONDS = 0.005
 WAITING = {
     ("selectors.py", "select"),

@@ -35,9 +35,9 @@ sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).pare
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition  # noqa: E402  path above
 from qdrant_client import QdrantClient  # noqa: E402
-from runtime import topics  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
+from runtime import topics  # noqa: E402
 from vhm import embedding  # noqa: E402
 from vhm.anchors import AnchorStore  # noqa: E402
 from vhm.anchors.connection import Connection  # noqa: E402

@@ -55,8 +55,8 @@ class Handler:
     """Answers every record with its value, after "storing" it."""
 
     name = "reteller"
-    batch = 20
-    window = 4
+    batch_size = 20
+    max_batches = 4
 
     def __init__(self, death: Death) -> None:
         self._death = death
@@ -103,8 +103,8 @@ def main() -> int:
     step, count, notes = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     death = Death(step, count, notes)
     # between a step and the next one; on the instance's class, because the worker makes its own instances
-    Poller._take = after("poll", death, Poller._take)  # type: ignore[method-assign]
-    RecordProducer._answered = after("ack", death, RecordProducer._answered)  # type: ignore[method-assign]
+    Poller._poll = after("poll", death, Poller._poll)  # type: ignore[method-assign]
+    RecordProducer._on_report = after("ack", death, RecordProducer._on_report)  # type: ignore[method-assign]
     RecordProducer._wake = after("produce", death, RecordProducer._wake)  # type: ignore[method-assign]
     OffsetCommitter._store = after("offset store", death, OffsetCommitter._store)  # type: ignore[method-assign]
     configure = kafka_config.consumer_config

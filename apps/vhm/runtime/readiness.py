@@ -1,4 +1,4 @@
-"""What keeps a worker from being ready, and one log line when that changes."""
+"""The conditions that keep a worker from being ready; a log line when one begins and when it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class _Condition(msgspec.Struct):
     reason: str
     since: float
-    holders: set[object]
+    reporters: set[object]
 
 
 class Readiness:
@@ -22,28 +22,29 @@ class Readiness:
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self._readiness: dict[str, _Condition] = {}
+        self._conditions: dict[str, _Condition] = {}
 
     def report(self, subject: str, reason: str | None, by: object = None) -> None:
-        """`subject` is in the way because of `reason`, or no longer is (None), as far as `by` can tell.
+        """Set the condition of `subject` for the reporter `by`, or clear it (`reason` None).
 
-        It stays in the way until everybody who said so has taken it back. Only that it begins and that
-        it ends is logged, however often it is said and however its reason changes."""
-        condition = self._readiness.get(subject)
+        A condition holds until every reporter that set it has cleared it. Only its beginning and its end are
+        logged, however often it is reported and however its reason changes.
+        """
+        condition = self._conditions.get(subject)
         if reason is not None:
             if condition is None:
-                self._readiness[subject] = _Condition(reason, time.monotonic(), {by})
+                self._conditions[subject] = _Condition(reason, time.monotonic(), {by})
                 self._log.warning("not ready", subject=subject, reason=reason)
             else:
                 condition.reason = reason
-                condition.holders.add(by)
+                condition.reporters.add(by)
         elif condition is not None:
-            condition.holders.discard(by)
-            if not condition.holders:
-                del self._readiness[subject]
+            condition.reporters.discard(by)
+            if not condition.reporters:
+                del self._conditions[subject]
                 seconds = round(time.monotonic() - condition.since, 1)
                 self._log.info("recovered", subject=subject, after_seconds=seconds)
 
     def reasons(self) -> list[str]:
-        """Every reason, `subject: reason`, in the order they came."""
-        return [f"{subject}: {condition.reason}" for subject, condition in self._readiness.items()]
+        """Every condition as `subject: reason`, the oldest first."""
+        return [f"{subject}: {condition.reason}" for subject, condition in self._conditions.items()]

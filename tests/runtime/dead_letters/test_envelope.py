@@ -1,11 +1,8 @@
-"""Dead letters: what they say, and that a large one survives being kept in parts."""
+"""The headers of a dead letter."""
 
 from __future__ import annotations
 
 import json
-
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vhm.runtime.dead_letters import envelope
 from vhm.runtime.handler import Poison, Record
@@ -17,26 +14,7 @@ def record(value: bytes | None = b"v", headers: tuple[tuple[str, bytes], ...] = 
 
 
 def refuse(value: bytes | None = b"v", *errors: str) -> ProducerRecord:
-    return envelope.sending(0, record(value), Poison(reason="r", errors=errors), "b1")
-
-
-@given(st.binary(min_size=1, max_size=300), st.data())
-def test_parts_join_to_what_was_divided(value: bytes, data: st.DataObject) -> None:
-    pieces = [refuse(value)]
-    for _ in range(data.draw(st.integers(0, 20))):
-        nth = data.draw(st.integers(0, len(pieces) - 1))
-        pieces[nth : nth + 1] = envelope.halves(pieces[nth]) or [pieces[nth]]
-    parts = [(envelope.part(p.headers), p.value or b"") for p in pieces]
-    shuffled = data.draw(st.permutations(parts + parts[:1]))
-    assert envelope.joined(shuffled) == value
-    if len(parts) > 1:
-        missing = data.draw(st.integers(0, len(parts) - 1))
-        assert envelope.joined(parts[:missing] + parts[missing + 1 :]) is None
-
-
-def test_a_byte_cannot_be_divided() -> None:
-    assert envelope.halves(refuse(b"x")) == []
-    assert envelope.halves(refuse(None)) == []
+    return envelope.dead_letter_record(0, record(value), Poison(reason="r", errors=errors), "b1")
 
 
 def test_a_dead_letter_of_a_replayed_record_tells_the_latest_refusal_only() -> None:
