@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from vhm.contract.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from vhm.client.errors import Refused, Unavailable
     from vhm.client.memory import AsyncMemory, Memory
     from vhm.client.results import Receipt, Recollection
     from vhm.contract.messages import Anchor, Beat
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "AsyncMemory": "vhm.client.memory",
