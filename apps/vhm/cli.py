@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-WORKERS = ("indexer", "resonance", "reteller")
+WORKERS = ("indexer", "resonance", "reteller", "gateway")
 
 EPILOGUE = """\
 Start with `vhm demo`, then `vhm up` in one terminal and `vhm remember`, `vhm recall` in another.

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from vhm import embedding
 from vhm.anchors import AnchorStore, StoreMismatchError, StoreUnavailableError
@@ -29,9 +29,13 @@ from vhm.reteller.worker import Reteller
 from vhm.runtime import logs
 from vhm.runtime.embedded_broker import EmbeddedBroker, forwarded
 from vhm.runtime.handler import Handler
-from vhm.runtime.health import PortInUseError
+from vhm.runtime.http_server import PortInUseError
 from vhm.runtime.settings import WorkerSettings
 from vhm.runtime.worker import Worker
+
+if TYPE_CHECKING:
+    from vhm.gateway.settings import Settings as GatewaySettings
+    from vhm.gateway.worker import Gateway
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
@@ -44,7 +48,8 @@ class System:
     """Three workers on one event loop in a thread of their own; a context manager.
 
     With a folder the memories are kept there; without one they live in memory. `environment` may set what
-    the workers read, except for the addresses, which are given. `ports` are wished for, and another one
+    the workers read, except for the addresses, which are given. `gateway`: with a gateway, at `ports["api"]`.
+    `ports` are wished for, and another one
     is taken where one is in use. `report` is told what takes long. Raises UserError when it cannot start.
     """
 
@@ -53,6 +58,7 @@ class System:
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
         *,
+        gateway: bool = False,
         ports: Mapping[str, int] | None = None,
         broker_port: int = 0,
         log_level: str = "ERROR",
@@ -60,6 +66,7 @@ class System:
     ) -> None:
         self._folder = folder
         self._environment = dict(environment or {})
+        self._gateway = gateway
         self._ports = dict(ports or {})
         self._broker_port = broker_port
         self._log_level = log_level
@@ -74,6 +81,8 @@ class System:
         """Reads what is stored."""
         self.bootstrap = ""
         """Where clients find the broker: `host:port`."""
+        self.url = ""
+        """Where the gateway is; empty without one."""
         self.health: dict[str, str] = {}
         """Worker → address of its health pages."""
 
@@ -150,10 +159,15 @@ class System:
             ),
             (Reteller(reteller), reteller),
         ]
+        gateway: Gateway | None = None
+        if self._gateway:
+            gateway, gateway_settings = self._make_gateway(given)
+            handlers.append((gateway, gateway_settings))
         workers = {handler.name: self._worker(handler, settings) for handler, settings in handlers}
         running = [asyncio.create_task(worker.run()) for worker in workers.values()]
         try:
             await self._until_ready(workers, running)
+            self.url = f"http://{HOST}:{gateway.port}" if gateway is not None else ""
             self.health = {name: f"http://{HOST}:{worker.port}" for name, worker in workers.items()}
             self._settled.set()
             ending = asyncio.create_task(self._ending.wait())
@@ -180,17 +194,25 @@ class System:
         except (EmbeddingUnavailableError, StoreUnavailableError) as error:
             raise UserError(str(error)) from None
 
+    def _make_gateway(self, environment: Mapping[str, str]) -> tuple[Gateway, GatewaySettings]:
+        """One that only this machine reaches, and that asks for no key unless GATEWAY_KEYS is set."""
+        # only a system that is asked for one pays for its imports
+        from vhm.gateway.keys import Keyring
+        from vhm.gateway.settings import Settings as GatewaySettings
+        from vhm.gateway.worker import Gateway
+
+        port = _free(self._ports.get("api", 0))
+        given = {
+            "GATEWAY_HOST": HOST,
+            "GATEWAY_ALLOWED_HOSTS": f"localhost,{HOST}",
+            "GATEWAY_PORT": str(port),
+        }
+        settings = _load(GatewaySettings, {**given, **environment})
+        keyring = Keyring(settings.keys.reveal()) if settings.keys is not None else None
+        return Gateway(settings, self.reader, keyring=keyring), settings
+
     def _worker(self, handler: Handler, settings: WorkerSettings) -> Worker:
-        """On the wished port if it is free. Between here and the worker's start somebody else may take
-        it; then the worker says so and ends."""
-        port = self._ports.get(handler.name, 0)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                port = 0
-        return Worker(handler, settings, host=HOST, port=port)
+        return Worker(handler, settings, host=HOST, port=_free(self._ports.get(handler.name, 0)))
 
     async def _until_ready(self, workers: dict[str, Worker], running: list[asyncio.Task[int]]) -> None:
         """Raises UserError with the workers' own reasons when one ends, or none comes up in time."""
@@ -238,3 +260,15 @@ def _load(kind: type[S], environment: Mapping[str, str]) -> S:
         return load(kind, environment)
     except SettingsError as error:
         raise UserError("; ".join(error.errors)) from None
+
+
+def _free(port: int) -> int:
+    """`port` if it is free, else one that is. Before a worker listens there somebody else may take it; then
+    the worker says so and ends."""
+    for wanted in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((HOST, wanted))
+                return int(probe.getsockname()[1])
+    raise UserError(f"no free port on {HOST}")

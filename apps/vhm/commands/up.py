@@ -12,15 +12,15 @@ from vhm import local_state
 from vhm.local import System
 from vhm.local_state import Running
 
-PORTS = {"indexer": 8081, "resonance": 8082, "reteller": 8083}
-"""Where the health pages are, if nothing else is there."""
+PORTS = {"api": 8000, "indexer": 8081, "resonance": 8082, "reteller": 8083, "gateway": 8084}
+"""Where the API and the health pages are, if nothing else is there."""
 
 BROKER_PORT = 19092
 """Where the embedded broker takes its first connections, if nothing else is there."""
 
 
 def up(*, at: Path | None = None, verbose: bool = False) -> int:
-    """Run the whole system on this machine: an embedded broker, an embedded store, the three workers.
+    """Run the whole system on this machine: an embedded broker, an embedded store, the workers.
 
     The workers read their usual variables (`vhm settings`) except for the addresses, which are given.
 
@@ -39,7 +39,13 @@ def up(*, at: Path | None = None, verbose: bool = False) -> int:
     with (
         local_state.held(folder),
         System(
-            folder, os.environ, ports=PORTS, broker_port=BROKER_PORT, log_level=level, report=print
+            folder,
+            os.environ,
+            gateway=True,
+            ports=PORTS,
+            broker_port=BROKER_PORT,
+            log_level=level,
+            report=print,
         ) as system,
     ):
         local_state.announce(
@@ -56,6 +62,7 @@ def up(*, at: Path | None = None, verbose: bool = False) -> int:
 
 
 def _tell(system: System, folder: Path) -> None:
+    print(f"open      {system.url}")
     print(f"memories  {folder} ({system.count()} so far)")
     print(f"broker    {system.bootstrap}")
     for worker, address in system.health.items():

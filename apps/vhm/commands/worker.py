@@ -1,4 +1,4 @@
-"""`vhm indexer | resonance | reteller`: one worker, as a pod runs it."""
+"""`vhm indexer | resonance | reteller | gateway`: one worker, as a pod runs it."""
 
 from __future__ import annotations
 
@@ -32,3 +32,8 @@ def resonance() -> int:
 def reteller() -> int:
     """Retell: recall-response → a story → retell-response. `vhm settings reteller` says what it reads."""
     return run("reteller")
+
+
+def gateway() -> int:
+    """Let programs and people in: REST, MCP and a page. `vhm settings gateway` says what it reads."""
+    return run("gateway")

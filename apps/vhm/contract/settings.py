@@ -115,8 +115,8 @@ NEEDED_BY_MODEL = {
 BARE_OLLAMA_NAMES = ("nomic-embed-text", "mxbai-embed-large", "bge-m3")
 
 
-class EmbeddingSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
-    """What the two workers that embed and store read besides."""
+class StoreSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
+    """What the workers that open the store read besides."""
 
     qdrant_url: QdrantUrl
     qdrant_api_key: Annotated[Secret | None, Meta(description="the store's key, if it wants one")] = None
@@ -124,6 +124,11 @@ class EmbeddingSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
         str,
         Meta(min_length=1, max_length=255, pattern=r"^[^/\s]+$", description="the collection of memories"),
     ] = "anchors"
+
+
+class EmbeddingSettings(StoreSettings, frozen=True, kw_only=True, rename=str.upper):
+    """What the two workers that embed and store read besides."""
+
     embedding_model: EmbeddingModel = "minilm"
     hybrid_recall: Annotated[
         bool,

@@ -25,6 +25,8 @@ RECALL_RESPONSE = "recall-response"
 RETELL_RESPONSE = "retell-response"
 
 CLIENT = "client"
+GATEWAY = "gateway"
+"""The worker that is a client for others."""
 
 
 def dead_letter(topic: str) -> str:
@@ -59,4 +61,5 @@ def reads(worker: str) -> tuple[str, ...]:
 
 def needs(worker: str) -> tuple[str, ...]:
     """Names of the topics `worker` consumes or produces to, dead letters included."""
-    return tuple(topic.name for topic in TOPICS if worker in topic.readers or worker in topic.writers)
+    role = CLIENT if worker == GATEWAY else worker
+    return tuple(topic.name for topic in TOPICS if role in topic.readers or role in topic.writers)

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from litestar import Litestar, Router, asgi
-from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
@@ -18,6 +17,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Receive, Scope, Send
 
 import vhm
+from vhm.gateway.hosts import HostCheck
 from vhm.gateway.problems import HANDLERS, ProblemError
 from vhm.gateway.routes import memories, recall
 from vhm.gateway.routes.tools import ToolsEndpoint
@@ -54,7 +54,7 @@ def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = 
         lifespan=[life_of_tools],
         state=State({"services": services}),
         exception_handlers=HANDLERS,
-        allowed_hosts=AllowedHostsConfig(allowed_hosts=list(allowed_hosts)),
+        middleware=[HostCheck(allowed_hosts)],
         request_max_body_size=MOST_BODY_BYTES,
         openapi_config=OpenAPIConfig(
             title="vhm",

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from confluent_kafka import Producer
 
-from vhm.runtime.health import PortInUseError
+from vhm.runtime.http_server import PortInUseError
 
 START_SECONDS = 10.0
 

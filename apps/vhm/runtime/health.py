@@ -5,11 +5,6 @@ They are served on the worker's own event loop, so that a stalled loop fails its
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import errno
-import socket
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -129,61 +124,3 @@ def create_app(status: HealthStatus | None = None) -> Litestar:
         logging_config=None,
         signature_types=[Response],
     )
-
-
-class PortInUseError(Exception):
-    """The port cannot be listened on; one line."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises PortInUseError."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        why = "in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-        raise PortInUseError(
-            f"HEALTH_PORT: cannot listen on {host}:{port}: {why}; choose another port"
-        ) from None
-    return listener
-
-
-class HealthServer:
-    """Serves the pages until closed. It handles no signals."""
-
-    def __init__(self, status: HealthStatus, listener: socket.socket) -> None:
-        import uvicorn
-
-        class Quiet(uvicorn.Server):
-            @contextlib.contextmanager
-            def capture_signals(self) -> Iterator[None]:
-                yield  # else uvicorn stops at SIGTERM, before the worker has drained
-
-        config = uvicorn.Config(
-            create_app(status),
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            timeout_graceful_shutdown=1,
-            loop="none",
-            ws="none",
-        )
-        self._server = Quiet(config)
-        self._listener = listener
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Returns when the pages are being served."""
-        self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._listener]))
-        while not (self._server.started or self._task.done()):  # noqa: ASYNC110  uvicorn has no event
-            await asyncio.sleep(0.001)
-
-    async def close(self) -> None:
-        """Answer the requests that are here, then stop serving."""
-        self._server.should_exit = True
-        if self._task is not None:
-            await self._task

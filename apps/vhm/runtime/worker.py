@@ -20,7 +20,8 @@ from vhm.runtime.broker_probe import UNSPECIFIC, BrokerProbe
 from vhm.runtime.consumer import WorkerConsumer
 from vhm.runtime.context import WorkerContext
 from vhm.runtime.handler import Handler
-from vhm.runtime.health import HealthServer, PortInUseError, listen
+from vhm.runtime.health import create_app
+from vhm.runtime.http_server import HttpServer, PortInUseError, listen
 from vhm.runtime.metrics import Metrics
 from vhm.runtime.producer import RecordProducer
 from vhm.runtime.readiness import Readiness
@@ -138,7 +139,7 @@ class Worker:
             self._log.error(str(error))
             return EX_FAILED
         self.port = listener.getsockname()[1]
-        pages = HealthServer(self.status, listener)
+        pages = HttpServer(create_app(self.status), listener)
         await pages.start()
         self._producer = RecordProducer(context, producer)
         self._probe = BrokerProbe(context, producer)
@@ -165,15 +166,16 @@ class Worker:
         await self._startup.open_handler()
         status.stage = "waiting for the topics"
         cluster = await self._startup.ensure_topics()
-        status.stage = "waiting for the first poll"
-        status.consumer = self._consume(cluster)
-        while not status.consumer.poller.polls:
-            self._check_clients(status.consumer)
-            await asyncio.sleep(0.02)
+        if graph.reads(self._context.handler.name):
+            status.stage = "waiting for the first poll"
+            status.consumer = self._consume(cluster)
+            while not status.consumer.poller.polls:
+                self._check_clients()
+                await asyncio.sleep(0.02)
         status.stage = None
-        self._log.info("consuming", health_port=self.port)
+        self._log.info("working", health_port=self.port)
         while True:
-            self._check_clients(status.consumer)
+            self._check_clients()
             await self._check_handler()
             await asyncio.sleep(CHECK_SECONDS)
 
@@ -214,8 +216,9 @@ class Worker:
             reasons = [f"has not said within {HANDLER_ANSWER_SECONDS:.0f} s whether it can work"]
         self._context.readiness.report("handler", "; ".join(reasons) or None)
 
-    def _check_clients(self, consumer: WorkerConsumer) -> None:
-        if consumer.poller.crash is not None:
+    def _check_clients(self) -> None:
+        consumer = self.status.consumer
+        if consumer is not None and consumer.poller.crash is not None:
             self._on_defect(consumer.poller.crash)
         seconds = self._producer.oldest_unacknowledged
         late = f"Kafka has not acknowledged a record for {seconds:.0f} s"

@@ -30,6 +30,7 @@ RESPONSES = {
         405: "not a method of this path",
         413: "larger than the broker takes",
         415: "not application/json",
+        421: "not a name that this gateway answers to",
         429: "too many requests; Retry-After says when",
         500: "a defect of the gateway",
         503: "the system cannot take it now; Retry-After says when",
