@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 OVERLAYS = sorted(path.parent.name for path in ROOT.glob("overlays/*/kustomization.yaml"))
 """Names of the folders in overlays/."""
 
-WORKERS = ("indexer", "resonance", "reteller")
+WORKERS = ("indexer", "resonance", "reteller", "gateway")
 
 
 class Meta(msgspec.Struct):
