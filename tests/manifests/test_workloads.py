@@ -45,13 +45,13 @@ def test_the_app_answers_every_probe(overlay: str, worker: str, kustomize: Path)
 
 def test_the_health_port_is_the_one_the_worker_listens_on(overlay: str, worker: str, kustomize: Path) -> None:
     container = deployment(kustomize, overlay, worker).container
-    [port] = container.ports
+    [port] = [port for port in container.ports if port.name == "health"]
     assert port.container_port == int(environment(kustomize, overlay, container)["HEALTH_PORT"])
     service = next(
         o for o in objects(kustomize, overlay, "Service") if o.metadata.name == f"{worker}-service"
     )
     assert service.whole["spec"]["selector"] == {"app": worker}
-    [published] = service.whole["spec"]["ports"]
+    [published] = [port for port in service.whole["spec"]["ports"] if port["name"] == "health"]
     assert (published["port"], published["targetPort"]) == (8080, port.name)
 
 
