@@ -11,7 +11,7 @@ from qdrant_client import QdrantClient
 
 from anchors.places import Place, fresh_name, made
 from anchors.standin import StandIn
-from vhm.anchors import connection
+from vhm.anchors.qdrant import client as connection
 
 
 @pytest.fixture(autouse=True)

@@ -17,15 +17,16 @@ from qdrant_client import models
 from anchors import reference
 from anchors.places import NOW, Place, anchor, query, unit
 from anchors.standin import StandIn
-from vhm.anchors import StoreUnavailableError, rarity
-from vhm.anchors import experience as experience_of
-from vhm.anchors.connection import Connection
-from vhm.anchors.experience import Experience
-from vhm.anchors.rarity import Rarities
-from vhm.anchors.requests import Request, numbers
-from vhm.anchors.surroundings import Surroundings, Turn
-from vhm.anchors.together import Together
-from vhm.anchors.wire import Point, points
+from vhm.anchors import StoreUnavailableError
+from vhm.anchors.qdrant import experience as experience_of
+from vhm.anchors.qdrant import idf as rarity
+from vhm.anchors.qdrant.client import Connection
+from vhm.anchors.qdrant.experience import Experience
+from vhm.anchors.qdrant.idf import Rarities
+from vhm.anchors.qdrant.requests import Request, numbers
+from vhm.anchors.qdrant.surroundings import Surroundings, Turn
+from vhm.anchors.qdrant.together import Together
+from vhm.anchors.qdrant.wire import Point, points
 from vhm.contract.messages import Anchor
 
 SIZE = 8

@@ -11,7 +11,8 @@ import pytest
 
 from anchors.places import FixedModel, Place, anchor, query, unit
 from anchors.standin import StandIn, hang
-from vhm.anchors import AnchorStore, Stored, StoreUnavailableError, connection
+from vhm.anchors import AnchorStore, Stored, StoreUnavailableError
+from vhm.anchors.qdrant import client as connection
 
 ONE = unit(np.ones(8))
 

@@ -13,7 +13,7 @@ from qdrant_client import QdrantClient, models
 
 from anchors.places import FixedModel, Place, anchor, fresh_name, looked_at, query, unit
 from vhm.anchors import Stored, StoreMismatchError
-from vhm.anchors.identity import Facts, fits
+from vhm.anchors.compatibility import Facts, fits
 
 ONE = unit(np.ones(8))
 COSINE = models.VectorParams(size=8, distance=models.Distance.COSINE)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from anchors import reference
 from anchors.places import NOW, FixedModel, Place, anchor, query, unit
-from vhm.anchors import Query, hybrid_recall, hybrid_search, recall
+from vhm.anchors import Query
+from vhm.anchors.qdrant import hybrid_recall, hybrid_search, recall
 from vhm.contract.messages import Anchor
 from vhm.embedding import Calibration
 

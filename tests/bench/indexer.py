@@ -35,13 +35,13 @@ sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).pare
 import numpy as np  # noqa: E402  path above
 from confluent_kafka import Producer  # noqa: E402
 from qdrant_client import AsyncQdrantClient, models  # noqa: E402
-from runtime import reader, topics, usage  # noqa: E402
 from store import made_up  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
+from runtime import reader, topics, usage  # noqa: E402
 from vhm import embedding  # noqa: E402
 from vhm.anchors import AnchorStore  # noqa: E402
-from vhm.anchors.folder import Folder, Point  # noqa: E402
+from vhm.anchors.local.database import Folder, Point  # noqa: E402
 from vhm.anchors.payload import to_payload  # noqa: E402
 from vhm.contract.messages import Anchor, encode  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402

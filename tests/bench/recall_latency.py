@@ -35,13 +35,13 @@ sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).pare
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition  # noqa: E402  path above
 from qdrant_client import QdrantClient  # noqa: E402
-from runtime import topics  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
+from runtime import topics  # noqa: E402
 from vhm import embedding  # noqa: E402
 from vhm.anchors import AnchorStore  # noqa: E402
-from vhm.anchors.connection import Connection  # noqa: E402
-from vhm.anchors.requests import Request, numbers  # noqa: E402
+from vhm.anchors.qdrant.client import Connection  # noqa: E402
+from vhm.anchors.qdrant.requests import Request, numbers  # noqa: E402
 from vhm.contract.messages import Anchor  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402
 from vhm.memory.tokenizer import STOP_WORDS  # noqa: E402

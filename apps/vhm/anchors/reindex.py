@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from vhm.anchors.identity import CURRENT_KEY, Facts, target_name
+from vhm.anchors.compatibility import CURRENT_KEY, Facts, target_name
+from vhm.anchors.errors import AnchorRejectedError, StoreUnavailableError
 from vhm.anchors.payload import MODEL_KEY, Row, to_anchor
 from vhm.anchors.store import AnchorStore
-from vhm.anchors.types import AnchorRejectedError, StoreUnavailableError
 from vhm.contract.settings import EmbeddingSettings
 from vhm.embedding import Embedder, EmbeddingFailedError
 
@@ -217,10 +217,10 @@ class _Copy:
 
 def _admin(settings: EmbeddingSettings) -> Admin:
     if settings.qdrant_url.startswith("local:"):
-        from vhm.anchors.shared import SharedCollections
+        from vhm.anchors.local.shared import SharedCollections
 
         return SharedCollections(settings.qdrant_url)
-    from vhm.anchors.collections import Collections
-    from vhm.anchors.connection import Connection
+    from vhm.anchors.qdrant.client import Connection
+    from vhm.anchors.qdrant.collections import Collections
 
     return Collections(Connection(settings.qdrant_url, settings.qdrant_api_key))

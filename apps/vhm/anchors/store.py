@@ -8,22 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vhm.anchors.types import (
-    Explained,
-    Model,
-    Query,
-    Recalled,
-    Stored,
-    StoreUnavailableError,
-    Summary,
-    Vectors,
-)
+from vhm.anchors.errors import StoreUnavailableError
+from vhm.anchors.types import Explained, Model, Query, Recalled, Stored, Summary, Vectors
 from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings
 
 if TYPE_CHECKING:
-    from vhm.anchors.embedded import Embedded
-    from vhm.anchors.server import Server
+    from vhm.anchors.local.store import Embedded
+    from vhm.anchors.qdrant.store import Server
 
 
 class AnchorStore:
@@ -96,11 +88,11 @@ class AnchorStore:
 def _behind(settings: EmbeddingSettings, model: Model, hybrid: bool, follow: bool) -> Server | Embedded:
     # the client takes 0.5 s to import, and only workers that store anchors need it
     if settings.qdrant_url.startswith("local:"):
-        from vhm.anchors.embedded import Embedded
+        from vhm.anchors.local.store import Embedded
 
         return Embedded(settings.qdrant_url, settings.qdrant_collection, model, follow=follow, hybrid=hybrid)
-    from vhm.anchors.connection import Connection
-    from vhm.anchors.server import Server
+    from vhm.anchors.qdrant.client import Connection
+    from vhm.anchors.qdrant.store import Server
 
     connection = Connection(settings.qdrant_url, settings.qdrant_api_key)
     return Server(connection, settings.qdrant_collection, model, follow=follow, hybrid=hybrid)

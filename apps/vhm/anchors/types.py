@@ -19,20 +19,6 @@ YOUNGEST_SECONDS = 5.0
 """An anchor younger than this at the moment of recall is not a memory yet."""
 
 
-class StoreUnavailableError(Exception):
-    """The store cannot be used now; the same call may succeed later. One line for people: what, where
-    and why."""
-
-
-class StoreMismatchError(StoreUnavailableError):
-    """The collection is not filled by the model that is asked for. One line: what it holds, what was
-    asked for, and the command that helps. Nothing is changed."""
-
-
-class AnchorRejectedError(Exception):
-    """The store refuses one of these anchors, and will again. One line for people."""
-
-
 class Stored(enum.Enum):
     """What became of an anchor. Content is text, moment of `stored_at`, salience and meta."""
 

@@ -8,12 +8,13 @@ import time
 
 import structlog
 
-from vhm.anchors import sparse
-from vhm.anchors.collections import Collections
-from vhm.anchors.connection import Connection, Missing
-from vhm.anchors.identity import Facts, fits, gone, moved
+from vhm.anchors.compatibility import Facts, fits, gone, moved
+from vhm.anchors.errors import StoreMismatchError, StoreUnavailableError
 from vhm.anchors.payload import MODEL_KEY
-from vhm.anchors.types import Model, StoreMismatchError, StoreUnavailableError
+from vhm.anchors.qdrant import sparse
+from vhm.anchors.qdrant.client import Connection, Missing
+from vhm.anchors.qdrant.collections import Collections
+from vhm.anchors.types import Model
 
 log = structlog.get_logger("vhm.anchors")
 

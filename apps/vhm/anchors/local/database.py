@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import portalocker
 
-from vhm.anchors.types import StoreUnavailableError
+from vhm.anchors.errors import StoreUnavailableError
 
 META, LOCK = "meta.json", ".lock"
 

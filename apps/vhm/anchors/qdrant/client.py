@@ -14,9 +14,9 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from vhm.anchors import wire
-from vhm.anchors.requests import Request
-from vhm.anchors.types import StoreUnavailableError
+from vhm.anchors.errors import StoreUnavailableError
+from vhm.anchors.qdrant import wire
+from vhm.anchors.qdrant.requests import Request
 from vhm.contract.env_loader import Secret
 
 TIMEOUT_SECONDS = 5

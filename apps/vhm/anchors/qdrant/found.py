@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vhm.anchors.payload import Content
-from vhm.anchors.ranking import Candidate, Floats
-from vhm.anchors.surroundings import Instant
+from vhm.anchors.qdrant.surroundings import Instant
+from vhm.anchors.scoring import Candidate, Floats
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query, Vector
 from vhm.memory import activation, bm25, similarity
 

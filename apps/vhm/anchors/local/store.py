@@ -13,12 +13,12 @@ from datetime import datetime
 
 import structlog
 
-from vhm.anchors.columns import Columns
-from vhm.anchors.folder import Point
-from vhm.anchors.identity import fits, gone, moved
+from vhm.anchors.compatibility import fits, gone, moved
+from vhm.anchors.local.database import Point
+from vhm.anchors.local.index import Columns
+from vhm.anchors.local.shared import Shared
 from vhm.anchors.payload import MODEL_KEY, Content, same, to_payload
-from vhm.anchors.ranking import Candidate
-from vhm.anchors.shared import Shared
+from vhm.anchors.scoring import Candidate
 from vhm.anchors.types import Explained, Model, Query, Recalled, Scoring, Stored, Summary, Vectors
 from vhm.contract.messages import Anchor
 

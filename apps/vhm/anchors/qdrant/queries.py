@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from vhm.anchors.requests import Prefetch, Request, numbers, written
+from vhm.anchors.qdrant.requests import Prefetch, Request, numbers, written
+from vhm.anchors.qdrant.wire import Point
 from vhm.anchors.types import YOUNGEST_SECONDS, Calibration, Query
-from vhm.anchors.wire import Point
 
 SECONDS_PER_DAY = 86_400.0
 

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from qdrant_client import models
 
-from vhm.anchors import search
-from vhm.anchors.collection import Collection
-from vhm.anchors.connection import Call, Connection, Missing, Refused
+from vhm.anchors.errors import StoreUnavailableError
 from vhm.anchors.payload import point_id
-from vhm.anchors.requests import Request
-from vhm.anchors.together import Together
-from vhm.anchors.types import StoreUnavailableError
-from vhm.anchors.wire import Point
+from vhm.anchors.qdrant import queries as search
+from vhm.anchors.qdrant.client import Call, Connection, Missing, Refused
+from vhm.anchors.qdrant.collection import Collection
+from vhm.anchors.qdrant.requests import Request
+from vhm.anchors.qdrant.together import Together
+from vhm.anchors.qdrant.wire import Point
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vhm.anchors.payload import Content, Row
-from vhm.anchors.ranking import Candidate, Floats, Ranking, explained, rank
+from vhm.anchors.scoring import Candidate, Floats, Ranking, explained, rank
 from vhm.anchors.types import YOUNGEST_SECONDS, Explained, Query, Scoring, Summary, Vector
 from vhm.memory import similarity
 from vhm.memory.inverted_index import Lexicon

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from qdrant_client import models
 
-from vhm.anchors import sparse
-from vhm.anchors.experience import Count
-from vhm.anchors.requests import Request
-from vhm.anchors.together import Ask
+from vhm.anchors.qdrant import sparse
+from vhm.anchors.qdrant.experience import Count
+from vhm.anchors.qdrant.requests import Request
+from vhm.anchors.qdrant.together import Ask
 from vhm.memory import bm25
 
 KEPT_SECONDS = 30.0

@@ -10,10 +10,11 @@ from typing import Any
 
 from qdrant_client import models
 
-from vhm.anchors import search, sparse
-from vhm.anchors.requests import EXACTLY, Prefetch, Request, numbers, written
-from vhm.anchors.search import PAYLOAD
-from vhm.anchors.surroundings import Instant
+from vhm.anchors.qdrant import queries as search
+from vhm.anchors.qdrant import sparse
+from vhm.anchors.qdrant.queries import PAYLOAD
+from vhm.anchors.qdrant.requests import EXACTLY, Prefetch, Request, numbers, written
+from vhm.anchors.qdrant.surroundings import Instant
 from vhm.anchors.types import Calibration, Query
 from vhm.memory.similarity import BLEND
 

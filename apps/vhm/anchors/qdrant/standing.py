@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from vhm.anchors.found import Found
-from vhm.anchors.ranking import Floats, Ranking, rank
-from vhm.anchors.surroundings import Surroundings
+from vhm.anchors.qdrant.found import Found
+from vhm.anchors.qdrant.surroundings import Surroundings
+from vhm.anchors.scoring import Floats, Ranking, rank
 from vhm.anchors.types import Query
 from vhm.memory import similarity
 

@@ -20,7 +20,7 @@ import msgspec
 from qdrant_client import models
 
 from vhm.anchors.payload import Content, from_payload
-from vhm.anchors.requests import Request, batch
+from vhm.anchors.qdrant.requests import Request, batch
 
 PORT = 6333
 """Where an address names none, as the library has it."""

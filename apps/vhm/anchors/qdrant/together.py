@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from vhm.anchors.requests import Request
-from vhm.anchors.wire import Point
+from vhm.anchors.qdrant.requests import Request
+from vhm.anchors.qdrant.wire import Point
 
 Ask = Callable[[list[Request]], Awaitable[list[list[Point]]]]
 

@@ -11,8 +11,8 @@ from statistics import median
 
 from qdrant_client import models
 
-from vhm.anchors import hybrid_search
-from vhm.anchors.surroundings import NEAR
+from vhm.anchors.qdrant import hybrid_search
+from vhm.anchors.qdrant.surroundings import NEAR
 from vhm.anchors.types import Query
 
 FEW = 0.4

@@ -10,17 +10,17 @@ from functools import partial
 
 from qdrant_client import models
 
-from vhm.anchors import search
-from vhm.anchors.asking import Asking
-from vhm.anchors.collection import Collection
-from vhm.anchors.connection import Connection
-from vhm.anchors.experience import Experience
-from vhm.anchors.hybrid_recall import HybridRecall, Means
-from vhm.anchors.ranking import by_meaning, explained
-from vhm.anchors.rarity import Rarities
-from vhm.anchors.recall import Recall, Widening, candidates
+from vhm.anchors.qdrant import queries as search
+from vhm.anchors.qdrant.asking import Asking
+from vhm.anchors.qdrant.client import Connection
+from vhm.anchors.qdrant.collection import Collection
+from vhm.anchors.qdrant.experience import Experience
+from vhm.anchors.qdrant.hybrid_recall import HybridRecall, Means
+from vhm.anchors.qdrant.idf import Rarities
+from vhm.anchors.qdrant.recall import Recall, Widening, candidates
+from vhm.anchors.qdrant.writing import Writing
+from vhm.anchors.scoring import by_meaning, explained
 from vhm.anchors.types import Explained, Model, Query, Recalled, Stored, Summary, Vectors
-from vhm.anchors.writing import Writing
 from vhm.contract.messages import Anchor
 
 NEWCOMERS = 2_000

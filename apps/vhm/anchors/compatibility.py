@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from vhm.anchors.errors import StoreMismatchError, StoreUnavailableError
 from vhm.anchors.payload import MODEL_KEY
-from vhm.anchors.types import StoreMismatchError, StoreUnavailableError
 
 CURRENT_KEY = "vhm_current"
 """Metadata of a collection that was re-embedded: the name of the one that is used in its place."""

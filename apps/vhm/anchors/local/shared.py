@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from vhm.anchors.columns import Columns
-from vhm.anchors.folder import Folder, Point
-from vhm.anchors.identity import Facts
+from vhm.anchors.compatibility import Facts
+from vhm.anchors.errors import StoreUnavailableError
+from vhm.anchors.local.database import Folder, Point
+from vhm.anchors.local.index import Columns
 from vhm.anchors.payload import MODEL_KEY, Row, dense, from_payload, point_id
-from vhm.anchors.ranking import Candidate
-from vhm.anchors.types import Model, StoreUnavailableError
+from vhm.anchors.scoring import Candidate
+from vhm.anchors.types import Model
 
 LOCAL = "local:"
 MEMORY = ":memory:"

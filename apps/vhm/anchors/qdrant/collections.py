@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from qdrant_client import AsyncQdrantClient, models
 
-from vhm.anchors import sparse
-from vhm.anchors.connection import Call, Conflict, Connection, Missing, Refused
-from vhm.anchors.identity import Facts
+from vhm.anchors.compatibility import Facts
+from vhm.anchors.errors import StoreUnavailableError
 from vhm.anchors.payload import MODEL_KEY, Row, dense, from_payload, point_id
-from vhm.anchors.types import Model, StoreUnavailableError
+from vhm.anchors.qdrant import sparse
+from vhm.anchors.qdrant.client import Call, Conflict, Connection, Missing, Refused
+from vhm.anchors.types import Model
 
 WORDLESS_PAGE = 256
 

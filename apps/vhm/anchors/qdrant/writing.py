@@ -6,13 +6,14 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vhm.anchors import sparse
-from vhm.anchors.asking import Asking
-from vhm.anchors.collection import Collection
-from vhm.anchors.connection import Connection, Missing, Refused
+from vhm.anchors.errors import AnchorRejectedError, StoreUnavailableError
 from vhm.anchors.payload import Content, from_payload, same, to_payload
-from vhm.anchors.types import AnchorRejectedError, Model, Stored, StoreUnavailableError, Vector, Vectors
-from vhm.anchors.wire import NewPoint
+from vhm.anchors.qdrant import sparse
+from vhm.anchors.qdrant.asking import Asking
+from vhm.anchors.qdrant.client import Connection, Missing, Refused
+from vhm.anchors.qdrant.collection import Collection
+from vhm.anchors.qdrant.wire import NewPoint
+from vhm.anchors.types import Model, Stored, Vector, Vectors
 from vhm.contract.messages import Anchor
 
 

@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 from qdrant_client import models
 
-from vhm.anchors import search
 from vhm.anchors.payload import dense
-from vhm.anchors.ranking import Candidate, Ranking, by_meaning, rank
-from vhm.anchors.requests import Request
+from vhm.anchors.qdrant import queries as search
+from vhm.anchors.qdrant.requests import Request
+from vhm.anchors.qdrant.wire import Point
+from vhm.anchors.scoring import Candidate, Ranking, by_meaning, rank
 from vhm.anchors.types import Calibration, Query
-from vhm.anchors.wire import Point
 
 PAGE_SPARE = 8
 """Candidates returned beyond the beats asked for: room for repeats."""

@@ -20,19 +20,20 @@ import msgspec
 import numpy as np
 from qdrant_client import models
 
-from vhm.anchors import hybrid_search, search
-from vhm.anchors.experience import Count, Experience
-from vhm.anchors.found import Found
 from vhm.anchors.payload import Content, dense
-from vhm.anchors.ranking import Candidate, Floats, Ranking
-from vhm.anchors.rarity import Rarities
-from vhm.anchors.recall import PAGE_MOST, WIDER
-from vhm.anchors.requests import Request
-from vhm.anchors.standing import Beyond, Standing, similarities
-from vhm.anchors.surroundings import Instant, Surroundings, Turn
-from vhm.anchors.together import Ask
+from vhm.anchors.qdrant import hybrid_search
+from vhm.anchors.qdrant import queries as search
+from vhm.anchors.qdrant.experience import Count, Experience
+from vhm.anchors.qdrant.found import Found
+from vhm.anchors.qdrant.idf import Rarities
+from vhm.anchors.qdrant.recall import PAGE_MOST, WIDER
+from vhm.anchors.qdrant.requests import Request
+from vhm.anchors.qdrant.standing import Beyond, Standing, similarities
+from vhm.anchors.qdrant.surroundings import Instant, Surroundings, Turn
+from vhm.anchors.qdrant.together import Ask
+from vhm.anchors.qdrant.wire import Point
+from vhm.anchors.scoring import Candidate, Floats, Ranking
 from vhm.anchors.types import Calibration, Query, Vector
-from vhm.anchors.wire import Point
 from vhm.memory import similarity
 
 PAGE_SPARE = 32
