@@ -1,137 +1,219 @@
-"""A folder of collections in the format of qdrant-client's local mode, read and written directly.
+"""The file of an embedded store: a SQLite database that one process has at a time.
 
-`QdrantClient(path=...)` opens what is written here and the other way round; only one of them at a time,
-which the lock file both use sees to. The client itself commits (and syncs) every point by itself; here a
-batch is one transaction.
+Two tables: `collections` (name, size of the vectors, metadata as JSON) and `anchors` (collection, id of the
+point, payload as JSON, vector as float32). A folder written by earlier versions, which kept qdrant-client's
+own format, is taken over when it is first opened; its files stay and are not read again.
 """
 
 from __future__ import annotations
 
-import base64
 import io
-import json
-import os
 import pickle
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import portalocker
 
 from vhm.anchors.errors import StoreUnavailableError
+from vhm.anchors.types import Vector
 
-META, LOCK = "meta.json", ".lock"
+DATABASE, LOCK = "anchors.sqlite", ".lock"
 
-_MODELS = "qdrant_client.http.models.models"
-
-
-class Point:
-    """One row: the id as text, the vectors and the payload as the client keeps them."""
-
-    __slots__ = ("id", "payload", "vector")
-
-    def __init__(self, id: str, vector: Any, payload: dict[str, Any]) -> None:
-        self.id = id
-        self.vector = vector
-        self.payload = payload
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS collections (
+        name TEXT PRIMARY KEY, size INTEGER NOT NULL, metadata TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS anchors (
+        collection TEXT NOT NULL, id TEXT NOT NULL, payload TEXT NOT NULL, vector BLOB NOT NULL,
+        PRIMARY KEY (collection, id)
+    );
+"""
 
 
-class Folder:
-    """The collections of one folder, which nobody else may open meanwhile. A folder without a path is
-    kept nowhere. Use it from one thread at a time."""
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    sqlite3.Error,
+    pickle.UnpicklingError,
+    msgspec.MsgspecError,
+)
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One row: the id of the point, its payload, its embedding."""
+
+    id: str
+    payload: dict[str, Any]
+    vector: Vector
+
+
+class CollectionConfig(msgspec.Struct, frozen=True):
+    """The size of a collection's vectors, and its metadata."""
+
+    size: int
+    metadata: dict[str, Any] = {}
+
+
+class Database:
+    """The collections of one folder, which nobody else may open meanwhile. A database without a path is
+    kept in memory. Use it from one thread at a time."""
 
     def __init__(self, path: Path | None) -> None:
         """Raises StoreUnavailableError when another process has it or it cannot be written."""
-        self._path = path
         self._lock: portalocker.Lock | None = None
-        self._meta: dict[str, Any] = {"collections": {}, "aliases": {}}
-        self._databases: dict[str, sqlite3.Connection] = {}
-        if path is not None:
-            try:
-                self._open(path)
-            except (OSError, ValueError) as error:
-                self.close()
-                raise StoreUnavailableError(f"the embedded store in {path}: {error}") from error
-
-    def _open(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
-        flags = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
-        lock = portalocker.Lock(path / LOCK, mode="a", timeout=0, flags=flags)
+        self._database: sqlite3.Connection | None = None
         try:
-            lock.acquire()
-        except portalocker.LockException as error:
-            raise StoreUnavailableError(
-                f"the embedded store in {path} is in use by another process: stop that one first"
-            ) from error
-        self._lock = lock
-        if (path / META).exists():
-            self._meta = msgspec.json.decode((path / META).read_bytes(), type=dict[str, Any])
-            msgspec.convert(self._meta.get("collections"), dict[str, dict[str, Any]])
-        else:
-            self._save(self._meta)
+            if path is not None:
+                path.mkdir(parents=True, exist_ok=True)
+                self._lock = _locked(path)
+            self._database = self._opened(path)
+        except _UNREADABLE as error:
+            self.close()
+            raise StoreUnavailableError(f"the embedded store in {path}: {error}") from error
 
-    def collections(self) -> Mapping[str, dict[str, Any]]:
-        """Configurations by name; the keys of one are those of Qdrant's create request."""
-        found: dict[str, dict[str, Any]] = self._meta["collections"]
-        return found
+    def collections(self) -> dict[str, CollectionConfig]:
+        """Every collection by name."""
+        rows = self._connection.execute("SELECT name, size, metadata FROM collections")
+        return {name: CollectionConfig(size, msgspec.json.decode(data)) for name, size, data in rows}
 
-    def configure(self, name: str, config: dict[str, Any]) -> None:
+    def configure(self, name: str, config: CollectionConfig) -> None:
         """Make the collection, or change its configuration."""
-        meta = {**self._meta, "collections": {**self._meta["collections"], name: config}}
-        self._save(meta)
-        self._meta = meta
+        with self._connection as database:
+            _configure(database, name, config)
 
     def load(self, name: str) -> Iterator[Point]:
-        """All points of a collection. An id comes again where an old client kept a row for each of its
-        spellings; the last one counts."""
-        if self._path is None:
-            return
-        for (row,) in self._database(name).execute("SELECT point FROM points ORDER BY rowid"):
-            point = _Unpickler(io.BytesIO(row)).load()
-            yield Point(str(point.id), point.vector, point.payload or {})
+        """All points of a collection in the order they came."""
+        rows = self._connection.execute(
+            "SELECT id, payload, vector FROM anchors WHERE collection = ? ORDER BY rowid", (name,)
+        )
+        for point_id, payload, vector in rows:
+            yield Point(point_id, msgspec.json.decode(payload), np.frombuffer(vector, dtype="<f4"))
 
-    def write(self, name: str, points: Iterable[Point]) -> None:
+    def insert(self, name: str, points: Iterable[Point]) -> None:
         """Add points whose ids are new; all of them, and safe against a crash, or none."""
-        if self._path is None:
-            return
-        rows = [(_key(point.id), _pickled(point)) for point in points]
-        with self._database(name) as database:
-            database.executemany("INSERT INTO points VALUES (?, ?)", rows)
+        with self._connection as database:
+            _insert(database, name, points)
 
     def close(self) -> None:
         """Let others have it."""
-        for database in self._databases.values():
-            database.close()
-        self._databases.clear()
+        if self._database is not None:
+            self._database.close()
+            self._database = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
-    def _database(self, name: str) -> sqlite3.Connection:
-        if name not in self._databases:
-            assert self._path is not None  # noqa: S101 - callers looked
-            folder = self._path / "collection" / name
-            folder.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(folder / "storage.sqlite", check_same_thread=False)
-            database.execute("PRAGMA journal_mode=WAL")  # one sync for a batch instead of several
-            database.execute("CREATE TABLE IF NOT EXISTS points (id TEXT PRIMARY KEY, point BLOB)")
-            self._databases[name] = database
-        return self._databases[name]
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise StoreUnavailableError("the embedded store is closed")
+        return self._database
 
-    def _save(self, meta: dict[str, Any]) -> None:
-        if self._path is None:
-            return
-        new = self._path / f"{META}.tmp"
-        with new.open("w") as file:
-            json.dump(meta, file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path / META)
+    def _opened(self, path: Path | None) -> sqlite3.Connection:
+        where = ":memory:" if path is None else str(path / DATABASE)
+        database = sqlite3.connect(where, check_same_thread=False)
+        database.execute("PRAGMA journal_mode=WAL")  # one sync for a batch instead of several
+        # all of it or none, so that an interrupted takeover starts anew
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            fresh = not database.execute("SELECT 1 FROM sqlite_schema").fetchone()
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                database.execute(statement)
+            if fresh and path is not None:
+                _take_over(database, path)
+        return database
 
 
-class _Model:
+def _locked(path: Path) -> portalocker.Lock:
+    flags = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+    lock = portalocker.Lock(path / LOCK, mode="a", timeout=0, flags=flags)
+    try:
+        lock.acquire()
+    except portalocker.LockException as error:
+        raise StoreUnavailableError(
+            f"the embedded store in {path} is in use by another process: stop that one first"
+        ) from error
+    return lock
+
+
+def _configure(database: sqlite3.Connection, name: str, config: CollectionConfig) -> None:
+    database.execute(
+        "INSERT INTO collections VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET size = excluded.size, metadata = excluded.metadata",
+        (name, config.size, _json(config.metadata)),
+    )
+
+
+def _insert(database: sqlite3.Connection, name: str, points: Iterable[Point]) -> None:
+    database.executemany(
+        "INSERT INTO anchors VALUES (?, ?, ?, ?)",
+        (
+            (
+                name,
+                point.id,
+                msgspec.json.encode(point.payload).decode(),
+                point.vector.astype("<f4").tobytes(),
+            )
+            for point in points
+        ),
+    )
+
+
+def _json(value: dict[str, Any]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+# the format of earlier versions
+
+_MODELS = "qdrant_client.http.models.models"
+
+
+class _OldCollection(msgspec.Struct):
+    """How qdrant-client's local mode describes one."""
+
+    vectors: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class _OldMeta(msgspec.Struct):
+    collections: dict[str, _OldCollection] = {}
+
+
+def _take_over(database: sqlite3.Connection, path: Path) -> None:
+    """Copy what an earlier version left in the folder. An id comes again where an old client kept a row for
+    each of its spellings; the last one counts."""
+    meta = path / "meta.json"
+    if not meta.exists():
+        return
+    for name, old in msgspec.json.decode(meta.read_bytes(), type=_OldMeta).collections.items():
+        size = (old.vectors or {}).get("size")
+        if not isinstance(size, int):
+            continue  # another program's
+        _configure(database, name, CollectionConfig(size, old.metadata or {}))
+        storage = path / "collection" / name / "storage.sqlite"
+        if storage.exists():
+            points = {point.id: point for point in _old_points(storage, size)}
+            _insert(database, name, points.values())
+
+
+def _old_points(storage: Path, size: int) -> Iterator[Point]:
+    source = sqlite3.connect(f"{storage.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        for (row,) in source.execute("SELECT point FROM points ORDER BY rowid"):
+            point = _Unpickler(io.BytesIO(row)).load()
+            vector = point.vector.get("") if isinstance(point.vector, dict) else point.vector
+            if isinstance(vector, list) and len(vector) == size:
+                yield Point(str(point.id), point.payload or {}, np.asarray(vector, dtype=np.float32))
+    finally:
+        source.close()
+
+
+class _OldModel:
     """Stands for a model of the client, which takes a second of CPU to import."""
 
     id: Any
@@ -147,25 +229,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if module == _MODELS:
-            return _Model
+            return _OldModel
         if (module, name) == ("builtins", "set"):
             return set
         raise pickle.UnpicklingError(f"a row holds a {module}.{name}, which no point of Qdrant's does")
-
-
-def _key(id: str) -> str:
-    return base64.b64encode(pickle.dumps(id, protocol=4)).decode()
-
-
-def _pickled(point: Point) -> bytes:
-    """What `pickle.dumps(models.PointStruct(...))` gives: the class by name, made empty, and its state."""
-    fields = {"id": point.id, "vector": point.vector, "payload": point.payload}
-    state = {
-        "__dict__": fields,
-        "__pydantic_extra__": None,
-        "__pydantic_fields_set__": set(fields),
-        "__pydantic_private__": None,
-    }
-    head = pickle.PROTO + b"\x04" + pickle.GLOBAL + f"{_MODELS}\nPointStruct\n".encode()
-    body = pickle.dumps(state, protocol=4).removesuffix(pickle.STOP)
-    return head + pickle.EMPTY_TUPLE + pickle.NEWOBJ + body + pickle.BUILD + pickle.STOP

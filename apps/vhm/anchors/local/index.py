@@ -1,156 +1,133 @@
-"""One collection in memory as columns: a recall is a few numpy operations over all of it, and exact."""
+"""One owner's anchors in memory, as columns: a recall is a few numpy operations over all of them."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence, Set
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vhm.anchors import scoring
 from vhm.anchors.payload import Content, Row
-from vhm.anchors.scoring import Candidate, Floats, Ranking, explained, rank
-from vhm.anchors.types import YOUNGEST_SECONDS, Explained, Query, Scoring, Summary, Vector
-from vhm.memory import similarity
-from vhm.memory.inverted_index import Lexicon
+from vhm.anchors.scoring import Flags, Floats, Scorer
+from vhm.anchors.sessions import Sessions
+from vhm.anchors.types import Calibration, Query, Ranking
+from vhm.memory.inverted_index import InvertedIndex
 
-FIRST_LOOK = 8
-WIDER = 4
-"""Candidates ranked exactly beyond the beats asked for; where repeats use them up, so many times more."""
+NO_SESSION = -1
 
 
-NOBODY = -1
-"""The session of an anchor that names none."""
+class Index:
+    """Anchors in the order they came; row i of every column is the same anchor. With `hybrid` their words
+    are indexed as well."""
 
-
-class Columns:
-    """Anchors in the order they came; row i of every column is the same anchor."""
-
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, hybrid: bool) -> None:
+        self._hybrid = hybrid
         self._rows: dict[uuid.UUID, int] = {}
-        self.taken: set[uuid.UUID] = set()
-        """Ids of points that are no anchors: another program's."""
         self._ids: list[uuid.UUID] = []
         self._contents: list[Content] = []
-        self._sessions: dict[str, int] = {}
         self._vectors = np.empty((0, size), dtype=np.float32)
         self._moments = np.empty(0, dtype=np.float64)
         self._saliences = np.empty(0, dtype=np.float64)
-        self._session = np.empty(0, dtype=np.int64)
-        self._lexicon = Lexicon()
-        self._order = similarity.Order(self._session, self._moments)
-        self._ordered = 0
+        self._session = np.empty(0, dtype=np.int32)
+        self._session_numbers: dict[str, int] = {}
+        self._sessions = Sessions()
+        self._words = InvertedIndex()
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def has(self, anchor_id: uuid.UUID) -> bool:
-        """Whether the id is taken, by an anchor or by something else."""
-        return anchor_id in self._rows or anchor_id in self.taken
-
     def content(self, anchor_id: uuid.UUID) -> Content | None:
-        """What that anchor holds."""
+        """What the anchor of that id holds, if it is there."""
         row = self._rows.get(anchor_id)
         return None if row is None else self._contents[row]
 
     def rows(self) -> list[Row]:
         """All anchors."""
-        return [
-            Row(anchor_id, content, vector)
-            for anchor_id, content, vector in zip(self._ids, self._contents, self._vectors, strict=False)
-        ]
+        return [self._row(row) for row in range(len(self))]
 
-    def extend(self, anchors: Sequence[Candidate]) -> None:
-        """Add anchors whose ids are new."""
+    def extend(self, anchors: Sequence[Row]) -> None:
+        """Add anchors whose ids are new, with embeddings of unit length."""
         start, end = len(self), len(self) + len(anchors)
         self._reserve(end)
         for row, anchor in enumerate(anchors, start):
-            session = anchor.content.session
+            content, session = anchor.content, anchor.content.session
             self._vectors[row] = anchor.vector
-            self._moments[row] = anchor.content.stored_at.timestamp()
-            self._saliences[row] = anchor.content.salience
+            self._moments[row] = content.stored_at.timestamp()
+            self._saliences[row] = content.salience
             self._session[row] = (
-                NOBODY if session is None else self._sessions.setdefault(session, len(self._sessions))
+                NO_SESSION
+                if session is None
+                else self._session_numbers.setdefault(session, len(self._session_numbers))
             )
             self._ids.append(anchor.anchor_id)
-            self._contents.append(anchor.content)
+            self._contents.append(content)
             self._rows[anchor.anchor_id] = row
+        if self._hybrid:
+            self._index_words(range(start, end))
 
-    def recall(self, query: Query, scoring: Scoring, at_least: int = 0) -> Ranking:
-        """The exact answer; its candidates are those looked at, `at_least` so many where there are."""
-        cosines, similarities, activations = self._activations(query, scoring)
-        activations[~self._eligible(query)] = -np.inf
-        look = max(query.limit + FIRST_LOOK, at_least)
-        while True:
-            rows = _strongest(activations, cosines, look)
-            ranking = rank(self._candidates(rows), query, similarities[rows])
-            if ranking.settled > -np.inf or len(rows) < look:
-                return ranking
-            look *= WIDER
-
-    def explain(self, query: Query, scoring: Scoring, count: int) -> list[Explained]:
-        """See `AnchorStore.explain`."""
-        cosines, similarities, activations = self._activations(query, scoring)
-        activations[self._eligible(query)] = -np.inf
-        rows = _strongest(activations, cosines, count)
-        ranking = self.recall(query, scoring, count)
-        return explained(ranking, self._candidates(rows), query, similarities[rows])[:count]
-
-    def summary(self, now: datetime, session_id: str | None) -> Summary:
-        """See `AnchorStore.summary`."""
-        n, session = len(self), self._sessions.get(session_id or "", None)
-        return Summary(
-            total=n,
-            younger_than_5s=int(np.count_nonzero(self._moments[:n] > _youngest(now))),
-            of_session=0 if session is None else int(np.count_nonzero(self._session[:n] == session)),
-        )
-
-    def _activations(self, query: Query, scoring: Scoring) -> tuple[Vector, Floats, Floats]:
-        """Cosines, similarities to the query, and activations."""
-        n = len(self)
+    def recall(self, query: Query, calibration: Calibration) -> Ranking:
+        """The exact answer."""
+        scorer = Scorer(query, calibration, hybrid=self._hybrid)
         # not `@`: BLAS hands so little work to threads that wait for one another, 0.7 ms against 25 ms at
         # 10 000 anchors on two busy cores
-        cosines = np.vecdot(self._vectors[:n], query.vector)
-        similarities = scoring.calibration.similarity(cosines)
-        if scoring.hybrid:
-            similarities = self._with_words(query, similarities)
-        ages = np.maximum(query.now.timestamp() - self._moments[:n], 0.0)
-        decays = np.exp(-query.decay_lambda / timedelta(days=1).total_seconds() * ages)
-        return cosines, similarities, similarities * decays * self._saliences[:n]
+        cosines = np.vecdot(self._vectors[: len(self)], query.vector).astype(np.float64)
+        sparse = self._sparse_scores(scorer)
+        scores = scorer.scores(cosines, sparse, self.moments, self._saliences[: len(self)])
+        may = scoring.eligible(scoring.exclusions(query, self))
+        strength = scorer.order(scores)
+        page = scorer.page()
+        while True:
+            rows = _strongest(np.where(may, strength, -np.inf), cosines, page)
+            more = len(rows) == page
+            # the floor and what is far weaker depend on the best of all, whatever their age
+            best = [row for column in (scores.matches, cosines) for row in _greatest(column, may)]
+            excluded = _strongest(np.where(may, -np.inf, strength), cosines, query.explain)
+            rows = list(dict.fromkeys([*rows, *best, *excluded]))
+            candidates = [self._row(row) for row in rows]
+            ranking = scorer.rank(candidates, sparse[rows], memories=len(self), more=more)
+            if ranking.exhausted:
+                return ranking
+            page *= scoring.WIDER
 
-    def _with_words(self, query: Query, meaning: Floats) -> Floats:
-        self.read_words()
-        n = len(self)
-        if self._ordered < n:
-            self._order = similarity.Order(self._session[:n], self._moments[:n])
-            self._ordered = n
-        asked = similarity.question(query.text, query.now)
-        wording = self._lexicon.relevance(asked.terms)
-        own = similarity.blended(asked, meaning, wording, self._lexicon.told(asked))
-        remembered = self._moments[:n] <= _youngest(query.now)  # what is none yet lends nothing either
-        return similarity.lifted(own, self._order.strongest(np.where(remembered, own, 0.0)))
+    @property
+    def moments(self) -> Floats:
+        """See `scoring.Columns`."""
+        return self._moments[: len(self)]
 
-    def read_words(self) -> None:
-        """Take in the words of anchors that came since the last time; a recall by words would do it first."""
-        known = len(self._lexicon)
-        if known < len(self):
-            self._lexicon.extend((content.text, content.stored_at) for content in self._contents[known:])
+    def of_session(self, session_id: str) -> Flags:
+        """See `scoring.Columns`."""
+        number = self._session_numbers.get(session_id)
+        if number is None:
+            return np.zeros(len(self), dtype=bool)
+        which: Flags = self._session[: len(self)] == number
+        return which
 
-    def _eligible(self, query: Query) -> NDArray[np.bool_]:
-        n = len(self)
-        may: NDArray[np.bool_] = self._moments[:n] <= _youngest(query.now)
-        session = self._sessions.get(query.session_id) if query.session_id is not None else None
-        if session is not None:
-            may &= self._session[:n] != session
-        may[[row for anchor_id in query.ignore if (row := self._rows.get(anchor_id)) is not None]] = False
-        return may
+    def among(self, anchor_ids: Set[uuid.UUID]) -> Flags:
+        """See `scoring.Columns`."""
+        which = np.zeros(len(self), dtype=bool)
+        which[[row for one in anchor_ids if (row := self._rows.get(one)) is not None]] = True
+        return which
 
-    def _candidates(self, rows: Sequence[int]) -> list[Candidate]:
-        return [
-            Candidate(anchor_id=self._ids[row], content=self._contents[row], vector=self._vectors[row])
-            for row in rows
-        ]
+    def _sparse_scores(self, scorer: Scorer) -> Floats:
+        if scorer.question is None:
+            return np.zeros(len(self))
+        scorer.self_score = scorer.question.self_score(self._words.idf)
+        return self._words.scores(scorer.question.weights, len(self))
+
+    def _index_words(self, rows: range) -> None:
+        """Take in the words of new rows, and anew those of the turns that come after them."""
+        changed = dict.fromkeys(rows)
+        for row in rows:
+            self._sessions.add(self._ids[row], self._contents[row])
+        for row in rows:
+            dependents = self._sessions.dependents(self._ids[row], self._contents[row])
+            changed |= dict.fromkeys(self._rows[anchor_id] for anchor_id in dependents)
+        for row in changed:
+            self._words.put(row, self._sessions.vector(self._ids[row], self._contents[row]))
+
+    def _row(self, row: int) -> Row:
+        return Row(self._ids[row], self._contents[row], self._vectors[row])
 
     def _reserve(self, rows: int) -> None:
         if rows <= len(self._moments):
@@ -162,21 +139,26 @@ class Columns:
         self._session = _grown(self._session, room)
 
 
-def _youngest(now: datetime) -> float:
-    return (now - timedelta(seconds=YOUNGEST_SECONDS)).timestamp()
-
-
-def _strongest(activations: Floats, cosines: Vector, count: int) -> list[int]:
+def _strongest(strength: Floats, cosines: Floats, count: int) -> list[int]:
     """Rows of the `count` highest, of equals those nearest; those that are -inf are left out."""
-    if len(activations) <= count:
-        return [int(row) for row in np.flatnonzero(activations > -np.inf)]
-    least = np.partition(activations, -count)[-count]
-    above = np.flatnonzero(activations > least)
-    level = np.flatnonzero(activations == least) if least > -np.inf else above[:0]
+    if not count:
+        return []
+    if len(strength) <= count:
+        return np.flatnonzero(strength > -np.inf).tolist()
+    least = np.partition(strength, -count)[-count]
+    above = np.flatnonzero(strength > least)
+    level = np.flatnonzero(strength == least) if least > -np.inf else above[:0]
     spare = count - len(above)
     if len(level) > spare:
         level = level[np.argpartition(cosines[level], -spare)[-spare:]]
-    return [int(row) for row in (*above, *level)]
+    return [*above.tolist(), *level.tolist()]
+
+
+def _greatest(column: Floats, may: Flags) -> list[int]:
+    """The row of the greatest value among those that may answer."""
+    if not may.any():
+        return []
+    return [int(np.argmax(np.where(may, column, -np.inf)))]
 
 
 def _grown(column: np.ndarray, rows: int) -> np.ndarray:
