@@ -94,7 +94,7 @@ class RecallRequest(Message, frozen=True, kw_only=True):
     min_age_seconds: Annotated[float, Meta(ge=0)] = 5.0
 
 
-class Beat(msgspec.Struct, frozen=True, kw_only=True):
+class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One recalled memory: its age in words at `now`, its activation on the scale of `memory`, how well it
     matches the query (0..1), when it was said. Workers of earlier versions leave the last two out."""
 

@@ -31,12 +31,10 @@ class Settings(EmbeddingSettings, frozen=True, kw_only=True):
         Meta(ge=0, le=1, description="power of age and salience beside the match; 1: the published formula"),
     ] = field(name="RESONANCE_BASE_LEVEL_WEIGHT", default=BASE_LEVEL_WEIGHT)
     least_match: Annotated[
-        float | None,
+        Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(
-            ge=0,
-            le=1,
             description="match that the best of 500 memories must reach, or nothing is relevant; 0: none",
-            extra={"default": "0.33 for minilm"},
+            extra={"default": "0.33 with HYBRID_RECALL, else 0"},
         ),
     ] = field(name="RESONANCE_LEAST_MATCH", default=None)
     log_level: LogLevel = field(name="RESONANCE_LOG_LEVEL", default="INFO")
