@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vhm.memory.time_expressions import asks_when, date_words, meant, tells_time
+from vhm.memory.time_expressions import asks_when, date_words, named_period, tells_time
 from vhm.memory.tokenizer import words
 
 NOW = datetime(2026, 11, 24, 15, tzinfo=UTC)  # a Tuesday
@@ -38,16 +38,16 @@ def day(text):
     ],
 )
 def test_what_time_a_question_means(question, start, end):
-    period = meant(question, NOW)
+    period = named_period(question, NOW)
     assert period is not None
     assert (period.start, period.end) == (day(start), day(end))
 
 
 def test_so_long_ago_and_within_the_past_are_counted_from_now():
-    ago = meant("What did I do two months ago?", NOW)
+    ago = named_period("What did I do two months ago?", NOW)
     assert ago is not None
     assert ago.start < NOW - timedelta(days=60) < ago.end
-    past = meant("What have I done in the past 3 weeks?", NOW)
+    past = named_period("What have I done in the past 3 weeks?", NOW)
     assert past is not None
     assert (past.start, past.end) == (NOW - timedelta(days=21), NOW)
 
@@ -57,7 +57,7 @@ def test_so_long_ago_and_within_the_past_are_counted_from_now():
     ["Where does Anna work?", "", "on 31 February 2023", "in 0000 BC", "May I come in?", "9999999 years ago"],
 )
 def test_no_time_is_none(question):
-    assert meant(question, NOW) is None
+    assert named_period(question, NOW) is None
 
 
 @given(
@@ -65,7 +65,7 @@ def test_no_time_is_none(question):
     | st.from_regex(r"(in|on|last|\d{1,5}) (may|31|year|months ago) \d{1,5}", fullmatch=True)
 )
 def test_any_question_is_read(question):
-    period = meant(question, NOW)
+    period = named_period(question, NOW)
     assert period is None or period.start <= period.end
 
 

@@ -17,7 +17,7 @@ from datetime import datetime
 import msgspec
 
 from vhm.memory.time_expressions import date_words
-from vhm.memory.tokenizer import STOP_WORDS, stem
+from vhm.memory.tokenizer import stem, stems
 
 K1 = 1.2
 """How soon further occurrences of a word stop counting."""
@@ -42,9 +42,9 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 def terms(spoken: Iterable[str], said_at: datetime | None = None) -> Terms:
-    """The stems of a text's words (`words.words`), stop words left out. A text that was said at some time
+    """The stems of a text's tokens, stop words left out. A text that was said at some time
     also holds the words of that date (month, day, year), which questions name; they make it no longer."""
-    found = [stem(word) for word in spoken if word not in STOP_WORDS]
+    found = stems(list(spoken))
     counts = Counter(found)
     for word in date_words(said_at) if said_at is not None else ():
         counts[stem(word)] += 1

@@ -95,7 +95,7 @@ def question(text: str, now: datetime) -> Question:
         bm25.terms(spoken),
         frozenset(spoken),
         time_expressions.asks_when(text),
-        time_expressions.meant(text, now),
+        time_expressions.named_period(text, now),
     )
 
 

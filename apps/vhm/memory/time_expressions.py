@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from vhm.memory import ages
-from vhm.memory.tokenizer import listed
+from vhm.memory.tokenizer import STOP_WORDS, listed, words
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
@@ -64,15 +64,30 @@ def asks_when(question: str) -> bool:
     return bool(_ASKS_WHEN.search(question))
 
 
-def tells_time(words: Iterable[str]) -> bool:
-    """Whether the words of a text (lower-cased) say when."""
-    return any(
-        word in _TIME_WORDS or (len(word) == 4 and word.isdigit() and word[:2] in ("19", "20"))
-        for word in words
+_ONLY_TIME = listed("""
+    do done doing did happen happened happening go went gone going event events thing things say said tell
+    told talk talked talking remember day days time times afternoon morning evening night make made
+""")
+"""What questions about a time alone hold beside it and function words: "What happened last week?"."""
+
+
+def asks_only_for_period(question: str) -> bool:
+    """Whether a question that names a period asks for nothing but what was then."""
+    return all(
+        token in _ONLY_TIME or token in STOP_WORDS or token in _TIME_WORDS or token[0].isdigit()
+        for token in words(question)
     )
 
 
-def meant(question: str, now: datetime) -> Period | None:
+def tells_time(spoken: Iterable[str]) -> bool:
+    """Whether the words of a text (lower-cased) say when."""
+    return any(
+        word in _TIME_WORDS or (len(word) == 4 and word.isdigit() and word[:2] in ("19", "20"))
+        for word in spoken
+    )
+
+
+def named_period(question: str, now: datetime) -> Period | None:
     """The time that a question is about: "on 7 May 2023", "in 2022", "last week", "two months ago".
 
     Words like "last week" are counted from `now` (aware; days are those of its offset). None where the

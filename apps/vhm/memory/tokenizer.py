@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
+from collections.abc import Sequence
 
 import Stemmer  # type: ignore[import-not-found]  # it ships no types
 
@@ -14,6 +16,16 @@ def listed(words: str) -> frozenset[str]:
 
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:'[^\W_]+)*")
+
+_CJK = (
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3041-\u3096\u3099-\u309f\u30a1-\u30fa\u30fc-\u30ff"
+    "\u3105-\u312f\u3131-\u318e\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+"""Characters of Chinese, Japanese and Korean, which are written without spaces between words, or with
+endings grown onto them."""
+
+_CJK_RUN = re.compile(f"([{_CJK}]+)")
 
 STOP_WORDS = listed("""
     a about above after again against all also am an and any anyone anything are aren't as at be because
@@ -54,10 +66,54 @@ _CHATTER = listed("""
 """Words of small talk and of time: fine to search for, no subject of a story."""
 
 
+def normalized(text: str) -> str:
+    """The text in compatibility form (NFKC: full-width letters and digits are plain ones), case folded."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).replace("’", "'")
+
+
 def words(text: str) -> list[str]:
-    """The words of a text in order, lower-cased, possessive 's taken off."""
-    found = _WORD.findall(text.lower().replace("’", "'"))
+    """The words of a text in order, normalized, possessive 's taken off."""
+    found = _WORD.findall(normalized(text))
     return [word[:-2] if word.endswith("'s") else word for word in found]
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text as search reads them: a run of Chinese, Japanese or Korean is cut into overlapping
+    pairs of characters (one character alone is a token itself)."""
+    return [token for word in words(text) for token in _cut(word)]
+
+
+def _cut(word: str) -> list[str]:
+    if word.isascii():
+        return [word]
+    parts = [part for part in _CJK_RUN.split(word) if part.strip("'")]
+    return [token for part in parts for token in (_pairs(part) if _CJK_RUN.match(part) else [part])]
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+
+
+def stems(spoken: Sequence[str]) -> list[str]:
+    """The stems of tokens in order, stop words left out. "May" is one unless it is the month."""
+    return [
+        stem(word)
+        for place, word in enumerate(spoken)
+        if word not in STOP_WORDS or (word == "may" and may_is_month(spoken, place))
+    ]
+
+
+_BEFORE_MAY = listed("in last next of since until by")
+_DAY_OR_YEAR = re.compile(r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?|(?:19|20|21)\d\d")
+
+
+def may_is_month(spoken: Sequence[str], place: int) -> bool:
+    """Whether the "may" at that place of a text's tokens is the month: after in, last, next, of, since,
+    until, by, or beside a day or a year."""
+    before, after = spoken[max(0, place - 1) : place], spoken[place + 1 : place + 2]
+    return any(token in _BEFORE_MAY for token in before) or any(
+        _DAY_OR_YEAR.fullmatch(token) for token in (*before, *after)
+    )
 
 
 def content_words(text: str) -> list[str]:

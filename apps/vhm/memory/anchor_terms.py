@@ -1,0 +1,152 @@
+"""The sparse vector of an anchor: what its words, the words spoken just before it and its marks weigh.
+
+A weight is what a term adds to the score of a question that holds it, before the term's rarity (idf), which
+the store knows. Marks are terms that no text holds: `by:NAME` for each word of the speaker's name and `when`
+for an anchor that tells a time.
+
+    word of the turn itself      BM25 weight; half where only a question to others holds it
+    word of a turn before it     .6, .36, .216 of its BM25 weight there, asked or not; of several the greatest
+    by:NAME, when                .5, 1
+
+An answer seldom repeats the words of its question, so those of the turns before help to find it: over three
+conversations that it was tuned on and seven that it was not, recall@10 rose by .07.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from vhm.memory import bm25
+from vhm.memory.speaker import speaker
+from vhm.memory.time_expressions import date_words, tells_time
+from vhm.memory.tokenizer import listed, normalized, stem, stems, tokens
+
+PRECEDING_WEIGHTS = (0.6, 0.36, 0.216)
+"""Of the turn just before, of the one before that, and of the third."""
+
+QUESTION_WEIGHT = 0.5
+"""Of a word that is only asked."""
+
+SPEAKER_WEIGHT, TIME_WEIGHT = 0.5, 1.0
+"""Of a `by:` mark and of the `when` mark."""
+
+TIME_MARK = "when:"
+"""The mark of anchors that tell a time; the colon keeps it apart from words."""
+
+LONG_TEXT = 120
+"""Words beyond which a text is weighed by its passages."""
+
+PASSAGE = 60
+"""Words of a passage, more to the end of a sentence; at most `LONG_TEXT`."""
+
+CACHED_TURNS = 4_096
+"""Turns whose terms are remembered: some 10 MB. A turn counts in its own vector and in three others."""
+
+Weights = dict[str, float]
+"""Term → weight."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?=[\s\"')\]\u2e80-\uffff])|(?<=。)|\n+")
+_ONESELF = listed("""
+    i i'm i've i'd i'll me my mine myself we we're we've we'd we'll us our ours ourselves
+""")
+_QUESTION_MARKS = ("?", '?"', "?'", "?)", "?]", "?!", "!?")
+
+
+class TurnTerms(msgspec.Struct, frozen=True):
+    """What one turn puts into sparse vectors.
+
+    `own` is for its own vector: words, the date it was said on, marks. `context` is for the vectors of turns
+    after it: the words alone, without the label that names the speaker.
+    """
+
+    own: Weights
+    context: Weights
+
+
+def speaker_mark(word: str) -> str:
+    """The mark of anchors whose speaker's name holds that word (as `tokenizer.tokens` gives it)."""
+    return f"by:{word}"
+
+
+def turn_terms(text: str, stored_at: datetime, named: str | None = None) -> TurnTerms:
+    """The terms of a turn said at that moment (aware; its date is that of its own offset). `named` is the
+    speaker that its metadata names, if they do."""
+    # equal moments of different offsets may lie on different days
+    return _turn_terms(text, stored_at, stored_at.utcoffset(), named)
+
+
+def sparse_vector(turn: TurnTerms, preceding: Sequence[TurnTerms] = ()) -> Weights:
+    """The vector of an anchor, given the turns before it in its session, the nearest first; the first three
+    count. Each term has the greatest of its weights."""
+    vector = dict(turn.own)
+    for share, earlier in zip(PRECEDING_WEIGHTS, preceding, strict=False):
+        for term, weight in earlier.context.items():
+            if share * weight > vector.get(term, 0.0):
+                vector[term] = share * weight
+    return vector
+
+
+class _Sentence(msgspec.Struct, frozen=True):
+    tokens: list[str]
+    asks: bool
+    """Whether it asks something of others: whoever tells of himself while asking tells something."""
+
+
+@functools.lru_cache(maxsize=CACHED_TURNS)
+def _turn_terms(text: str, stored_at: datetime, offset: timedelta | None, named: str | None) -> TurnTerms:
+    who = speaker(text, named)
+    label = tokens(text[: who.said_from])
+    said = list(_sentences(text[who.said_from :]))
+    date = {stem(word) for word in date_words(stored_at)}
+    weights = _weights(label, said, stored_at)
+
+    spoken = {term for sentence in said for term in stems(sentence.tokens)}
+    told = {term for sentence in said if not sentence.asks for term in stems(sentence.tokens)}
+    told |= date | set(stems(label))
+    own = {term: weight if term in told else QUESTION_WEIGHT * weight for term, weight in weights.items()}
+    own |= {speaker_mark(token): SPEAKER_WEIGHT for word in who.name for token in tokens(word)}
+    if tells_time([token for sentence in said for token in sentence.tokens]):
+        own[TIME_MARK] = TIME_WEIGHT
+    return TurnTerms(own, {term: weight for term, weight in weights.items() if term in spoken})
+
+
+def _weights(label: list[str], said: Sequence[_Sentence], stored_at: datetime) -> Weights:
+    """BM25 weights of a whole text, of a long one the greatest that its passages give."""
+    sentences = [sentence.tokens for sentence in said]
+    if len(label) + sum(map(len, sentences)) <= LONG_TEXT:
+        passages = [[*label, *(token for sentence in sentences for token in sentence)]]
+    else:
+        passages = list(_passages([label, *sentences]))
+    greatest: Weights = {}
+    for passage in passages:
+        for term, weight in bm25.terms(passage, stored_at).weights().items():
+            greatest[term] = max(weight, greatest.get(term, 0.0))
+    return greatest
+
+
+def _passages(sentences: Sequence[list[str]]) -> Iterator[list[str]]:
+    """For each sentence those from it on that make a passage; a sentence longer than one is cut. What is
+    left at the end is in the last passage."""
+    parts = [sentence[i : i + PASSAGE] for sentence in sentences for i in range(0, len(sentence), PASSAGE)]
+    for start in range(len(parts)):
+        passage: list[str] = []
+        for part in parts[start:]:
+            if len(passage) >= PASSAGE:
+                break
+            passage += part
+        yield passage
+        if sum(map(len, parts[start + 1 :])) < PASSAGE:
+            return
+
+
+def _sentences(text: str) -> Iterator[_Sentence]:
+    for part in _SENTENCE_END.split(normalized(text)):
+        found = tokens(part)
+        if found:
+            asks = part.rstrip().endswith(_QUESTION_MARKS)
+            yield _Sentence(found, asks and _ONESELF.isdisjoint(found))
