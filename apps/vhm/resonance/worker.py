@@ -11,7 +11,7 @@ import structlog
 
 from vhm import embedding
 from vhm.anchors import AnchorRejectedError, AnchorStore, Explained, Query, Recalled
-from vhm.contract import explain
+from vhm.contract import explain, retell_headers
 from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import (
     EMBEDDING_FAILED,
@@ -24,6 +24,7 @@ from vhm.contract.messages import (
     derived_request_id,
     encode,
 )
+from vhm.contract.retell_headers import Asked
 from vhm.contract.topics import RECALL_RESPONSE
 from vhm.embedding import Embedder, EmbeddingFailedError
 from vhm.embedding_handler import EmbeddingHandler
@@ -71,17 +72,26 @@ class Resonance(EmbeddingHandler[Ask]):
         queries = [self._query(ask, vector) for ask, vector in zip(messages, vectors, strict=True)]
         found = await self._store.recall(queries)
         explained = [await self._explain(ask, query) for ask, query in zip(messages, queries, strict=True)]
-        return [
-            _reply(ask, beats, headers)
-            for ask, beats, headers in zip(messages, found, explained, strict=True)
+        empty = [
+            not beats and await self._is_empty(query) for beats, query in zip(found, queries, strict=True)
         ]
+        return [
+            _reply(ask, beats, (*headers, *retell_headers.encode(Asked(ask.request.query, ask.now, none))))
+            for ask, beats, headers, none in zip(messages, found, explained, empty, strict=True)
+        ]
+
+    async def _is_empty(self, query: Query) -> bool:
+        return (await self._store.summary(query.now, query.session_id)).total == 0
 
     def _refused(self, message: Ask, error: EmbeddingFailedError | AnchorRejectedError) -> Poison:
         log.warning("query refused", request_id=str(message.request_id), detail=str(error))
-        return Poison(reason=EMBEDDING_FAILED, errors=(str(error),))
+        return Poison(
+            reason=EMBEDDING_FAILED, errors=(str(error),), records=_failed(message.request_id, str(error))
+        )
 
     def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:
-        return Poison(reason=INVALID, errors=tuple(error.errors))
+        records = _failed(error.id, str(error)) if error.id else ()
+        return Poison(reason=INVALID, errors=tuple(error.errors), records=records)
 
     async def _explain(self, ask: Ask, query: Query) -> Headers:
         if not ask.explain:
@@ -128,6 +138,12 @@ def _candidate(explained: Explained, now: datetime) -> Candidate:
         activation=one.activation,
         left_out=explained.left_out,
     )
+
+
+def _failed(request_id: uuid.UUID, error: str) -> tuple[Outgoing, ...]:
+    """The answer to a request that cannot be served: no beats, and why."""
+    response = RecallResponse(request_id=request_id, beats=[], error=error)
+    return (Outgoing(topic=RECALL_RESPONSE, key=str(request_id).encode(), value=encode(response)),)
 
 
 def _reply(ask: Ask, recalled: Sequence[Recalled], headers: Headers) -> Reply:
