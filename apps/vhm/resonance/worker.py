@@ -50,8 +50,8 @@ class Resonance(EmbeddingHandler[Ask]):
     """recall-request → the store → recall-response."""
 
     name = "resonance"
-    batch = 16
-    window = 4
+    batch_size = 16
+    max_batches = 4
 
     def __init__(self, settings: Settings, embedder: Embedder, store: AnchorStore) -> None:
         super().__init__(embedder, store)
