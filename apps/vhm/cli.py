@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 WORKERS = ("indexer", "resonance", "reteller", "gateway")
 
@@ -20,10 +24,39 @@ def main() -> None:
 
         sys.exit(run(sys.argv[1]))
 
+    from vhm.errors import UserError
+
+    try:
+        try:
+            code = _run()
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except UserError as error:
+        print(f"vhm: {error}", file=sys.stderr)
+        code = 1
+    except OSError as error:  # whoever reads our output has had enough of it, or has no room for it
+        if not _is_of_output(error):
+            raise
+        if not isinstance(error, BrokenPipeError):
+            print(f"vhm: cannot write the output: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _is_of_output(error: OSError) -> bool:
+    return isinstance(error, BrokenPipeError) or (
+        error.errno in (errno.ENOSPC, errno.EIO) and not error.filename
+    )
+
+
+def _run() -> int:
+    """The command that was typed, and its exit code."""
     from cyclopts import App, Group, Parameter
 
     import vhm
-    from vhm.errors import UserError
 
     app = App(
         name="vhm",
@@ -55,11 +88,5 @@ def main() -> None:
             help=f"Run the {worker} worker until it is told to stop.",
             group=workers,
         )
-    try:
-        sys.exit(app())
-    except UserError as error:
-        print(f"vhm: {error}", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:  # whoever read our output has had enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    result = app()
+    return result if isinstance(result, int) else 0

@@ -8,6 +8,7 @@ import sys
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_one_s_own_memory_is_recalled_as_soon_as_its_receipt_is_there(memory: Me
     receipt = sent.wait()
     assert receipt == Receipt(anchor_id=sent.anchor_id)
     found = memory.recall(about, explain=3)
-    assert [beat.text for beat in found] == [f"{about} on the roof"]
+    assert next(iter(found)).text == f"{about} on the roof"
     assert found.beats[0].anchor_id == sent.anchor_id
     assert found.story
     assert f"{about} on the roof" in found.story
@@ -55,14 +56,16 @@ def test_a_question_that_asks_for_no_story_has_none(memory: Memory) -> None:
     about = word()
     memory.remember(about).wait()
     found = memory.recall(about, tell=False)
-    assert (found.story, len(found), found.candidates) == (None, 1, [])
+    assert (found.story, found.beats[0].text, found.candidates) == (None, about, [])
 
 
 def test_the_asking_session_s_own_memories_are_left_out(memory: Memory) -> None:
     about = word()
     memory.remember(f"{about} here", session="chat-7").wait()
     memory.remember(f"{about} there", session="chat-8").wait()
-    assert [beat.text for beat in memory.recall(about, session="chat-7")] == [f"{about} there"]
+    texts = [beat.text for beat in memory.recall(about, session="chat-7")]
+    assert texts[0] == f"{about} there"
+    assert f"{about} here" not in texts
 
 
 def test_every_fault_is_named(memory: Memory) -> None:
@@ -120,7 +123,7 @@ def test_closing_waits_for_what_was_handed_over(system: System) -> None:
         memory.remember(f"{about} at the last moment")
     assert threading.active_count() == before
     with Memory.connect(environment=environment) as memory:
-        assert len(memory.recall(about)) == 1
+        assert memory.recall(about).beats[0].text == f"{about} at the last moment"
 
 
 def test_tasks_share_a_connection(served: Served) -> None:
@@ -166,3 +169,38 @@ def test_importing_it_brings_no_client_library() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     loaded = set(run.stdout.split())
     assert not loaded & {"confluent_kafka", "httpx", "litestar", "qdrant_client", "numpy", "mcp", "openai"}
+
+
+def test_nothing_crosses_owners(memory: Memory) -> None:
+    about, anchor_id = word(), uuid.uuid4()
+    sam, ann = memory.of("sam"), memory.of("ann")
+    sam.remember(f"{about} of Sam", anchor_id=anchor_id, session="s").wait()
+    ann.remember(f"{about} of Ann", anchor_id=anchor_id, session="s").wait()
+    assert [beat.text for beat in sam.recall(about) if about in beat.text] == [f"{about} of Sam"]
+    assert [beat.text for beat in ann.recall(about) if about in beat.text] == [f"{about} of Ann"]
+    assert not [beat.text for beat in memory.recall(about) if about in beat.text]
+
+
+def test_what_is_asked_for_is_bounded(memory: Memory) -> None:
+    about = word()
+    moments = [datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2, 3)]
+    kinds = [{"kind": "a", "n": 1}, {"kind": "b", "n": 2}, {"kind": ["a"], "n": True}]
+    did = ["cooked lentil soup", "rode the night train", "painted our garden fence"]
+    for text, moment, meta in zip(did, moments, kinds, strict=True):
+        memory.remember(f"{about} {text}", at=moment, meta=meta).wait()
+
+    def numbers(**bounds: Any) -> list[int]:
+        texts = [beat.text for beat in memory.recall(about, **bounds) if about in beat.text]
+        return sorted(did.index(text.removeprefix(f"{about} ")) for text in texts)
+
+    assert numbers() == [0, 1, 2]
+    assert numbers(since=moments[1]) == [1, 2]
+    assert numbers(until=moments[1]) == [0]
+    assert numbers(since=moments[1], until=moments[2]) == [1]
+    assert numbers(where={"kind": "a"}) == [0]
+    assert numbers(where={"n": 1}) == [0]
+    assert numbers(where={"n": True}) == [2]
+    assert numbers(where={"kind": "a", "n": 2}) == []
+    assert numbers(at_least=1.0) == []
+    beat = memory.recall(about, where={"kind": "b"}).beats[0]
+    assert (beat.meta, beat.stored_at) == ({"kind": "b", "n": 2}, moments[1])

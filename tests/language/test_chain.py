@@ -31,4 +31,4 @@ def test_without_providers_the_built_in_teller_tells():
 
 def test_nothing_to_tell_is_said_so():
     told = asyncio.run(language.chain(settings(), 30).retell([]))
-    assert told.text == "I couldn't piece together a clear thread."
+    assert told.text == "Nothing I remember is about that."

@@ -28,7 +28,12 @@ TIMEOUT = 0.4
 PATIENCE = 30.0
 """For one that answers, however busy the machine is."""
 BEATS = [
-    Beat(anchor_id=uuid.UUID(int=1), text="I took the train.", perceived_age="2 weeks ago", activation=0.9),
+    Beat(
+        anchor_id=uuid.UUID(int=1),
+        text="I took the train to Breda.",
+        perceived_age="2 weeks ago",
+        activation=0.9,
+    ),
     Beat(anchor_id=uuid.UUID(int=2), text="I lost my keys.", perceived_age="1 month ago", activation=0.4),
 ]
 
@@ -64,6 +69,17 @@ async def retold(behave, provider, beats=BEATS, seconds=PATIENCE):
     return retelling, log, server.requests, took
 
 
+@pytest.mark.parametrize(
+    "invented", ["On Friday I took the Paris train.", "I took 3 trains.", "Near Gouda, no."]
+)
+def test_an_answer_that_invents_is_not_told(invented):
+    text, log, _, _ = asyncio.run(retold(told(invented), "ollama"))
+    assert text == language.Retelling(builtin_teller.tell(BEATS), "built-in")
+    refused = [line for line in log if line["event"] == "provider passed over"]
+    assert "no memory has" in refused[0]["why"]
+    assert not {"Paris", "Friday", "Gouda"} & set(str(log).split())
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_good_answer_is_the_retelling(provider):
     retelling, log, asked, _ = asyncio.run(retold(told(f"  Recap: “{STORY}”\n"), provider))
@@ -94,7 +110,7 @@ def test_what_ollama_is_asked():
     assert asked.body["model"] == "llama3"
     assert asked.body["stream"] is False
     assert asked.body["options"] == {"temperature": 0.35, "num_predict": 180}
-    assert "I took the train." in asked.body["prompt"]
+    assert "I took the train to Breda." in asked.body["prompt"]
 
 
 def test_portkey_may_be_told_by_a_config_alone():
@@ -255,4 +271,4 @@ def test_the_next_provider_tells_when_one_fails():
 
 def test_nothing_to_tell_asks_nobody():
     retelling, log, asked, _ = asyncio.run(retold(told(STORY), "openai", beats=[]))
-    assert (retelling.text, log, asked) == ("I couldn't piece together a clear thread.", [], [])
+    assert (retelling.text, log, asked) == ("Nothing I remember is about that.", [], [])

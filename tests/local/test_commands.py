@@ -9,10 +9,12 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from vhm.commands.dates import shown
 from vhm.commands.recall import recall
 from vhm.commands.remember import remember
 from vhm.errors import UserError
@@ -33,11 +35,47 @@ def here(system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sys
 def test_a_remembered_text_is_recalled_and_retold(capsys: pytest.CaptureFixture[str]) -> None:
     word = uuid.uuid4().hex
     assert remember(f"{word} on the roof", at="3 days ago", salience=2) == 0
-    assert capsys.readouterr().out.startswith("remembered ")
+    printed = capsys.readouterr().out
+    assert printed.startswith("remembered ")
+    assert f", of {shown(datetime.now().astimezone() - timedelta(days=3))[:13]}" in printed
     assert recall(word) == 0
     printed = capsys.readouterr().out
     assert "3 days ago" in printed
     assert printed.count("on the roof") == 2  # the beat and the story
+
+
+@pytest.mark.usefixtures("here")
+def test_a_memory_dated_ahead_says_when_it_will_be_recalled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remember(f"{uuid.uuid4().hex} sails", at="2126-03-01T10:00")
+    when = shown(datetime(2126, 3, 1, 10).astimezone())
+    assert f"recalled from {when} on" in capsys.readouterr().out
+    file = tmp_path / "ahead.jsonl"
+    file.write_text(json.dumps({"text": f"{uuid.uuid4().hex} lands", "stored_at": "2126-03-01T10:00"}))
+    remember(file=file)
+    assert f"1 dated ahead, the first recalled from {when} on" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("here")
+def test_a_pipe_gets_one_memory_a_line_uncut_and_no_control_characters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    word = uuid.uuid4().hex
+    text = f"{word}\n\x1b[31mred\x1b[0m \x9b2J " + "and a long way round " * 30
+    remember(text, at="3 days ago")
+    capsys.readouterr()
+    recall(word, explain=3)
+    printed = capsys.readouterr().out
+    assert not set(printed) & set("\x1b\x9b\r")
+    beat = printed.splitlines()[0]
+    assert beat.startswith("3 days ago\t")
+    assert f"{word} / ␛[31mred␛[0m ␛[2J and a long way round and" in beat
+    assert beat.count("and a long way round") == 30
+    recall(word, json=True)
+    raw = capsys.readouterr().out
+    assert not set(raw) & set("\x1b\x9b")
+    assert json.loads(raw)["beats"][0]["text"] == text
 
 
 @pytest.mark.usefixtures("here")
@@ -113,6 +151,12 @@ def test_a_file_of_notes_is_counted_and_its_faults_named_by_line(
     [
         (lambda: remember(), "text or --file"),
         (lambda: remember("x", salience=9), "salience"),
+        (lambda: remember("x", salience=float("nan")), "--salience"),
+        (lambda: remember("x", salience=float("inf")), "--salience"),
+        (lambda: remember(" \n "), "blank"),
+        (lambda: remember("\udcff"), "UTF-8"),
+        (lambda: remember("x", at=""), "empty"),
+        (lambda: recall("x", now=""), "empty"),
         (lambda: remember("x", at="soon"), "--at"),
         (lambda: remember("x" * 10_001), "text"),
         (lambda: remember(file=Path("/nowhere/at/all")), "No such file"),
@@ -157,7 +201,7 @@ def test_an_empty_recall_says_why(
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", empty.bootstrap)
     assert recall("tea") == 0
     printed = capsys.readouterr()
-    assert "I couldn't piece together a clear thread." in printed.out
+    assert "I remember nothing yet: there are no memories." in printed.out
     assert "the store is empty; try `vhm remember TEXT`" in printed.err
     remember("tea", session="s")
     recall("tea", wait=False)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vhm.memory.ages import days, perceived_age
+from vhm.memory.ages import days, perceived_age, spoken
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -19,7 +19,10 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
         (timedelta(0), "just now"),
         (timedelta(seconds=59.9), "just now"),
         (-timedelta(days=3), "just now"),
-        (timedelta(minutes=1), "earlier today"),
+        (timedelta(minutes=1), "1 minute ago"),
+        (timedelta(minutes=2, seconds=30), "2 minutes ago"),
+        (timedelta(minutes=59, seconds=59), "59 minutes ago"),
+        (timedelta(hours=1), "earlier today"),
         (timedelta(hours=12), "earlier today"),
         (timedelta(hours=12, seconds=1), "yesterday"),
         (timedelta(hours=23, minutes=59), "yesterday"),
@@ -120,3 +123,31 @@ def test_any_text_is_read_or_refused(phrase):
 
 def test_an_absurd_number_is_no_age():
     assert days("9" * 400 + " years ago") is None
+
+
+@pytest.mark.parametrize(
+    ("phrase", "inside"),
+    [
+        ("just now", "a moment ago"),
+        ("1 minute ago", "a minute ago"),
+        ("1 hour ago", "an hour ago"),
+        ("12 months ago", "twelve months ago"),
+        ("16 years ago", "16 years ago"),
+        ("Yesterday.", "yesterday"),
+        ("last  week", "last week"),
+        ("about 2 weeks ago", "about two weeks ago"),
+        ("a couple of days ago", "a couple of days ago"),
+        ("5h", None),
+        ("long ago", None),
+        ("on Monday", None),
+        ("99999 years ago", None),
+        ("", None),
+    ],
+)
+def test_a_phrase_that_fits_into_a_sentence(phrase, inside):
+    assert spoken(phrase) == inside
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=60_000)))
+def test_our_own_phrases_all_fit_into_a_sentence(age):
+    assert spoken(perceived_age(NOW - age, NOW)) is not None

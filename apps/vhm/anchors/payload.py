@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vhm.anchors.scope import Scope
-from vhm.contract.messages import Anchor, checked_moment, session_of
+from vhm.contract.messages import Anchor, Where, checked_moment, session_of
 from vhm.memory.anchor_terms import TurnTerms, turn_terms
 
 MODEL_KEY = "vhm_model"
@@ -77,6 +77,12 @@ class Content(msgspec.Struct, frozen=True):
         """The session it was said in, where `meta` names one."""
         return session_of(self.meta)
 
+    def matches(self, where: Where) -> bool:
+        """Whether its meta holds just these values; a list holds none, and 1 is neither 1.0 nor true."""
+        return all(
+            type(held := self.meta.get(key)) is type(value) and held == value for key, value in where.items()
+        )
+
     def terms(self) -> TurnTerms:
         """What it puts into sparse vectors."""
         named = self.meta.get("speaker")
@@ -126,6 +132,7 @@ def to_anchor(row: Row) -> Anchor:
         stored_at=content.stored_at,
         salience=content.salience,
         meta=content.meta,
+        owner=content.owner,
     )
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vhm.anchors.payload import Row
 from vhm.anchors.types import Calibration, Explained, Query, Ranking, Recalled
 from vhm.contract.explain import NOTHING_RELEVANT, SAME_SESSION
+from vhm.contract.messages import Where
 from vhm.memory import activation, diversity
 from vhm.memory import match as matching
 from vhm.memory.question import Question, question
@@ -41,6 +42,10 @@ class Columns(Protocol):
 
     def among(self, anchor_ids: Set[uuid.UUID]) -> Flags:
         """Which have one of these ids."""
+        ...
+
+    def matching(self, where: Where) -> Flags:
+        """Which hold these values in their meta."""
         ...
 
 
@@ -70,6 +75,12 @@ def exclusions(query: Query, columns: Columns) -> list[Exclusion]:
         rules.append(Exclusion(SAME_SESSION, columns.of_session(query.session_id)))
     rules.append(Exclusion("in the future", moments > now))
     rules.append(Exclusion(f"younger than {query.min_age_seconds:g} s", moments > oldest))
+    if query.since is not None:
+        rules.append(Exclusion("said before `since`", moments < query.since.timestamp()))
+    if query.until is not None:
+        rules.append(Exclusion("not said before `until`", moments >= query.until.timestamp()))
+    if query.where:
+        rules.append(Exclusion("not of that `where`", ~columns.matching(query.where)))
     return rules
 
 
@@ -163,8 +174,11 @@ class Scorer:
         rules = exclusions(self.query, candidates)
         for rule in reversed(rules):
             reasons |= dict.fromkeys(np.flatnonzero(rule.excluded).tolist(), rule.reason)
-        least = matching.floor(self.query.least_match, memories)
         rows = np.flatnonzero(eligible(rules))
+        if self.query.at_least is not None:
+            below = rows[scores.matches[rows] < self.query.at_least]
+            return reasons | dict.fromkeys(below.tolist(), f"match below {self.query.at_least:g}")
+        least = matching.floor(self.query.least_match, memories)
         if least <= 0 or not floor or self.only_time or not len(rows):
             return reasons
         if scores.matches[rows].max() < least:
@@ -227,3 +241,6 @@ class _Candidates:
 
     def among(self, anchor_ids: Set[uuid.UUID]) -> Flags:
         return np.array([row.anchor_id in anchor_ids for row in self.rows], dtype=bool)
+
+    def matching(self, where: Where) -> Flags:
+        return np.array([row.content.matches(where) for row in self.rows], dtype=bool)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from vhm.anchors.scope import Scope
+from vhm.contract.messages import Where
 from vhm.embedding import Calibration, Vector, Vectors
 from vhm.memory.activation import BASE_LEVEL_WEIGHT, DECAY_LAMBDA_PER_DAY
 
@@ -65,7 +66,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     `vector` is the embedding of `text` (unit length); `now` is aware, and days are those of its offset.
     `decay_lambda` is a day; `base_level_weight` is the power of age and salience; `least_match` is the floor
     below which nothing is relevant, for 500 memories (0: none); two anchors whose cosine reaches
-    `diversity_threshold` say the same. The ranking explains the `explain` strongest candidates.
+    `diversity_threshold` say the same. The ranking explains the `explain` strongest candidates. Only what was
+    said from `since` on and before `until` counts, with `where` of its meta; `at_least` bounds the match of
+    each beat and takes the place of the floor.
     """
 
     scope: Scope
@@ -81,6 +84,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     least_match: float = 0.0
     diversity_threshold: float = 0.85
     explain: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    where: Where = msgspec.field(default_factory=dict)
+    at_least: float | None = None
 
 
 class Recalled(msgspec.Struct, frozen=True, kw_only=True):

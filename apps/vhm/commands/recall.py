@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,8 @@ import msgspec
 from vhm.client import polling as client
 from vhm.client.polling import Client
 from vhm.commands import plotting
-from vhm.commands.dates import moment
+from vhm.commands.dates import moment, shown
+from vhm.commands.output import print_json, print_story, print_table
 from vhm.contract import explain as explaining
 from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import Beat, RecallRequest, RecallResponse, RetellResponse, encode
@@ -58,7 +59,7 @@ def recall(
     top_k
         Beats at most, 1 to 50; the worker's RESONANCE_MAX_BEATS bounds it too.
     now
-        The moment to remember at: 2026-05-01T09:00, "2 weeks ago". Now, if not given.
+        The moment to remember at: 2026-05-01T09:00, "1 May 2026", "2 weeks ago". Now, if not given.
     session
         The conversation that asks; memories of it are left out.
     json
@@ -79,7 +80,9 @@ def recall(
     if plot is not None:
         plotting.check(plot)
     candidates = max(explain, explaining.MAX_CANDIDATES if plot else REASONS_FROM)
-    at = moment(now, "--now") if now else None
+    at = moment(now, "--now") if now is not None else None
+    if at is not None:
+        print(f"remembering at {shown(at)}", file=sys.stderr)
     with Client(client.settings(), [RECALL_RESPONSE, RETELL_RESPONSE]) as connection:
         found, why = ask(connection, query, at, top_k, session, candidates, timeout)
         if wait and at is None and why is not None and _any_too_young(why):
@@ -87,7 +90,7 @@ def recall(
             time.sleep(MIN_AGE_SECONDS)
             found, why = ask(connection, query, at, top_k, session, candidates, timeout)
     if json:
-        print(msgspec.json.encode(found).decode())
+        print_json(found)
     else:
         show(found)
         if explain and why is not None:
@@ -112,7 +115,7 @@ def ask(
     request = RecallRequest(
         request_id=uuid.uuid4(),
         query=query,
-        now=now or datetime.now(UTC),
+        now=now or datetime.now().astimezone(),
         top_k=top_k,
         session_id=session,
     )
@@ -143,39 +146,28 @@ def ask(
 
 def show(found: Recollection) -> None:
     """The beats as a table, then the retelling."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(highlight=False)
     if found.beats:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("age", no_wrap=True)
-        table.add_column("activation", justify="right")
-        table.add_column("memory", overflow="fold")
-        for beat in found.beats:
-            table.add_row(beat.perceived_age, f"{beat.activation:.2f}", escape(beat.text))
-        console.print(table)
-        console.print()
-    console.print(escape(found.retelling), style="italic")
+        rows = [(beat.perceived_age, f"{beat.activation:.2f}", beat.text) for beat in found.beats]
+        print_table(("age", "activation", "memory"), rows)
+        print()
+    print_story(found.retelling)
 
 
 def _show_candidates(candidates: list[Candidate]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold", title="candidates", title_justify="left")
-    for title in ("match", "similarity", "decay", "salience", "activation"):
-        table.add_column(title, justify="right")
-    table.add_column("left out because")
-    table.add_column("memory", overflow="fold")
-    for one in candidates:
-        figures = (one.match, one.similarity, one.decay, one.salience, one.activation)
-        table.add_row(*(f"{figure:.3f}" for figure in figures), one.left_out or "", escape(one.text))
-    console = Console(highlight=False)
-    console.print()
-    console.print(table)
+    columns = ("match", "similarity", "decay", "salience", "activation", "left out because", "memory")
+    rows = [
+        (
+            *(
+                f"{figure:.3f}"
+                for figure in (one.match, one.similarity, one.decay, one.salience, one.activation)
+            ),
+            one.left_out or "",
+            one.text,
+        )
+        for one in candidates
+    ]
+    print()
+    print_table(columns, rows, title="candidates")
 
 
 def reason(why: Explanation | None, query: str, session: str | None) -> str:

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
 
 from vhm.client import polling as client
 from vhm.client.polling import Client
-from vhm.commands.dates import moment
+from vhm.commands.dates import moment, shown
+from vhm.commands.memory_file import BLANK, Note, read
 from vhm.contract.messages import IMMUTABLE, Anchor, AnchorIndexed, InvalidMessageError, decode, encode
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
 from vhm.errors import UserError
+from vhm.memory.control_characters import visible
 from vhm.runtime.handler import Outgoing
 
 UNANSWERED = 1_000
 """Most anchors on their way at once, and `UNANSWERED_BYTES`: the embedded broker keeps 5 MB a partition."""
 UNANSWERED_BYTES = 1_000_000
+INTERRUPTED = 130
 SHOWN = 20
 """Refusals listed one by one; the rest are counted."""
-
-
-class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """An anchor and the line of the file it stands on."""
-
-    line: int
-    anchor: Anchor
-    dated_here: bool = False
-    """Id and moment are ours: the id stands for the line, so what holds it already is the same memory."""
 
 
 class Tally(msgspec.Struct, kw_only=True):
@@ -62,14 +56,15 @@ def remember(
     text
         What to remember.
     at
-        When it was: 2026-05-01T09:00, "3 days ago", "yesterday". Now, if not given.
+        When it was: 2026-05-01T09:00, "1 May 2026", "3 days ago at 9:00". Now, if not given.
     salience
         How much it matters, 0.3 to 2.5.
     session
         The conversation it belongs to; a recall within the same one leaves it out.
     file
-        Many at once: a JSON object a line with `text`, and optionally `anchor_id`, `stored_at`,
-        `salience`, `meta`. The same line is the same memory however often it is sent.
+        Many at once: a JSON object a line (or an array of them; gzipped, if you like) with `text`, and
+        optionally `anchor_id`, `stored_at` or `created_at` (as for --at), `salience`, `meta`. The same line
+        is the same memory however often it is sent.
     timeout
         Seconds to wait for the next answer.
     """
@@ -78,81 +73,59 @@ def remember(
     if file is not None:
         return _remember_file(file, timeout)
     assert text is not None  # noqa: S101 - told to the type checker: exactly one of the two is given
-    now = datetime.now(UTC)
+    now = datetime.now().astimezone()
+    when = now if at is None else moment(at, "--at", now)
     body = {
         "anchor_id": str(uuid.uuid4()),
         "text": text,
-        "stored_at": (moment(at, "--at") if at else now).isoformat(),
+        "stored_at": when.isoformat(),
         "salience": salience,
         "meta": {"session": session} if session else {},
     }
     try:
+        if not math.isfinite(salience):  # JSON would make null of it, and null is the default
+            raise UserError(f"--salience: wants a number from 0.3 to 2.5, got {salience}")
+        if text.isspace():
+            raise UserError(BLANK)
         anchor = decode(Anchor, msgspec.json.encode(body))
     except InvalidMessageError as error:
         raise UserError("; ".join(error.errors)) from None
+    except UnicodeEncodeError:
+        raise UserError("the text is not valid UTF-8") from None
     tally = Tally()
     _send([Note(line=1, anchor=anchor)], tally, timeout)
     if tally.refused:
         raise UserError(tally.refused[0][1])
-    print(f"remembered {anchor.anchor_id}")
+    print(f"remembered {anchor.anchor_id}" + (f", of {shown(when)}" if at is not None else ""))
+    if when > now:
+        print(f"it is dated ahead, and recalled from {shown(when)} on")
     return 0
 
 
 def _remember_file(file: Path, timeout: float) -> int:
     tally = Tally()
-    notes = list(_read(file, tally))
+    notes = list(read(file, lambda line, why: tally.refused.append((line, why))))
     started = time.monotonic()
     if notes:
-        _send(notes, tally, timeout)
+        try:
+            _send(notes, tally, timeout)
+        except KeyboardInterrupt:
+            print(
+                f"vhm: interrupted: {tally.stored} remembered; send the file again to go on", file=sys.stderr
+            )
+            return INTERRUPTED
     seconds = max(time.monotonic() - started, 0.001)
     print(f"{tally.stored} remembered, {len(tally.refused)} refused ({tally.stored / seconds:.0f} a second)")
     for line, why in sorted(tally.refused)[:SHOWN]:
-        print(f"{file}:{line}: {why}", file=sys.stderr)
+        print(f"{file}:{line}: {visible(why)}", file=sys.stderr)
     if len(tally.refused) > SHOWN:
         reasons = Counter(why.partition(":")[0] for _, why in sorted(tally.refused)[SHOWN:])
         more = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(5))
         print(f"and {len(tally.refused) - SHOWN} more: {more}", file=sys.stderr)
+    now = datetime.now().astimezone()
+    if ahead := [note.anchor.stored_at for note in notes if note.anchor.stored_at > now]:
+        print(f"{len(ahead)} dated ahead, the first recalled from {shown(min(ahead))} on")
     return 1 if tally.refused else 0
-
-
-def _read(file: Path, tally: Tally) -> Iterator[Note]:
-    """The anchors of a file, what a line leaves out filled in; faulty lines go to the tally."""
-    now = datetime.now(UTC).isoformat()
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
-        raise UserError(f"--file {file}: {error.strerror}") from None
-    seen: dict[uuid.UUID, int] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            body, dated_here = _completed(line, now)
-            note = Note(line=number, anchor=decode(Anchor, body), dated_here=dated_here)
-        except InvalidMessageError as error:
-            tally.refused.append((number, "; ".join(error.errors)))
-            continue
-        first = seen.setdefault(note.anchor.anchor_id, number)
-        if first == number:
-            yield note
-        else:
-            tally.refused.append((number, f"anchor_id: already on line {first}"))
-
-
-def _completed(line: bytes, now: str) -> tuple[bytes, bool]:
-    """The line with what it leaves out filled in, and whether both its id and its moment were."""
-    try:
-        raw: Any = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return line, False
-    if not isinstance(raw, dict):
-        return line, False
-    nameless, undated = raw.get("anchor_id") is None, raw.get("stored_at") is None
-    if nameless:
-        raw["anchor_id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, "vhm:" + line.decode()))
-    if undated:
-        raw["stored_at"] = now
-    return msgspec.json.encode(raw), nameless and undated
 
 
 def _send(notes: list[Note], tally: Tally, timeout: float) -> None:

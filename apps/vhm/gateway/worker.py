@@ -30,9 +30,15 @@ class Gateway:
     max_batches = 1
 
     def __init__(
-        self, settings: Settings, reader: Reader | None = None, *, keyring: Keyring | None = None
+        self,
+        settings: Settings,
+        reader: Reader | None = None,
+        *,
+        keyring: Keyring | None = None,
+        port: int | None = None,
     ) -> None:
-        """`keyring` None: everybody who reaches it is let in."""
+        """`keyring` None: everybody who reaches it is let in. `port`: GATEWAY_PORT unless given; 0 takes a
+        free one."""
         self._settings = settings
         self._services = Services(
             transport=KafkaTransport(settings, reader),
@@ -42,7 +48,7 @@ class Gateway:
         )
         self._server: HttpServer | None = None
         self._watch: asyncio.Task[None] | None = None
-        self.port = settings.port
+        self.port = settings.port if port is None else port
         """Where it listens; the real port once it is open."""
 
     async def open(self) -> None:
@@ -53,7 +59,7 @@ class Gateway:
             raise UnavailableError(str(error)) from None
         settings = self._settings
         try:
-            listener = listen(settings.host, settings.port, "GATEWAY_PORT")
+            listener = listen(settings.host, self.port, "GATEWAY_PORT")
         except PortInUseError as error:
             await self._services.transport.close()
             raise UnavailableError(str(error)) from None

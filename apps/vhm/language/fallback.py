@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -17,6 +18,7 @@ from vhm.contract.settings import LanguageSettings
 from vhm.language.circuit_breaker import Breaker
 from vhm.language.protocol import Refused, Teller, broken
 from vhm.memory import builtin_teller, prompt
+from vhm.memory.grounding import unsupported
 
 log = structlog.get_logger("vhm.language")
 
@@ -47,9 +49,11 @@ class Chain:
         self._timeout = timeout_seconds
         self._hurry: asyncio.Future[None] | None = None
 
-    async def retell(self, beats: Sequence[Beat]) -> Retelling:
+    async def retell(
+        self, beats: Sequence[Beat], question: str = "", now: datetime | None = None
+    ) -> Retelling:
         """The story of these beats. Never raises because of a provider."""
-        request = prompt.prompt(beats) if any(beat.text.strip() for beat in beats) else None
+        request = prompt.prompt(beats, question, now) if any(beat.text.strip() for beat in beats) else None
         for provider, breaker in self._links:
             if request is None or self._hurrying().done():
                 break
@@ -74,7 +78,7 @@ class Chain:
             else:
                 breaker.succeeded()
                 return Retelling(text, provider.name)
-        return Retelling(builtin_teller.tell(beats), BUILT_IN)
+        return Retelling(builtin_teller.tell(beats, question, now), BUILT_IN)
 
     async def _ask(self, provider: Teller, request: prompt.Prompt) -> str:
         call = asyncio.ensure_future(provider.tell(request))
@@ -82,7 +86,7 @@ class Chain:
             hurry = self._hurrying()
             await asyncio.wait((call, hurry), timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
             if call.done():
-                return call.result()
+                return _grounded(call.result(), request)
         except (Refused, asyncio.CancelledError):
             raise
         except Exception as error:  # whatever a client library throws, the story is told
@@ -116,6 +120,15 @@ class Chain:
     async def close(self) -> None:
         """Close the providers' connections."""
         await asyncio.gather(*(provider.close() for provider, _ in self._links), return_exceptions=True)
+
+
+def _grounded(story: str, request: prompt.Prompt) -> str:
+    """The story, if it holds no number or name that its memories do not. Raises Refused."""
+    strange = unsupported(story, request.sources)
+    if strange:
+        # what they are is not said: a log is no place for memories
+        raise Refused(f"an answer with {len(strange)} numbers or names that no memory has", its_fault=False)
+    return story
 
 
 def chain(settings: LanguageSettings, timeout_seconds: float) -> Chain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from vhm.language.protocol import Refused
-from vhm.memory.utterance import sentences
+from vhm.memory.sentences import sentences
 
 MOST_CHARACTERS = 1_000
 """Of a retelling: 85 words are asked for, so this is twice what a talkative model may take."""

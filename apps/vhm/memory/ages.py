@@ -6,7 +6,7 @@ import math
 import re
 from datetime import datetime, timedelta
 
-_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 _UNIT_DAYS = {
     "second": 1 / 86_400,
@@ -44,6 +44,20 @@ _FIXED = (
     (r"\bthis month\b", 15.0),
     (r"\bthis year\b", 180.0),
 )
+_SPELLED = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+_PLAIN = re.compile(
+    r"a moment ago|earlier (?:today|this (?:week|month|year))|today|tonight"
+    r"|yesterday|the day before yesterday"
+    r"|this (?:morning|afternoon|evening|week|month|year)|last (?:night|evening|week|month|year)"
+    r"|the other day|recently|half an? (?:hour|year) ago"
+)
+_COUNTED_AGO = re.compile(
+    r"(?P<about>(?:about|around|over|almost|nearly|some) )?"
+    rf"(?P<number>\d{{1,4}}|an?|{'|'.join(_SPELLED[1:])}|several|a few|a couple of)"
+    r" (?P<unit>second|minute|hour|day|week|month|year|decade)s? ago"
+)
 _AGO = re.compile(r"\bago\b")
 _QUANTITY = re.compile(
     r"(?:(?P<number>\d+(?:[.,]\d+)?)|\b(?P<word>" + "|".join(_NUMBERS) + r")\b)"
@@ -59,6 +73,8 @@ def perceived_age(stored_at: datetime, now: datetime) -> str:
     age = max(now - stored_at, timedelta(0))
     if age < _MINUTE:
         return "just now"
+    if age < _HOUR:
+        return _ago(age // _MINUTE, "minute")
     if age < _DAY:
         same_day = stored_at.astimezone(now.tzinfo).date() == now.date()
         return "earlier today" if same_day else "yesterday"
@@ -70,6 +86,27 @@ def perceived_age(stored_at: datetime, now: datetime) -> str:
     if days < 365:
         return _ago(days // 30, "month")
     return _ago(days // 365, "year")
+
+
+def spoken(phrase: str) -> str | None:
+    """An age as it stands inside a sentence ("two weeks ago", "yesterday").
+
+    None for a phrase of somebody else's that would not fit there, or that tells no age."""
+    text = " ".join(phrase[:_LONGEST].lower().split()).rstrip(".,!")
+    if text == "just now":
+        return "a moment ago"
+    if _PLAIN.fullmatch(text):
+        return text
+    counted = _COUNTED_AGO.fullmatch(text)
+    if counted is None or days(text) is None:
+        return None
+    about, number, unit = counted["about"] or "", counted["number"], counted["unit"]
+    if number.isdigit() and int(number) == 1:
+        number = "an" if unit.startswith("hour") else "a"
+    elif number.isdigit() and int(number) < len(_SPELLED):
+        number = _SPELLED[int(number)]
+    one = number in ("a", "an", "one")
+    return f"{about}{number} {unit}{'' if one else 's'} ago"
 
 
 def days(phrase: str) -> float | None:

@@ -1,4 +1,4 @@
-"""The built-in teller: the arc of a retelling from the beats alone, without a model.
+"""The built-in teller: quotes what is remembered, says when and how surely, and adds nothing.
 
 The same beats always give the same story; which of several turns of phrase it takes hangs on the beats.
 """
@@ -6,183 +6,230 @@ The same beats always give the same story; which of several turns of phrase it t
 from __future__ import annotations
 
 import re
-import sys
 import zlib
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 
 from vhm.contract.messages import Beat
 from vhm.memory import ages, prompt, templates
-from vhm.memory.forgetting import fade
-from vhm.memory.past_tense import clause, has_verb, of_speaker
-from vhm.memory.relative_dates import placed
-from vhm.memory.tokenizer import STOP_WORDS, listed
-from vhm.memory.utterance import Turn, gist, sentences, substance, turn
+from vhm.memory.excerpt import Question, leans, substance
+from vhm.memory.forgetting import HIGH, confidence
+from vhm.memory.sentences import joined, line, quoted, sentences
+from vhm.memory.time_expressions import tells_time
+from vhm.memory.tokenizer import listed, words
+from vhm.memory.utterance import speakers, unlabelled
 
 MOST_CHARACTERS = 400
-MOST_BEATS = 3
-NOTHING = "I couldn't piece together a clear thread."
+SHORT = 120
+"""Characters of a memory that is told whole or not at all, if it is a sure one."""
+WEAK, WEAK_ANSWER = 0.75, 0.6
+"""A memory that weighs less than this share of the weightiest is left out of the answer to a question; one
+that answers it about as well as the best stays in down to the second."""
 
-_BREAKS = re.compile(
-    r"[,;:–—]\s|\s-{1,2}\s|\s(?=(?:because|which|while|when|after|before|although|until)\s)"
-    r"|\s(?=(?:and|but|so)\s(?:I|we|he|she|it|they|you|the|my|there)\b)"
-)
-_UNFINISHED = listed("""
-    am is are was were be been being have has had do does did will would can could may might must a an the my
-    your our his her their this that these those to of in on at by for from with as than and or but so if
+_EVENTS = listed("""
+    baked booked borrowed cancelled cleaned cooked emailed fixed ironed mended missed mopped ordered packed
+    paid phoned picked planted poured repaired slept spilled swept texted washed watered
 """)
-"""Words with which no clause ends."""
-_INNER_QUOTES = re.compile(r"[\"“]([^\"“”]*)[\"”]")
-_FADED = re.compile(r" (?:some time (?:ago|earlier)|a while back|sometime|earlier)(?=[.,;!?]|$)")
-_ADVERBIAL = re.compile(r"(?:in|at|on|for|after|before|when|while|during|as|if|since|with|from|by)\b")
-_DETERMINERS = r"an?|the|my|your|our|his|her|their|this|that"
-_AS_NOUN = rf"\b(?:({_DETERMINERS})|some|of|for|with|about)\s+{{}}(?!['’-])(?:\W*$|\W+(\w+))"
+"""What is done and over within a day, so that when it was remembered is when it was."""
+_EVENT = re.compile(r"(?P<who>I|We|He|She|They) (?P<verb>[a-z]+) (?P<rest>[^.!?;:…\n]+)[.!]?")
+_WORD_END = re.compile(r"(?<!\d)\s|\s(?!\d)|(?<=[，、；：])")
+_NOT_AN_EVENT = listed("""
+    am is are was were be been i'm he's she's it's we're they're has have had does do did will would can could
+    may might should must not when while after before since until till as once whenever always never often
+    usually sometimes every ago now then still already soon later earlier first last next used because if
+    although though but
+    morning noon afternoon evening night nights day days hour hours minute minutes second seconds decade
+""")
 
 
-class _Part(msgspec.Struct):
-    """One sentence of the story: a frame with a place for `what` is told."""
+class _Telling(msgspec.Struct):
+    """One memory on its way into the story: its sentences, how well each answers, and which are told."""
 
-    frame: str
-    what: str
+    beat: Beat
+    who: str | None
+    when: str | None
+    parts: list[str]
+    scores: list[float]
+    told: set[int]
 
-    def text(self, room: int) -> str:
-        """The sentence in at most `room` characters, where that leaves anything of it."""
-        what = _shortened(self.what, room - len(self.frame) + len("{what}"))
-        text = self.frame.replace("{what}", what)
-        text = text[:1].upper() + text[1:]
-        return text if text.endswith((".", "!", "?", "…", "”")) else text + "."
+    @property
+    def band(self) -> str:
+        return confidence(self.beat.activation)
 
+    def event(self) -> str | None:
+        """What was done, as it goes on after its time ("I baked bread"); None where that may not be so."""
+        if len(self.parts) != 1 or self.who or not self.when:
+            return None
+        match = _EVENT.fullmatch(self.parts[0])
+        if match is None or match["verb"] not in _EVENTS:
+            return None
+        rest = words(match["rest"])
+        if tells_time(rest) or not _NOT_AN_EVENT.isdisjoint(rest) or re.search(r"\d:\d", match["rest"]):
+            return None
+        who = match["who"] if match["who"] == "I" else match["who"].lower()
+        return f"{who} {match['verb']} {match['rest'].rstrip()}"
 
-def tell(beats: Sequence[Beat]) -> str:
-    """A recap of the beats, recent to old, in whole sentences of at most 400 characters together."""
-    told = _worth_telling(beats)
-    if not told:
-        return NOTHING
-    seed = zlib.crc32("\n".join(beat.text for beat in told).encode("utf-8", "surrogatepass"))
-    pairs = zip(told, [None, *told], strict=False)
-    parts = [_part(beat, before, seed + number) for number, (beat, before) in enumerate(pairs)]
-    whole = [part.text(sys.maxsize) for part in parts]
-    closing = _closing(told, " ".join(whole), seed)
-    wanted = [len(text) for text in whole]
-    if sum(wanted) + len(parts) + len(closing) > MOST_CHARACTERS:
-        closing = ""  # what happened goes before what it has in common
-    rooms = _rooms(wanted, MOST_CHARACTERS - len(closing) - len(parts))
-    return " ".join([*(part.text(room) for part, room in zip(parts, rooms, strict=True)), closing]).strip()
-
-
-def _worth_telling(beats: Sequence[Beat]) -> list[Beat]:
-    """The strongest few, recent to old; bare thanks and greetings only when there is nothing else."""
-    strongest = sorted((beat for beat in beats if beat.text.strip()), key=lambda beat: -beat.activation)
-    rich = [beat for beat in strongest if not _small_talk(turn(beat.text))]
-    return prompt.order((rich or strongest)[:MOST_BEATS])
-
-
-def _small_talk(said: Turn) -> bool:
-    return said.speaker is not None and said.picture is None and substance(said.said) == 0
+    def quotation(self) -> str:
+        """The sentences that are told, with "…" where others are left out."""
+        pieces: list[str] = []
+        for place in range(len(self.parts)):
+            if place in self.told:
+                pieces.append(self.parts[place])
+            elif not pieces or pieces[-1] != "…":
+                pieces.append("…")
+        return quoted(joined(pieces))
 
 
-def _rooms(wanted: list[int], room: int) -> list[int]:
-    """What each part gets of `room` characters: the short ones what they want, the long ones share."""
-    given = [0] * len(wanted)
-    by_size = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    for position, i in enumerate(by_size):
-        given[i] = min(wanted[i], room // (len(wanted) - position))
-        room -= given[i]
-    return given
+def tell(beats: Sequence[Beat], question: str = "", now: datetime | None = None) -> str:
+    """A recap of the beats, recent to old, in whole sentences of at most 400 characters together.
+
+    Where not all fits, the strongest are told, of each the sentences that answer the question."""
+    tellings = _tellings(beats, question, now)
+    if not tellings:
+        return templates.NOTHING
+    kept: list[_Telling] = []
+    for telling in tellings:
+        if not kept or _fits([*kept, telling]):
+            kept.append(telling)
+    if not _fits(kept):
+        _cut(kept)
+    for telling in kept:
+        _complete(telling, kept)
+    return _story(kept)
 
 
-def _part(beat: Beat, before: Beat | None, seed: int) -> _Part:
-    band = prompt.confidence(beat.activation)
-    same = before is not None and ages.days(before.perceived_age) == ages.days(beat.perceived_age)
-    if same:
-        age = templates.SAME_TIME[seed % len(templates.SAME_TIME)]
-    else:
-        age = templates.when(beat.perceived_age, seed if band == "low" else None)
-    kind, who, what = _content(beat)
-    template = kind[band][seed % len(kind[band])]
-    if _ADVERBIAL.match(what):
-        template = template.replace("{when} {what}", "{when}, {what}")
-    frame = template.replace("{when}", age).replace("{who}", who or "someone")
-    if before is not None and not same and frame.startswith(("I ", "from ", "of ", "my ")):
-        frame = templates.BACK[seed % len(templates.BACK)].format(frame)
-    return _Part(frame, what)
+def _fits(tellings: Sequence[_Telling]) -> bool:
+    return len(_story(tellings)) <= MOST_CHARACTERS
 
 
-def _content(beat: Beat) -> tuple[templates.Phrases, str | None, str]:
-    """How to tell a beat: the phrases for its kind, who said it, and what."""
-    said = turn(beat.text)
-    heard = fade(gist(said.said), beat.activation)
-    first, *more = sentences(heard) or [heard]
-    age = ages.days(beat.perceived_age) or 0.0
-    then = placed(first, age)
-    if said.picture and substance(said.said) < 3:
-        return templates.SHOWED, said.speaker, templates.pictured(said.picture)
-    if said.speaker:
-        if first.endswith("?"):
-            return templates.ASKED, said.speaker, f"“{first}”"
-        narrated = of_speaker(then.rstrip(".!"), said.speaker) if then else None
-        if narrated:
-            return templates.HAPPENED, said.speaker, narrated
-        return templates.SAID, said.speaker, f"“{heard}”"
-    told = clause(then.rstrip(".!")) if then and not first.endswith("?") else None
-    if told:
-        told = _FADED.sub("", told)  # the frame says when
-        return templates.HAPPENED, None, ". ".join([told, *(placed(each, age) or each for each in more)])
-    return templates.NOTED, None, heard
-
-
-def _shortened(what: str, room: int) -> str:
-    """`what` in at most `room` characters: whole sentences, else up to a pause, else up to a word."""
-    quoted = what.startswith("“")
-    if not quoted:
-        fits = len(what) + (not what.endswith((".", "!", "?", "…"))) <= room
-        return what if fits else _fitting(what, max(1, room - 1))
-    text = _INNER_QUOTES.sub(r"‘\1’", what[1:-1])
-    if len(_quote(text)) > room:
-        text = _fitting(text, max(1, room - 3))
-    return _quote(text)
-
-
-def _quote(text: str) -> str:
-    return f"“{text}”" if text.endswith((".", "!", "?", "…")) else f"“{text}.”"
-
-
-def _fitting(text: str, room: int) -> str:
-    kept = ""
-    for sentence in sentences(text):
-        if len(kept) + len(sentence) + 1 > room:
-            break
-        kept = f"{kept} {sentence}".strip()
-    return kept or _to_a_pause(text, room)
-
-
-def _to_a_pause(text: str, room: int) -> str:
-    asked = text.endswith("?") and room > 1
-    ends = (match.start() for match in _BREAKS.finditer(text) if match.start() < room)
-    pauses = [end for end in ends if text[:end].rpartition(" ")[2].lower() not in _UNFINISHED]
-    if pauses and not asked and pauses[-1] > min(10, room // 3) and has_verb(text[: pauses[-1]]):
-        return text[: pauses[-1]].rstrip(" ,;:–—-")
-    cut = text[: room - 1 - asked]
-    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:–—-") + ("…?" if asked else "…")
-
-
-def _closing(beats: Sequence[Beat], story: str, seed: int) -> str:
-    """What two beats or more have in common, where the story names it: the motifs used as nouns."""
-    story = story.lower()
-    shared = [noun for word in prompt.motifs(beats) if (noun := _noun(word, story))][:2]
-    if not shared:
-        return ""
-    return templates.CLOSING[seed % len(templates.CLOSING)].format(templates.enumerated(shared))
-
-
-def _noun(word: str, heard: str) -> str | None:
-    """The word as a noun ("the train"); None when nothing heard uses it as one."""
-    uses = [
-        use[1]
-        for use in re.finditer(_AS_NOUN.format(re.escape(word)), heard)
-        if use[2] is None or use[2] in STOP_WORDS
+def _tellings(beats: Sequence[Beat], question: str, now: datetime | None) -> list[_Telling]:
+    """The memories to choose from, the weightiest first, with as little of each as must be told."""
+    beats = [beat for beat in beats if line(beat.text)]
+    who = speakers([beat.text for beat in beats], [beat.meta for beat in beats], question)
+    said = [
+        sentences(line(unlabelled(beat.text, name) if name else beat.text))
+        for beat, name in zip(beats, who, strict=True)
     ]
-    if not uses:
-        return None
-    return f"the {word}" if any(uses) else word
+    asked = Question(question, [part for parts in said for part in parts], {name for name in who if name})
+    tellings = []
+    for beat, name, parts in zip(beats, who, said, strict=True):
+        scores = [asked.score(part) for part in parts]
+        when = f"on {prompt.date(beat.stored_at, now)}" if beat.stored_at and now and asked.when else None
+        when = when or ages.spoken(beat.perceived_age)
+        told = _answer(parts, scores, whole=beat.activation >= HIGH and sum(map(len, parts)) <= SHORT)
+        tellings.append(_Telling(beat, name, when, parts, scores, told))
+    tellings.sort(key=_weight, reverse=True)
+    return [each for each in tellings if not question or _belongs(each, tellings[0])]
+
+
+def _weight(telling: _Telling) -> float:
+    """How much a memory has to be told: its activation, more if a sentence of it answers."""
+    return telling.beat.activation * (1 + min(1.0, max(telling.scores)))
+
+
+def _belongs(telling: _Telling, weightiest: _Telling) -> bool:
+    best = max(weightiest.scores)
+    answers = best > 0 and max(telling.scores) >= best / 2
+    share = telling.beat.activation / max(weightiest.beat.activation, 1e-9)
+    return _weight(telling) >= WEAK * _weight(weightiest) or (answers and share >= WEAK_ANSWER)
+
+
+def _answer(parts: Sequence[str], scores: Sequence[float], whole: bool) -> set[int]:
+    if whole:
+        return set(range(len(parts)))
+    best = max(range(len(parts)), key=lambda i: (scores[i], substance(parts[i]), -i))
+    told = {best}
+    if best and leans(parts[best]) and len(parts[best - 1]) + len(parts[best]) <= SHORT:
+        told.add(best - 1)
+    return told
+
+
+def _complete(telling: _Telling, kept: Sequence[_Telling]) -> None:
+    """Tell all of it if there is room, else what else answers, else what stands beside the answer."""
+    answer = telling.told
+    telling.told = set(range(len(telling.parts)))
+    if _fits(kept):
+        return
+    telling.told = answer
+    answering = [i for i, score in enumerate(telling.scores) if score > 0]
+    beside = [i + step for step in (1, -1) for i in sorted(answer) if 0 <= i + step < len(telling.parts)]
+    room = MOST_CHARACTERS - len(_story(kept))
+    for place in sorted(answering, key=lambda i: -telling.scores[i]) + beside:
+        if place in telling.told or len(telling.parts[place]) > room:
+            continue
+        telling.told = telling.told | {place}
+        if not _fits(kept):
+            telling.told = telling.told - {place}
+        room = MOST_CHARACTERS - len(_story(kept))
+
+
+def _cut(kept: list[_Telling]) -> None:
+    """The one sentence that is too long for the whole story, up to a word that fits."""
+    telling = kept[0]
+    (place, *_) = telling.told = {min(telling.told)}
+    text = telling.parts[place]
+    ends = [match.start() for match in _WORD_END.finditer(text, 0, MOST_CHARACTERS)]
+    for end in reversed(ends):
+        telling.parts[place] = text[:end].rstrip(" ,;:–—-/") + " …"
+        if _fits(kept):
+            return
+    telling.parts[place] = "…"
+
+
+def _story(tellings: Sequence[_Telling]) -> str:
+    places = {id(beat): place for place, beat in enumerate(prompt.order(each.beat for each in tellings))}
+    ordered = sorted(tellings, key=lambda each: places[id(each.beat)])
+    seed = zlib.crc32("\n".join(each.beat.text for each in ordered).encode("utf-8", "surrogatepass"))
+    bands = [each.band for each in ordered]
+    run = next(i for i in range(len(bands)) if len(set(bands[i:])) == 1)  # from there on all are as sure
+    said_once = len(bands) - run > 1 and bands[-1] != "high"
+    story: list[str] = []
+    for number, telling in enumerate(ordered):
+        before = ordered[number - 1] if number else None
+        if said_once and number == run:
+            story.append((templates.REST if run else templates.ALL)[telling.band])
+        if before and _goes_on(before, telling):
+            story[-1] += templates.AND + telling.quotation()
+        else:
+            band = "high" if said_once and number >= run else telling.band
+            story.append(_sentence(telling, before, band, seed + number))
+    return " ".join(story)
+
+
+def _goes_on(before: _Telling, telling: _Telling) -> bool:
+    """Whether both are told in one breath: the same speaker, as long ago and as sure."""
+    same = (before.who, before.when, before.band) == (telling.who, telling.when, telling.band)
+    return same and not before.event() and not telling.event()
+
+
+def _sentence(telling: _Telling, before: _Telling | None, band: str, seed: int) -> str:
+    event, when = telling.event(), telling.when or ""
+    if not when:
+        kind = templates.SAID_SOMETIME if telling.who else templates.NOTED_SOMETIME
+    else:
+        kind = templates.HAPPENED if event else templates.SAID if telling.who else templates.NOTED
+    frame = kind[band][seed % len(kind[band])]
+    if before and when and before.when == when:
+        frame = kind[band][0]
+        when = templates.SAME_TIME if _same_time(before.beat, telling.beat) else templates.ALSO + when
+    asked = len(telling.parts) == 1 and telling.parts[0].endswith(("?", "？"))
+    text = frame.format(
+        when=when,
+        day=when.removeprefix("on "),
+        who=telling.who,
+        said="asked" if asked else "said",
+        saying="asking" if asked else "saying",
+        what=event or telling.quotation(),
+    )
+    return text[:1].upper() + text[1:] + ("." if event else "")
+
+
+def _same_time(one: Beat, other: Beat) -> bool:
+    """Whether two memories are known to be of about the same time: a tenth of their age apart at most."""
+    if not (one.stored_at and other.stored_at):
+        return False
+    apart = abs(one.stored_at - other.stored_at)
+    age = ages.days(one.perceived_age) or 0.0
+    return apart <= (timedelta(days=1) if age < 10 else timedelta(days=age / 10))

@@ -1,113 +1,53 @@
-"""The built-in teller's turns of phrase: how sure it sounds, and how it says when.
+"""The built-in teller's turns of phrase, by how far a memory is to be trusted (high, medium, low).
 
-Each kind has its templates by how far the memory is to be trusted (high, medium, low); their fields are
-`when`, `who` and `what`.
+Their fields: `when` ("two weeks ago", "on 8 May 2023"), `day` (the same without "on"), `who`, `said` and
+`saying` (or asked and asking), and `what`: a quotation, or an event that goes on with its time. The first of
+each opens with its time, so that "also" and "around the same time" fit before it.
 """
 
 from __future__ import annotations
 
-import re
-
-from vhm.memory import ages
-
 Phrases = dict[str, tuple[str, ...]]
 
+NOTED: Phrases = {
+    "high": ("{when}: {what}", "from {day} I remember: {what}", "this I remember from {day}: {what}"),
+    "medium": ("{when}, I think: {what}", "I think this is from {day}: {what}"),
+    "low": ("{when}, as I only dimly remember: {what}", "I only dimly remember this from {day}: {what}"),
+}
 SAID: Phrases = {
-    "high": (
-        "{when} {who} said, {what}",
-        "{when}, in {who}'s own words: {what}",
-        "{when}, {who} put it like this: {what}",
-    ),
+    "high": ("{when} {who} {said}: {what}",),
     "medium": (
-        "I remember {who} saying {when}, {what}",
-        "{when}, as I recall, {who} said, {what}",
-        "if I remember right, {who} said {when}, {what}",
+        "{when}, I think, {who} {said}: {what}",
+        "I think it was {when} that {who} {said}: {what}",
+        "I think {who} {said} {when}: {what}",
     ),
     "low": (
-        "I think it was {when} that {who} said something like {what}",
-        "I have a faint memory of {who} saying, {when}, {what}",
-        "{when}, if I'm not mistaken, {who} said something like {what}",
-        "I half remember {who} saying {when}, {what}",
-    ),
-}
-ASKED: Phrases = {
-    "high": ("{when} {who} asked, {what}", "{when}, {who} wanted to know, {what}"),
-    "medium": ("I remember {who} asking {when}, {what}", "{when}, as I recall, {who} asked, {what}"),
-    "low": (
-        "I believe it was {when} that {who} asked something like {what}",
-        "{when}, I think, {who} asked something like {what}",
-        "I dimly remember {who} asking {when}, {what}",
-    ),
-}
-SHOWED: Phrases = {
-    "high": ("{when} {who} showed {what}", "{who} showed {what} {when}"),
-    "medium": ("I remember {who} showing {what} {when}", "{when}, as I recall, {who} showed {what}"),
-    "low": (
-        "I think it was {when} that {who} showed {what}",
-        "I have a dim memory of {who} showing {what} {when}",
+        "{when}, as I only dimly remember, {who} {said}: {what}",
+        "I only dimly remember {who} {saying} {when}: {what}",
     ),
 }
 HAPPENED: Phrases = {
-    "high": ("{when} {what}", "{when}, {what}"),
-    "medium": ("I remember that {when} {what}", "{when}, as I recall, {what}"),
-    "low": (
-        "I think it was {when} that {what}",
-        "{when}, if I'm not mistaken, {what}",
-        "I seem to remember that {when} {what}",
-        "my memory of it is faint, but {when} {what}",
-    ),
+    "high": ("{when} {what}",),
+    "medium": ("{when}, I think, {what}", "I think {when} {what}"),
+    "low": ("{when}, as I only dimly remember, {what}", "I only dimly remember that {when} {what}"),
 }
-NOTED: Phrases = {
-    "high": ("from {when} I clearly remember this: {what}", "this is still clear to me from {when}: {what}"),
-    "medium": ("from {when} I remember this: {what}", "as I recall, it was like this {when}: {what}"),
-    "low": (
-        "from {when} I only dimly recall this: {what}",
-        "not much is left to me from {when}, only this: {what}",
-    ),
+NOTED_SOMETIME: Phrases = {
+    "high": ("I remember: {what}", "this I remember: {what}"),
+    "medium": ("I think I remember: {what}", "I think it was this: {what}"),
+    "low": ("I only dimly remember: {what}", "this I only dimly remember: {what}"),
 }
-BACK = ("Before that, {}", "Further back, {}", "Going back, {}")
-SAME_TIME = ("around the same time", "around then", "at much the same time")
-CLOSING = (
-    "What runs through it all is {}.",
-    "It all seems to come back to {}.",
-    "If there is a thread, it is {}.",
-    "The thread I find in it is {}.",
-)
+SAID_SOMETIME: Phrases = {
+    "high": ("I remember {who} {saying}: {what}",),
+    "medium": ("I think {who} {said}: {what}",),
+    "low": ("I only dimly remember {who} {saying}: {what}",),
+}
+"""For an age that nobody can read."""
 
-_COUNTED = re.compile(r"(\d+) (\w+?)s? ago")
-_NUMBERS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-)  # fmt: skip
-_ABOUT = ("about ", "some ", "maybe ", "around ")
+ALL = {"medium": "This much I think I remember.", "low": "All this I only dimly remember."}
+REST = {"medium": "The rest I think I remember.", "low": "The rest I only dimly remember."}
+"""Said once, where all that follows is to be trusted no further; it is then told as if it were plain."""
 
-
-def when(age: str, unsure: int | None = None) -> str:
-    """A perceived age inside a sentence: "two weeks ago"; vaguer, in one of several ways, when `unsure`."""
-    age = " ".join(age.lower().split()).rstrip(".,!")
-    if ages.days(age) is None or len(age) > 40:
-        return "at some point"
-    if age == "just now":
-        return "a moment ago"
-    counted = _COUNTED.fullmatch(age)
-    if not counted:
-        return age
-    number, unit = int(counted[1]), counted[2]
-    if number == 1:
-        spoken, about = f"{'an' if unit == 'hour' else 'a'} {unit} ago", "about "
-    else:
-        spoken = f"{_NUMBERS[number] if number < len(_NUMBERS) else number} {unit}s ago"
-        loosely = _ABOUT if unit in ("month", "year") else _ABOUT[:1]
-        about = "" if unsure is None else loosely[unsure % len(loosely)]
-    return spoken if unsure is None else about + spoken
-
-
-def pictured(caption: str) -> str:
-    """A picture's caption as something shown."""
-    caption = re.sub(r"^an? photography of\b", "a photo of", caption.strip().rstrip("."))
-    named = re.match(r"(?:an?|the|her|his|their|my|some|two|three)\b", caption, re.IGNORECASE)
-    return caption if named else f"a picture, {caption}"
-
-
-def enumerated(words: list[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+ALSO, SAME_TIME, AND = "also ", "around the same time", " And: "
+NOTHING = "Nothing I remember is about that."
+EMPTY = "I remember nothing yet: there are no memories."
+FAILED = "I could not look into my memory: {error}."

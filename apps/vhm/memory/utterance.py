@@ -1,105 +1,65 @@
-"""What a remembered text is: plain words, or a turn of a conversation ("Ann: I went to ...")."""
+"""Who said a remembered text: its meta says so, or it opens with a name that others use as one."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import msgspec
+from vhm.memory.sentences import line
+from vhm.memory.tokenizer import listed, words
 
-from vhm.memory.past_tense import tells_a_deed
-from vhm.memory.tokenizer import content_words, listed, words
-
-MOST_CHARACTERS = 2_000
-"""Of a text that are looked at: an anchor may have 10 000, and a story has room for 400."""
-
-_SPEAKER = re.compile(r"\s*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,2}):\s+(?=\S)")
-_NOT_SPEAKERS = listed("""
-    Note Notes Todo Reminder Summary Theme Update Subject Title Date Time Place Re Ps Warning Error Info
+_LABEL = re.compile(r"\s*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,2}):\s+(?=\S)")
+_NO_NAMES = listed("""
+    Note Notes Todo Reminder Summary Theme Update Subject Title Date Time Place Address Re Ps
+    Warning Error Info
 """)
-_PICTURE = re.compile(r"\s*\[(?:shares?|shared|sends?|sent|shows?|posts?)\s+([^][]+)\]\s*", re.IGNORECASE)
-_SENTENCE_END = re.compile(
-    r"(?<!\b[A-HJ-Z]\.)(?<!\b(?:Dr|Mr|Ms|St|vs)\.)(?<!\b(?:Mrs|e\.g|i\.e)\.)"
-    r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)]))\s+(?=\S)"
+_ASKED_OF = (
+    r"\b(?:did|does|do|has|had|have|will|would|could|should)\s+{name}\b"
+    r"|\b{name}\s+(?:say|says|said|tell|tells|told|ask|asks|asked|mention\w*|think|thinks|thought|feel|feels|felt)\b"
 )
-_FILLER = re.compile(
-    r"(?:(?i:oh yeah|oh wow|oh|ah|aw+|wow|hey|hi|hello|yeah|yea|yep|yup|yes|well|so|anyway|haha|ha|okay|ok"
-    r"|sure|thanks|thank you|btw|by the way|also|and|but|plus|man|gosh|totally|absolutely|definitely"
-    r"|exactly|for sure|of course|no way|woah|whoa|cool|nice|great|awesome|congrats|congratulations"
-    r"|guess what|you know|long time no (?:see|talk|chat)|no problem|no worries"
-    r"|(?:nice|great|good) (?:job|one|to see you))"
-    r"(?:\s+(?:so much|a lot|again|a ton))?\b(?:,?\s+[A-Z][a-z]+(?=[,!.?;]))?(?:\s*[,!.…;—–-]+\s*))"
-)
-_CALLED = re.compile(r"(?:,\s+|\b(?i:hey|hi|thanks)\s+)[A-Z][a-z]+(?=\s*[.!?]+(?:\s|$))")
-"""A name somebody is called by at the end of a sentence."""
-
-
-class Turn(msgspec.Struct, frozen=True):
-    """A text taken apart: who said it (None when nobody in particular), what, and the picture shown."""
-
-    speaker: str | None
-    said: str
-    picture: str | None = None
-
-
-def turn(text: str) -> Turn:
-    """The text on one line, taken apart; of a long one only as much as a story could hold."""
-    text = " ".join(text[:MOST_CHARACTERS].split())
-    speaker = None
-    label = _SPEAKER.match(text)
-    if label and label[1] not in _NOT_SPEAKERS:
-        speaker, text = label[1], text[label.end() :]
-    picture = _PICTURE.search(text)
-    if picture:
-        text = (text[: picture.start()] + " " + text[picture.end() :]).strip()
-    return Turn(speaker, text, picture[1].strip() if picture else None)
+_CALLED = r"(?:^|[,.!?]\s+|\b(?:[Hh]ey|[Hh]i|[Hh]ello|[Tt]hanks|[Tt]hank you)\s+){name}(?=[,!.?])"
 
 
 def speaker(text: str) -> list[str]:
-    """The words of the name of who says the text, lower-cased; none where nobody in particular does."""
-    label = _SPEAKER.match(text)
-    return words(label[1]) if label and label[1] not in _NOT_SPEAKERS else []
+    """The words of a name that the text opens with ("Ana: …"), if it looks like one; lower-cased."""
+    name = _label(text)
+    return words(name) if name and name not in _NO_NAMES else []
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences of a text in order, each with its own punctuation."""
-    return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
+def speakers(
+    texts: Sequence[str], metas: Sequence[Mapping[str, Any] | None], question: str
+) -> list[str | None]:
+    """Who said each text. None where that is not known: a label ("Address: …") is no speaker."""
+    return [
+        _named(meta) or _used_as_name(text, [other for other in texts if other is not text], question)
+        for text, meta in zip(texts, metas, strict=True)
+    ]
 
 
-def gist(text: str) -> str:
-    """A spoken text from where it begins to say something, greetings and interjections left out.
-
-    The whole text when it is nothing but those.
-    """
-    parts = [_plain(part) for part in sentences(text)]
-    if not parts:
-        return text.strip()
-    weights = [_weight(part) for part in parts]
-    wanted = min(4, max(weights)) or max(map(len, parts))
-    start = next(i for i, part in enumerate(parts) if wanted <= (weights[i] if any(weights) else len(part)))
-    return " ".join(part for part in parts[start:] if part) or text.strip()
+def unlabelled(text: str, name: str) -> str:
+    """What was said, without the speaker's name before it."""
+    label = _LABEL.match(text)
+    return text[label.end() :] if label and label[1].casefold() == name.casefold() else text
 
 
-def substance(text: str) -> int:
-    """How much the richest sentence of a text has to tell: 0 for thanks and greetings alone."""
-    return max(map(_weight, sentences(text)), default=0)
+def _named(meta: Mapping[str, Any] | None) -> str | None:
+    name = (meta or {}).get("speaker")
+    return line(name) or None if isinstance(name, str) else None
 
 
-def uncalled(text: str) -> str:
-    """The text without the names it calls somebody by ("Thanks, Ann!")."""
-    return " ".join(_CALLED.sub("", sentence) for sentence in sentences(text))
+def _used_as_name(text: str, others: Sequence[str], question: str) -> str | None:
+    """The label of the text, if the question says what he did or somebody else calls him by it."""
+    name = _label(text)
+    if name is None or name in _NO_NAMES:
+        return None
+    called = _CALLED.replace("{name}", re.escape(name))
+    heard = (other[match.end() :] for other in others if (match := _LABEL.match(other)) and match[1] != name)
+    if re.search(_ASKED_OF.replace("{name}", re.escape(name)), question):
+        return name
+    return name if any(re.search(called, said) for said in heard) else None
 
 
-def _weight(sentence: str) -> int:
-    """Content words, and more for something that somebody did."""
-    subjects = len(content_words(_CALLED.sub("", sentence)))
-    did = subjects and not sentence.endswith("?") and tells_a_deed(sentence)
-    return subjects + (2 if did else 0)
-
-
-def _plain(sentence: str) -> str:
-    """A sentence without its opening interjections ("Yeah, Ann, ..."); all of it if it is nothing else."""
-    rest = sentence
-    while (opening := _FILLER.match(rest)) and opening.end() < len(rest):
-        rest = rest[opening.end() :]
-    rest = _CALLED.sub("", rest)
-    return rest[:1].upper() + rest[1:]
+def _label(text: str) -> str | None:
+    label = _LABEL.match(text)
+    return label[1] if label else None

@@ -11,8 +11,8 @@ import msgspec
 import structlog
 
 from vhm import embedding
-from vhm.anchors import AnchorRejectedError, Explained, Query, Ranking, Scope, open_store
-from vhm.contract import explain
+from vhm.anchors import AnchorRejectedError, Explained, Query, Ranking, Recalled, Scope, open_store
+from vhm.contract import explain, retell_headers
 from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import (
     EMBEDDING_FAILED,
@@ -25,6 +25,7 @@ from vhm.contract.messages import (
     derived_request_id,
     encode,
 )
+from vhm.contract.retell_headers import Asked
 from vhm.contract.topics import RECALL_RESPONSE
 from vhm.embedding import Embedder, EmbeddingFailedError
 from vhm.embedding_handler import EmbeddingHandler, OpenStore
@@ -34,6 +35,10 @@ from vhm.resonance.settings import Settings
 from vhm.runtime.handler import Headers, Outcome, Outgoing, Poison, Record, Reply
 
 log = structlog.get_logger("vhm.resonance")
+
+MOST_META_BYTES = 4_096
+MOST_BYTES = 900_000
+"""Of a beat's meta, and of a whole answer: a stock broker takes records of 1 048 588 bytes."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,19 +76,29 @@ class Resonance(EmbeddingHandler[Ask]):
         vectors = await self._embedder.embed([ask.request.query for ask in messages])
         queries = [self._query(ask, vector) for ask, vector in zip(messages, vectors, strict=True)]
         rankings = await self._store.recall(queries)
-        return [_reply(ask, ranking) for ask, ranking in zip(messages, rankings, strict=True)]
+        empty = [
+            not ranking.beats and not await self._store.count(query.scope)
+            for ranking, query in zip(rankings, queries, strict=True)
+        ]
+        return [
+            _reply(ask, ranking, Asked(ask.request.query, ask.now, none))
+            for ask, ranking, none in zip(messages, rankings, empty, strict=True)
+        ]
 
     def _refused(self, message: Ask, error: EmbeddingFailedError | AnchorRejectedError) -> Poison:
         log.warning("query refused", request_id=str(message.request_id), detail=str(error))
-        return Poison(reason=EMBEDDING_FAILED, errors=(str(error),))
+        return Poison(
+            reason=EMBEDDING_FAILED, errors=(str(error),), records=_failed(message.request_id, str(error))
+        )
 
     def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:
-        return Poison(reason=INVALID, errors=tuple(error.errors))
+        records = _failed(error.id, str(error)) if error.id else ()
+        return Poison(reason=INVALID, errors=tuple(error.errors), records=records)
 
     def _query(self, ask: Ask, vector: embedding.Vector) -> Query:
         request, settings = ask.request, self._settings
         return Query(
-            scope=Scope(""),
+            scope=Scope(request.owner),
             vector=vector,
             text=request.query,
             now=ask.now,
@@ -96,6 +111,10 @@ class Resonance(EmbeddingHandler[Ask]):
             least_match=settings.floor,
             diversity_threshold=settings.diversity_threshold,
             explain=ask.explain,
+            at_least=request.at_least,
+            since=request.since,
+            until=request.until,
+            where=request.where,
         )
 
 
@@ -120,29 +139,56 @@ def _candidate(explained: Explained, now: datetime) -> Candidate:
     )
 
 
-def _headers(ask: Ask, ranking: Ranking) -> Headers:
+def _failed(request_id: uuid.UUID, error: str) -> tuple[Outgoing, ...]:
+    """The answer to a request that cannot be served: no beats, and why."""
+    response = RecallResponse(request_id=request_id, beats=[], error=error)
+    return (Outgoing(topic=RECALL_RESPONSE, key=str(request_id).encode(), value=encode(response)),)
+
+
+def _headers(ask: Ask, ranking: Ranking, asked: Asked) -> Headers:
+    told = retell_headers.encode(asked)
     if not ask.explain:
-        return ()
+        return told
     explanation = Explanation(
         candidates=[_candidate(one, ask.now) for one in ranking.explained], memories=ranking.memories
     )
-    return ((explain.HEADER, explain.encode(explanation)),)
+    return (*told, (explain.HEADER, explain.encode(explanation)))
 
 
-def _reply(ask: Ask, ranking: Ranking) -> Reply:
-    beats = [
-        Beat(
-            anchor_id=one.anchor_id,
-            text=one.text,
-            perceived_age=perceived_age(one.stored_at, ask.now),
-            activation=one.activation,
-            match=one.match,
-            stored_at=one.stored_at,
-        )
-        for one in ranking.beats
-    ]
-    log.info("recalled", request_id=str(ask.request_id), beats=len(beats))
-    response = RecallResponse(request_id=ask.request_id, beats=beats)
-    key = str(ask.request_id).encode()
-    answer = Outgoing(topic=RECALL_RESPONSE, key=key, value=encode(response), headers=_headers(ask, ranking))
+def _reply(ask: Ask, ranking: Ranking, asked: Asked) -> Reply:
+    log.info("recalled", request_id=str(ask.request_id), beats=len(ranking.beats))
+    beats = bounded([_beat(one, ask.now) for one in ranking.beats])
+    response = RecallResponse(request_id=ask.request_id, beats=beats, owner=ask.request.owner)
+    answer = Outgoing(
+        topic=RECALL_RESPONSE,
+        key=str(ask.request_id).encode(),
+        value=encode(response),
+        headers=_headers(ask, ranking, asked),
+    )
     return Reply((answer,))
+
+
+def _beat(one: Recalled, now: datetime) -> Beat:
+    return Beat(
+        anchor_id=one.anchor_id,
+        text=one.text,
+        perceived_age=perceived_age(one.stored_at, now),
+        activation=one.activation,
+        match=one.match,
+        stored_at=one.stored_at,
+        meta=one.meta or None,
+    )
+
+
+def bounded(beats: Sequence[Beat]) -> list[Beat]:
+    """The beats with the meta that there is room for: up to 4 kB each, and 900 kB for the whole answer."""
+    room = MOST_BYTES - sum(len(encode(msgspec.structs.replace(beat, meta=None))) for beat in beats)
+    found = []
+    for beat in beats:
+        size = len(msgspec.json.encode(beat.meta)) if beat.meta else 0
+        if size > MOST_META_BYTES or size > room:
+            found.append(msgspec.structs.replace(beat, meta=None, meta_left_out=True))
+        else:
+            room -= size
+            found.append(beat)
+    return found

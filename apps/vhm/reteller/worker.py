@@ -7,9 +7,13 @@ from collections.abc import Sequence
 import structlog
 
 from vhm import language
-from vhm.contract import headers
+from vhm.contract import headers, retell_headers
 from vhm.contract.messages import INVALID, InvalidMessageError, RecallResponse, RetellResponse, decode, encode
+from vhm.contract.retell_headers import Asked
 from vhm.contract.topics import RETELL_RESPONSE
+from vhm.language import BUILT_IN, Retelling
+from vhm.memory import templates
+from vhm.memory.sentences import line
 from vhm.reteller.settings import Settings
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply
 
@@ -45,10 +49,18 @@ class Reteller:
             return Reply()
         request_id = str(recalled.request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            told = await self._chain.retell(recalled.beats)
+            told = await self._tell(recalled, retell_headers.decode(record.headers))
             log.info("retold", beats=len(recalled.beats), teller=told.teller)
         response = RetellResponse(request_id=recalled.request_id, retelling=told.text)
         return Reply((Outgoing(topic=RETELL_RESPONSE, key=request_id.encode(), value=encode(response)),))
+
+    async def _tell(self, recalled: RecallResponse, asked: Asked) -> Retelling:
+        """What there is to tell: memories, an error (not the same as no memory), or an empty store."""
+        if recalled.error is not None:
+            return Retelling(templates.FAILED.format(error=line(recalled.error).rstrip(".")), BUILT_IN)
+        if not recalled.beats and asked.empty:
+            return Retelling(templates.EMPTY, BUILT_IN)
+        return await self._chain.retell(recalled.beats, asked.question, asked.now)
 
     async def not_ready(self) -> Sequence[str]:
         """Always able to tell."""

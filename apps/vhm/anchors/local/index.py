@@ -12,6 +12,7 @@ from vhm.anchors.payload import Content, Row
 from vhm.anchors.scoring import Flags, Floats, Scorer
 from vhm.anchors.sessions import Sessions
 from vhm.anchors.types import Calibration, Query, Ranking
+from vhm.contract.messages import Where
 from vhm.memory.inverted_index import InvertedIndex
 
 NO_SESSION = -1
@@ -108,6 +109,10 @@ class Index:
         which = np.zeros(len(self), dtype=bool)
         which[[row for one in anchor_ids if (row := self._rows.get(one)) is not None]] = True
         return which
+
+    def matching(self, where: Where) -> Flags:
+        """See `scoring.Columns`."""
+        return np.fromiter((content.matches(where) for content in self._contents), bool, len(self))
 
     def _sparse_scores(self, scorer: Scorer) -> Floats:
         if scorer.question is None:

@@ -28,9 +28,9 @@ log = structlog.get_logger("vhm.anchors")
 LOOK_EVERY_SECONDS = 0.4
 """How soon a collection that others recreated is noticed: it is to be adopted within 1 s."""
 
-SHAPE_EVERY_SECONDS = 10.0
-"""How often it is looked whether all sparse vectors are of the present shape: workers of an earlier version
-may write others during a rollout."""
+POINTS_EVERY_SECONDS = 10.0
+"""How often it is looked whether all sparse vectors are of the present shape, since workers of an earlier
+version may write others during a rollout, and whether several owners have memories."""
 
 GONE_FOR_SECONDS = 3.0
 """How long a deleted collection stays gone before we make it ourselves: whoever deletes it to make it
@@ -127,6 +127,15 @@ class Collections:
         )
         return [(record.id, to_row(record.id, record.payload)) for record in records]
 
+    async def shared(self, name: str) -> bool:
+        """Whether owners other than "" have anchors in it."""
+        records, _ = await self._do(
+            lambda client: client.scroll(
+                name, scroll_filter=queries.named_owners(), limit=1, with_payload=False
+            )
+        )
+        return bool(records)
+
     async def set_payload(self, name: str, payload: dict[str, Any], points: list[PointId]) -> None:
         """Add keys to the payloads of points."""
         await self._do(lambda client: client.set_payload(name, payload, points=points))
@@ -158,6 +167,8 @@ class Collection:
         """Whether the words of anchors are stored, and recalled by."""
         self.up_to_date = False
         """Whether all sparse vectors were of the present shape when it was last looked."""
+        self.shared = False
+        """Whether owners other than "" have anchors in it."""
         self.collections = Collections(client)
         self._name: str | None = None
         self._closed_to_writers: StoreUnavailableError | None = None
@@ -169,7 +180,7 @@ class Collection:
         self._model = model
         self._watch: asyncio.Task[None] | None = None
         self._gone_since: float | None = None
-        self._shape_looked_at = 0.0
+        self._points_looked_at = 0.0
         self._looking = asyncio.Lock()
 
     async def open(self) -> None:
@@ -252,7 +263,7 @@ class Collection:
             log.info("collection adopted", collection=info.name, model=self._model.name)
         await self.collections.index(info)
         await self._check_sparse_vector(info)
-        await self._check_shape(info)
+        await self._check_points(info)
         self._closed_to_writers = None
         return self._ready(info)
 
@@ -269,11 +280,14 @@ class Collection:
             )
         self.hybrid = self._hybrid and there
 
-    async def _check_shape(self, info: CollectionInfo) -> None:
-        due = time.monotonic() - self._shape_looked_at >= SHAPE_EVERY_SECONDS
-        if self.hybrid and (due or info.name != self._name):
+    async def _check_points(self, info: CollectionInfo) -> None:
+        due = time.monotonic() - self._points_looked_at >= POINTS_EVERY_SECONDS
+        if not due and info.name == self._name:
+            return
+        if self.hybrid:
             self.up_to_date = not await self.collections.outdated(info.name, 1)
-            self._shape_looked_at = time.monotonic()
+        self.shared = await self.collections.shared(info.name)
+        self._points_looked_at = time.monotonic()
 
     async def _current(self, create: bool) -> tuple[CollectionInfo, bool]:
         """The collection under our name or the one that took its place, and whether it says so itself."""

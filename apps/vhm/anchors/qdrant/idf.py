@@ -1,4 +1,9 @@
-"""How rare terms are in a collection, remembered for a while."""
+"""How many anchors an owner has, and how rare terms are among them, remembered for a while.
+
+The server knows how rare a term is in the whole collection, which is right where one owner has all of it.
+Where several share it, an owner's anchors that hold a term are counted, so that what others remember changes
+nothing of what comes back.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from qdrant_client import models
 
-from vhm.anchors.qdrant import sparse
+from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.scope import Scope
 from vhm.memory import bm25
 
@@ -28,6 +33,7 @@ class IdfCache:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Scope, str], float] = {}
+        self._memories: dict[Scope, int] = {}
         self._points = 0
         self._since = 0.0
 
@@ -35,7 +41,8 @@ class IdfCache:
         """Forget what no longer holds now that the collection has so many points."""
         drifted = abs(points - self._points) * DRIFT > self._points
         if drifted or len(self._known) > MOST_TERMS or time.monotonic() - self._since > KEPT_SECONDS:
-            self._known, self._points, self._since = {}, points, time.monotonic()
+            self._known, self._memories = {}, {}
+            self._points, self._since = points, time.monotonic()
 
     def known(self, scope: Scope, terms: Iterable[str]) -> dict[str, float]:
         """The idf of those of the terms that were counted."""
@@ -50,6 +57,32 @@ class IdfCache:
             found[term] = points[0].score / weight if weight else bm25.idf(self._points, 0)
         self._known |= {(scope, term): rarity for term, rarity in found.items()}
         return found
+
+    def memories(self, scope: Scope) -> int | None:
+        """How many anchors the owner has, if they were counted."""
+        return self._memories.get(scope)
+
+    def count(
+        self,
+        scope: Scope,
+        members: Sequence[models.ScoredPoint] | None,
+        holders: Mapping[str, Sequence[models.ScoredPoint]],
+    ) -> dict[str, float]:
+        """The idf of terms among an owner's own anchors, by what `queries.holders` found for each; `members`
+        is the answer to `queries.members`, unless the owner's anchors were counted before."""
+        if members is not None:
+            saturated = len(members) >= queries.COUNTED
+            self._memories[scope] = max(self._points, queries.COUNTED) if saturated else len(members)
+        memories = self._memories[scope]
+        found = {term: bm25.idf(memories, len(points)) for term, points in holders.items()}
+        self._known |= {(scope, term): rarity for term, rarity in found.items()}
+        return found
+
+    def forget(self, scope: Scope) -> None:
+        """Count an owner's anchors anew."""
+        self._memories.pop(scope, None)
+        for key in [key for key in self._known if key[0] == scope]:
+            del self._known[key]
 
     def usual(self) -> float:
         """The idf taken for a term until it is counted."""

@@ -35,6 +35,9 @@ UNSEEN_SIMILARITY = 0.25
 
 LEAST_SALIENCE = 0.01
 
+COUNTED = 1_000
+"""Anchors that are counted one by one; whoever has more is taken to have words about as rare as these say."""
+
 
 class ScopedQuery:
     """A query of one owner's anchors. The filter goes down into every prefetch."""
@@ -57,6 +60,11 @@ def owned(scope: Scope) -> models.Condition:
     if scope.owner:
         return models.FieldCondition(key=OWNER_KEY, match=models.MatchValue(value=scope.owner))
     return models.IsEmptyCondition(is_empty=models.PayloadField(key=OWNER_KEY))
+
+
+def named_owners() -> models.Filter:
+    """The anchors of all owners but ""."""
+    return models.Filter(must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key=OWNER_KEY))])
 
 
 def of_session(session_id: str) -> models.FieldCondition:
@@ -83,9 +91,23 @@ def exclusions(query: Query) -> list[models.Condition]:
     found: list[models.Condition] = [models.Filter(must_not=[said(lte=oldest)])]
     if query.session_id is not None:
         found.append(of_session(query.session_id))
+    if query.since is not None:
+        found.append(said(lt=query.since))
+    if query.until is not None:
+        found.append(models.Filter(must_not=[said(lt=query.until)]))
+    if alike := [condition for pair in query.where.items() if (condition := _holds(*pair)) is not None]:
+        found.append(models.Filter(must_not=[models.Filter(must=alike)]))
     if query.ignore:
         found.append(models.HasIdCondition(has_id=ids(query.scope, query.ignore)))
     return found
+
+
+def _holds(key: str, value: str | int | bool) -> models.Condition | None:
+    """Anchors whose meta has that value, lists of which one item is it among them; those the exact ranking
+    leaves out. None for a key that no path can name."""
+    if '"' in key or "\\" in key:
+        return None
+    return models.FieldCondition(key=f'meta."{key}"', match=models.MatchValue(value=value))
 
 
 def ids(scope: Scope, anchor_ids: Iterable[uuid.UUID]) -> list[models.ExtendedPointId]:
@@ -137,6 +159,18 @@ def strongest_of(scope: Scope, term: str) -> ScopedQuery:
     """The anchor that a term alone finds first, with its sparse vector: its score is rarity times weight."""
     return ScopedQuery(
         scope, query=sparse.question([term]), using=sparse.WORDS, limit=1, with_vector=[sparse.WORDS]
+    )
+
+
+def members(scope: Scope) -> ScopedQuery:
+    """The ids of up to COUNTED anchors of a scope."""
+    return ScopedQuery(scope, limit=COUNTED, with_payload=False)
+
+
+def holders(scope: Scope, term: str) -> ScopedQuery:
+    """The ids of up to COUNTED anchors of a scope that hold a term."""
+    return ScopedQuery(
+        scope, query=sparse.question([term]), using=sparse.WORDS, limit=COUNTED, with_payload=False
     )
 
 

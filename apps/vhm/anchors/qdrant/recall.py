@@ -20,8 +20,11 @@ PAGE_MOST = 512
 
 
 class Recall:
-    """One query. `exact`: the server compares every vector instead of walking its graph; `memories` is about
-    how many the owner has; without `floor` the best found is relevant, whatever its match."""
+    """One query.
+
+    `exact`: the server compares every vector instead of walking its graph; `points` is how many the
+    collection holds, and `shared` whether by several owners; without `floor` the best found is relevant,
+    whatever its match."""
 
     def __init__(
         self,
@@ -31,7 +34,8 @@ class Recall:
         *,
         hybrid: bool,
         exact: bool,
-        memories: int,
+        points: int,
+        shared: bool,
         floor: bool,
     ) -> None:
         self.ranking: Ranking | None = None
@@ -39,12 +43,14 @@ class Recall:
         self._calibration = calibration
         self._cache = idf
         self._exact = exact
-        self._memories = memories
+        self._points = points
+        self._shared = shared
         self._floor = floor
         self._page = self._scorer.page()
         terms = self._scorer.question.weights if self._scorer.question else ()
         self._idf = idf.known(query.scope, terms)
         self._uncounted = [term for term in terms if term not in self._idf]
+        self._members_asked = self._memories() is None
         self._excluded: list[models.ScoredPoint] = []
 
     def queries(self) -> list[ScopedQuery]:
@@ -54,7 +60,10 @@ class Recall:
         if self.ranking is None:
             if self._scorer.query.explain:
                 asked.append(self._candidates(self._scorer.query.explain, excluded=True))
-            asked += [queries.strongest_of(self._scorer.query.scope, term) for term in self._uncounted]
+            if self._members_asked:
+                asked.append(queries.members(self._scorer.query.scope))
+            how = queries.holders if self._shared else queries.strongest_of
+            asked += [how(self._scorer.query.scope, term) for term in self._uncounted]
         return asked
 
     def take(self, answers: Sequence[list[models.ScoredPoint]]) -> None:
@@ -64,8 +73,7 @@ class Recall:
         if self.ranking is None:
             if self._scorer.query.explain:
                 self._excluded, *others = others
-            counted = dict(zip(self._uncounted, others, strict=True))
-            self._idf |= self._cache.learn(self._scorer.query.scope, counted)
+            self._learn(others)
         if self._scorer.question is not None:
             self._scorer.self_score = self._scorer.question.self_score(self._idf.__getitem__)
         more = len(page) == self._page < PAGE_MOST
@@ -73,11 +81,26 @@ class Recall:
         self.ranking = self._scorer.rank(
             [row for row, _ in found],
             np.array([score for _, score in found]),
-            memories=self._memories,
+            memories=self._memories() or 0,
             more=more,
             floor=self._floor,
         )
         self._page = min(self._page * scoring.WIDER, PAGE_MOST)
+
+    def _memories(self) -> int | None:
+        """About how many anchors the owner has; None while nobody counted."""
+        return self._cache.memories(self._scorer.query.scope) if self._shared else self._points
+
+    def _learn(self, answers: Sequence[list[models.ScoredPoint]]) -> None:
+        scope = self._scorer.query.scope
+        members: list[models.ScoredPoint] | None = None
+        if self._members_asked:
+            members, *answers = answers
+        counted = dict(zip(self._uncounted, answers, strict=True))
+        if self._shared:
+            self._idf |= self._cache.count(scope, members, counted)
+        else:
+            self._idf |= self._cache.learn(scope, counted)
 
     def _candidates(self, page: int, *, excluded: bool = False) -> ScopedQuery:
         question, usual = self._scorer.question, self._cache.usual()

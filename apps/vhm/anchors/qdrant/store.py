@@ -108,7 +108,8 @@ class QdrantStore:
                 self._idf,
                 hybrid=collection.hybrid,
                 exact=collection.points < self._exact_below,
-                memories=collection.points,
+                points=collection.points,
+                shared=collection.shared,
                 floor=collection.up_to_date or not collection.hybrid,
             )
             for query in queries
@@ -151,6 +152,9 @@ class QdrantStore:
             first.setdefault((scope_of(anchor), anchor.anchor_id), index)
         name = await self._insert({key: (anchors[index], vectors[index]) for key, index in first.items()})
         self._collection.points += len(first)  # until it is looked at again
+        for scope in {key[0] for key in first}:
+            self._idf.forget(scope)
+            self._collection.shared = self._collection.shared or bool(scope.owner)
         contents = {key: to_content(anchors[index], key[0]) for key, index in first.items()}
         read = self._vectors.derive if self._collection.hybrid else self._vectors.payloads
         held = await self._do(read(name, contents))
