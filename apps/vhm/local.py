@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vhm import embedding
 from vhm.anchors import AnchorStore, Scope, StoreMismatchError, StoreUnavailableError, open_store
+from vhm.anchors.listing import AnchorReader
+from vhm.anchors.local.store import LocalStore
 from vhm.anchors.reindex import reindex
+from vhm.client.store_reader import StoreReader
 from vhm.client.transport import Reader
 from vhm.contract.env_loader import Environment, SettingsError, load
 from vhm.embedding import Embedder, EmbeddingUnavailableError, Vectors
@@ -78,7 +81,7 @@ class System:
         self._loop: asyncio.AbstractEventLoop
         self._ending: asyncio.Event
         self._store: AnchorStore
-        self.reader: Reader | None = None
+        self.reader: Reader = StoreReader(self._anchor_reader)
         """Reads what is stored."""
         self.bootstrap = ""
         """Where clients find the broker: `host:port`."""
@@ -203,6 +206,10 @@ class System:
         keyring = Keyring(settings.keys.reveal()) if settings.keys is not None else None
         port = _free(self._ports.get("api", 0))
         return Gateway(settings, self.reader, keyring=keyring, port=port), settings
+
+    def _anchor_reader(self) -> AnchorReader:
+        assert isinstance(self._store, LocalStore)  # noqa: S101  its address begins with local:
+        return self._store
 
     def _worker(self, handler: Handler, settings: WorkerSettings) -> Worker:
         return Worker(handler, settings, host=HOST, port=_free(self._ports.get(handler.name, 0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -204,3 +205,37 @@ def test_what_is_asked_for_is_bounded(memory: Memory) -> None:
     assert numbers(at_least=1.0) == []
     beat = memory.recall(about, where={"kind": "b"}).beats[0]
     assert (beat.meta, beat.stored_at) == ({"kind": "b", "n": 2}, moments[1])
+
+
+def test_memories_are_listed_newest_first_also_of_one_moment(memory: Memory) -> None:
+    owner = memory.of(f"lists-{uuid.uuid4().hex[:8]}")
+    same = datetime(2026, 4, 1, tzinfo=UTC)
+    anchors = [
+        anchor_of(
+            owner.owner,
+            {
+                "text": f"entry {number}",
+                "stored_at": same if number < 120 else same + timedelta(hours=number),
+            },
+        )
+        for number in range(150)
+    ]
+    assert all(isinstance(receipt, Receipt) for receipt in owner.remember_many(anchors))
+    with contextlib.suppress(Unavailable):  # Kafka alone cannot read the store, see below
+        listed = list(owner.memories())
+        assert {anchor.anchor_id for anchor in listed} == {anchor.anchor_id for anchor in anchors}
+        assert len(listed) == 150
+        assert [anchor.stored_at for anchor in listed] == sorted(
+            (anchor.stored_at for anchor in anchors), reverse=True
+        )
+        assert owner.get(anchors[0].anchor_id) == anchors[0]
+        assert owner.get(uuid.uuid4()) is None
+        assert memory.get(anchors[0].anchor_id) is None
+        assert len(list(owner.memories(since=same + timedelta(hours=130)))) == 20
+
+
+def test_kafka_alone_cannot_read_the_store(system: System) -> None:
+    with Memory.connect(environment={"KAFKA_BOOTSTRAP_SERVERS": system.bootstrap}) as memory:
+        for read in (memory.export, memory.memories, lambda: [memory.get(uuid.uuid4())]):
+            with pytest.raises(Unavailable, match="VHM_URL"):
+                list(read())

@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from vhm.anchors.listing import AnchorReader
 from vhm.anchors.scope import Scope
 from vhm.anchors.types import Model, Query, Ranking, Vectors, WriteOutcome
 from vhm.contract.messages import Anchor
-from vhm.contract.settings import EmbeddingSettings
+from vhm.contract.settings import EmbeddingSettings, StoreSettings
 
 if TYPE_CHECKING:
     from vhm.anchors.qdrant.store import QdrantStore
@@ -75,6 +76,14 @@ async def open_store(
     # the client takes 0.5 s to import, and only workers that store anchors need it
     backend = await asyncio.to_thread(_qdrant_store)
     return await backend.open(settings, model, maintain=maintain, follow=follow)
+
+
+def open_reader(settings: StoreSettings) -> AnchorReader:
+    """Read the collection that the settings name, on a server; an embedded store is read by its own process,
+    for which `LocalStore` is a reader as well. Takes half a second the first time: the client's import."""
+    from vhm.anchors.qdrant.reader import QdrantReader
+
+    return QdrantReader(settings)
 
 
 def _qdrant_store() -> type[QdrantStore]:

@@ -13,7 +13,7 @@ from vhm.client.errors import Refused, Unavailable
 from vhm.client.results import Receipt, Recollection
 from vhm.client.transport import ANSWER_SECONDS, Listing
 from vhm.contract.messages import Anchor, AnchorsForget, RecallRequest
-from vhm.contract.rest import Forgotten, Memories, NewMemory, Problem, Question, Recalled, Receipts
+from vhm.contract.rest import Forgotten, Memories, NewMemory, Owners, Problem, Question, Recalled, Receipts
 
 if TYPE_CHECKING:
     import httpx
@@ -129,11 +129,17 @@ class HttpTransport:
         for name in ("since", "until"):
             if (moment := getattr(listing, name)) is not None:
                 query[name] = moment.isoformat()
+        if listing.text:
+            query["text"] = listing.text
         if listing.where:
             query["where"] = msgspec.json.encode(listing.where).decode()
         if listing.cursor is not None:
             query["cursor"] = listing.cursor
         return await self._ask("GET", f"{_path(listing.owner)}/memories", Memories, query=query)
+
+    async def owners(self) -> list[str]:
+        """See `Reader.owners`."""
+        return (await self._ask("GET", "/v1/owners", Owners)).owners
 
     async def close(self) -> None:
         """See `Transport.close`."""

@@ -235,6 +235,10 @@ class KafkaTransport:
         """See `Reader.page`."""
         return await self._store().page(listing)
 
+    async def owners(self) -> list[str]:
+        """See `Reader.owners`."""
+        return await self._store().owners()
+
     async def close(self) -> None:
         """See `Transport.close`."""
         if not self._threads:

@@ -26,7 +26,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = ""
     since: datetime | None = None
     until: datetime | None = None
-    where: Mapping[str, str | int | bool] = {}
+    where: Mapping[str, str | int | bool] = msgspec.field(default_factory=dict)
+    text: str = ""
+    """What stands in the text, letter for letter."""
     cursor: str | None = None
     limit: int = PAGE_SIZE
 
@@ -57,6 +59,10 @@ class Reader(Protocol):
 
     async def page(self, listing: Listing) -> Memories:
         """Memories, newest first. Raises Refused for a cursor that is none."""
+        ...
+
+    async def owners(self) -> list[str]:
+        """Who has memories, by name; up to 1 000."""
         ...
 
 

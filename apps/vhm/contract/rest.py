@@ -80,6 +80,12 @@ class Memories(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     next: str | None = None
 
 
+class Owners(msgspec.Struct, frozen=True, kw_only=True):
+    """Who has memories, by name."""
+
+    owners: list[str]
+
+
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     """How many memories are gone."""
 

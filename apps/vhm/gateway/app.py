@@ -19,7 +19,7 @@ from litestar.types import Receive, Scope, Send
 import vhm
 from vhm.gateway.hosts import HostCheck
 from vhm.gateway.problems import HANDLERS, ProblemError
-from vhm.gateway.routes import memories, recall
+from vhm.gateway.routes import memories, owners, recall
 from vhm.gateway.routes.tools import ToolsEndpoint
 from vhm.gateway.services import Services, services_of
 
@@ -32,8 +32,11 @@ def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = 
     """The app; without services it exists to be looked at."""
 
     v1 = Router(
-        "/v1/owners/{owner:str}",
-        route_handlers=[memories.ROUTES, recall.recall],
+        "/",
+        route_handlers=[
+            owners.owners,
+            Router("/v1/owners/{owner:str}", route_handlers=[memories.ROUTES, recall.recall]),
+        ],
         middleware=[_Admission],
         guards=[_known_parameters, _same_origin],
         security=[{"key": []}],

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Sequence
 
+from vhm.anchors.store import open_reader
 from vhm.client.errors import Refused, Unavailable
 from vhm.client.kafka import KafkaTransport
+from vhm.client.store_reader import StoreReader
 from vhm.client.transport import Reader
 from vhm.gateway.app import create_app
 from vhm.gateway.keys import Keyring
@@ -115,4 +118,5 @@ class Gateway:
 def make(settings: Settings) -> Gateway:
     """The gateway as its settings want it."""
     keys = settings.keys.reveal() if settings.keys is not None else ""
-    return Gateway(settings, keyring=Keyring(keys))
+    reader = functools.cache(lambda: open_reader(settings))
+    return Gateway(settings, StoreReader(reader), keyring=Keyring(keys))

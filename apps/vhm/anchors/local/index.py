@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import uuid
 from collections.abc import Sequence, Set
 
 import numpy as np
 
 from vhm.anchors import scoring
+from vhm.anchors.listing import Listing
 from vhm.anchors.payload import Content, Row
 from vhm.anchors.scoring import Flags, Floats, Scorer
 from vhm.anchors.sessions import Sessions
@@ -66,6 +68,28 @@ class Index:
             self._rows[anchor.anchor_id] = row
         if self._hybrid:
             self._index_words(range(start, end))
+
+    def page(self, listing: Listing) -> list[Row]:
+        """See `AnchorReader.page`."""
+        keys = []
+        for row, content in enumerate(self._contents):
+            moment = content.stored_at
+            if (
+                (listing.since is None or moment >= listing.since)
+                and (listing.until is None or moment < listing.until)
+                and (not listing.where or content.matches(listing.where))
+                and listing.text in content.text
+            ):
+                keys.append((-moment.timestamp(), str(listing.scope.point_id(self._ids[row])), row))
+        if listing.cursor is not None:
+            last = (-listing.cursor.stored_at.timestamp(), listing.cursor.point_id)
+            keys = [key for key in keys if key[:2] > last]
+        return [self._row(row) for _, _, row in heapq.nsmallest(listing.limit, keys)]
+
+    def get(self, anchor_id: uuid.UUID) -> Row | None:
+        """The anchor of that id, if it is there."""
+        row = self._rows.get(anchor_id)
+        return None if row is None else self._row(row)
 
     def recall(self, query: Query, calibration: Calibration) -> Ranking:
         """The exact answer."""

@@ -21,6 +21,7 @@ import structlog
 
 from vhm.anchors.compatibility import CollectionInfo, check_model, missing_error, moved_error
 from vhm.anchors.errors import StoreUnavailableError
+from vhm.anchors.listing import Listing
 from vhm.anchors.local.database import CollectionConfig, Database, Point
 from vhm.anchors.local.index import Index
 from vhm.anchors.payload import MODEL_KEY, Content, Row, same, to_content, to_payload, to_row
@@ -57,6 +58,10 @@ class LoadedCollection:
                 anchors.setdefault(row.content.scope, []).append(row)
         for scope, rows in anchors.items():
             self.index(scope).extend(rows)
+
+    def owners(self) -> list[str]:
+        """Who has anchors."""
+        return sorted(scope.owner for scope, index in self._indexes.items() if len(index))
 
     def index(self, scope: Scope) -> Index:
         """What an owner has."""
@@ -210,6 +215,18 @@ class LocalStore:
         return await self._folder.run(
             lambda: [self._collection.index(query.scope).recall(query, calibration) for query in queries]
         )
+
+    async def get(self, scope: Scope, anchor_id: uuid.UUID) -> Row | None:
+        """See `AnchorReader`."""
+        return await self._folder.run(lambda: self._collection.index(scope).get(anchor_id))
+
+    async def page(self, listing: Listing) -> list[Row]:
+        """See `AnchorReader`."""
+        return await self._folder.run(lambda: self._collection.index(listing.scope).page(listing))
+
+    async def owners(self) -> list[str]:
+        """See `AnchorReader`."""
+        return await self._folder.run(self._collection.owners)
 
     async def count(self, scope: Scope) -> int:
         """See `AnchorStore`."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from qdrant_client import models
 
+from vhm.anchors.listing import Listing
 from vhm.anchors.payload import ANCHOR_ID_KEY, OWNER_KEY, SHAPE, SHAPE_KEY
 from vhm.anchors.qdrant import sparse
 from vhm.anchors.scope import Scope
@@ -75,6 +76,19 @@ def of_session(session_id: str) -> models.FieldCondition:
 def said(**span: datetime) -> models.FieldCondition:
     """Anchors said `gte`, `gt`, `lte` or `lt` some moments."""
     return models.FieldCondition(key="stored_at", range=models.DatetimeRange(**span))
+
+
+def listed(listing: Listing, **bounds: datetime) -> models.Filter:
+    """The anchors of a listing, said within `bounds` besides."""
+    must: list[models.Condition] = [owned(listing.scope)]
+    span = {"gte": listing.since, "lt": listing.until}
+    must += [said(**{name: moment}) for name, moment in span.items() if moment is not None]
+    must += [said(**{name: moment}) for name, moment in bounds.items()]
+    must += [condition for pair in listing.where.items() if (condition := _holds(*pair)) is not None]
+    if listing.text:
+        # without a full-text index it is an exact part of the text
+        must.append(models.FieldCondition(key="text", match=models.MatchText(text=listing.text)))
+    return models.Filter(must=must)
 
 
 def outdated() -> models.Filter:

@@ -68,6 +68,7 @@ async def memories(
     where: Annotated[
         str | None, QueryParameter(description="a JSON object: keys of meta and their values")
     ] = None,
+    text: Annotated[str, QueryParameter(description="a part of the text, letter for letter")] = "",
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MOST_A_PAGE)] = PAGE_SIZE,
 ) -> Memories:
@@ -77,6 +78,7 @@ async def memories(
         since=since,
         until=until,
         where=_where(where),
+        text=text,
         cursor=cursor,
         limit=limit,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Request
+from litestar import Request, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
-from vhm.contract.rest import Problem
+from vhm.contract.rest import Owners, Problem
 from vhm.gateway.keys import NOBODY
 from vhm.gateway.problems import ProblemError
+from vhm.gateway.services import services_of
 
 OwnerPath = Annotated[
     str,
@@ -37,6 +38,14 @@ RESPONSES = {
     }.items()
 }
 """What any route may answer instead of what was asked for."""
+
+
+@get("/v1/owners", responses=RESPONSES)
+async def owners(request: Request[Any, Any, Any]) -> Owners:
+    """Who has memories; for keys to every memory alone."""
+    if request.user.owner is not None:
+        raise ProblemError(403, "the key does not open every memory")
+    return Owners(owners=await services_of(request).transport.owners())
 
 
 def reader_of(request: Request[Any, Any, Any], owner: str) -> str:

@@ -1,0 +1,61 @@
+"""The verbs that read the store itself: get and page."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from vhm.anchors.errors import StoreUnavailableError
+from vhm.anchors.listing import AnchorReader, CursorError, Listing, after, decode_cursor
+from vhm.anchors.payload import to_anchor
+from vhm.anchors.scope import Scope
+from vhm.client import transport
+from vhm.client.errors import Refused, Unavailable
+from vhm.contract.messages import Anchor
+from vhm.contract.rest import Memories
+
+
+class StoreReader:
+    """`Reader` of what `opened` gives once the store is there."""
+
+    def __init__(self, opened: Callable[[], AnchorReader]) -> None:
+        self._opened = opened
+
+    async def get(self, owner: str, anchor_id: uuid.UUID) -> Anchor | None:
+        """See `Reader.get`."""
+        try:
+            row = await self._opened().get(Scope(owner), anchor_id)
+        except StoreUnavailableError as error:
+            raise Unavailable(str(error)) from None
+        return None if row is None else to_anchor(row)
+
+    async def page(self, listing: transport.Listing) -> Memories:
+        """See `Reader.page`."""
+        try:
+            cursor = None if listing.cursor is None else decode_cursor(listing.cursor)
+        except CursorError as error:
+            raise Refused([str(error)]) from None
+        asked = Listing(
+            scope=Scope(listing.owner),
+            since=listing.since,
+            until=listing.until,
+            where=dict(listing.where),
+            text=listing.text,
+            cursor=cursor,
+            limit=listing.limit,
+        )
+        try:
+            rows = await self._opened().page(asked)
+        except StoreUnavailableError as error:
+            raise Unavailable(str(error)) from None
+        following = after(asked, rows)
+        return Memories(
+            memories=[to_anchor(row) for row in rows], next=following.encode() if following else None
+        )
+
+    async def owners(self) -> list[str]:
+        """See `Reader.owners`."""
+        try:
+            return await self._opened().owners()
+        except StoreUnavailableError as error:
+            raise Unavailable(str(error)) from None
