@@ -26,7 +26,7 @@ class Reteller:
     max_batches = 64
 
     def __init__(self, settings: Settings) -> None:
-        self._chain = language.chain(settings, settings.provider_timeout_seconds)
+        self._chain = language.create(settings, settings.provider_timeout_seconds)
 
     async def open(self) -> None:
         """Nothing to wait for: the built-in teller is always there."""
@@ -42,9 +42,9 @@ class Reteller:
             return Poison(reason=INVALID, errors=tuple(error.errors))
         request_id = str(recalled.request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            told = await self._chain.retell(recalled.beats)
-            log.info("retold", beats=len(recalled.beats), teller=told.teller)
-        response = RetellResponse(request_id=recalled.request_id, retelling=told.text)
+            retelling = await self._chain.retell(recalled.beats)
+            log.info("retold", beats=len(recalled.beats), teller=retelling.teller)
+        response = RetellResponse(request_id=recalled.request_id, retelling=retelling.text)
         return Reply((Outgoing(topic=RETELL_RESPONSE, key=request_id.encode(), value=encode(response)),))
 
     async def not_ready(self) -> Sequence[str]:
