@@ -14,7 +14,7 @@ Client commands find a running `vhm up` by themselves; KAFKA_BOOTSTRAP_SERVERS n
 
 
 def main() -> None:
-    """Entry point of `vhm`. A bare worker name skips the command line library: pods start that way."""
+    """Entry point of `vhm`. `vhm WORKER`, as pods start, does not import the command line library."""
     if len(sys.argv) == 2 and sys.argv[1] in WORKERS:
         from vhm.commands.worker import run
 
@@ -52,7 +52,7 @@ def main() -> None:
         app.command(
             f"vhm.commands.worker:{worker}",
             name=worker,
-            help=f"Run the {worker} worker until it is told to stop.",
+            help=f"Run the {worker} worker until it is asked to stop.",
             group=workers,
         )
     try:
@@ -60,6 +60,6 @@ def main() -> None:
     except UserError as error:
         print(f"vhm: {error}", file=sys.stderr)
         sys.exit(1)
-    except BrokenPipeError:  # whoever read our output has had enough of it
+    except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
