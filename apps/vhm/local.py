@@ -56,7 +56,7 @@ class System:
         ports: Mapping[str, int] | None = None,
         broker_port: int = 0,
         log_level: str = "ERROR",
-        report: Callable[[str], None] = lambda line: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._environment = dict(environment or {})

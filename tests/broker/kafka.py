@@ -30,7 +30,7 @@ CLUSTER_ID = "vhm-tests-cluster-0000"
 START_SECONDS = 60.0
 
 
-class NoKafka(Exception):
+class NoKafkaError(Exception):
     """A real broker cannot be had on this machine; one line says how to provide it."""
 
 
@@ -278,7 +278,7 @@ def _java_binary() -> str:
 
 
 def jars() -> Path:
-    """The folder of jars, fetched when it is not there. Raises NoKafka."""
+    """The folder of jars, fetched when it is not there. Raises NoKafkaError."""
     place = CACHE / f"kafka-{_version()}"
     if place.is_dir():
         return place
@@ -289,7 +289,7 @@ def jars() -> Path:
         command += [f"-DoutputDirectory={made}", "-DincludeScope=runtime"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode:
-            raise NoKafka("Maven could not fetch Kafka's jars: " + done.stdout.strip()[-300:])
+            raise NoKafkaError("Maven could not fetch Kafka's jars: " + done.stdout.strip()[-300:])
     else:
         _fetch_without_maven(made)
     _settle(made, place)
@@ -315,10 +315,10 @@ def _uv(
     uv = shutil.which("uv")
     how = "install Java 17 and Maven, or uv with a network"
     if uv is None:
-        raise NoKafka(f"no real Kafka here: {how}")
+        raise NoKafkaError(f"no real Kafka here: {how}")
     done = subprocess.run(
         [uv, *arguments], capture_output=True, text=True, timeout=300, check=False, cwd=cwd, env=environment
     )
     if done.returncode:
-        raise NoKafka(f"no real Kafka here ({done.stderr.strip()[-200:]}): {how}")
+        raise NoKafkaError(f"no real Kafka here ({done.stderr.strip()[-200:]}): {how}")
     return done

@@ -23,7 +23,7 @@ from structlog.testing import LogCapture
 
 from broker.conftest import Show
 from broker.harness import OUT, Client, Running, until
-from broker.kafka import Kafka, NoKafka
+from broker.kafka import Kafka, NoKafkaError
 from broker.outage import states, survive, unready
 from broker.test_store_faults import anchor, indexer
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
@@ -78,7 +78,7 @@ def small(disk: Disk) -> Iterator[Kafka]:
     """A broker on that disk."""
     try:
         kafka = Kafka(place=disk.path).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     yield kafka
     disk.free()
@@ -106,7 +106,7 @@ def strict() -> Iterator[Kafka]:
     settings = {"authorizer.class.name": authorizer, "allow.everyone.if.no.acl.found": "true"}
     try:
         kafka = Kafka(settings=settings).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     yield kafka
     kafka.close()

@@ -18,7 +18,7 @@ from anchors.standin import StandIn
 from broker.conftest import Show
 from broker.crash import Account
 from broker.harness import Client, Running, until
-from broker.kafka import Kafka, NoKafka, free_ports
+from broker.kafka import Kafka, NoKafkaError, free_ports
 from broker.outage import states, survive, unready
 from broker.test_store_faults import anchor, indexer
 from broker.toxic import Fault, Toxic
@@ -46,7 +46,7 @@ def proxied() -> Iterator[tuple[Kafka, Toxic]]:
     toxic = Toxic(inner, outer)
     try:
         kafka = Kafka(listeners={"TOXIC": ("PLAINTEXT", inner)}, advertised={"TOXIC": outer}).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     yield kafka, toxic
     toxic.close()

@@ -59,7 +59,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
             raise ValueError("\n".join(problems))
 
     @classmethod
-    def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
+    def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:  # noqa: ARG003  for types below
         """What is wrong between variables, one line each; `given` holds those that decoded, by name."""
         yield from ()
 
@@ -94,7 +94,7 @@ def load(kind: type[S], environment: Mapping[str, str]) -> S:
             if raw is not None:
                 given[name] = decoded[field.name] = _decode(name, raw, hint)
             elif field.required:
-                raise ValueError(f"{name}: not set, wants {expected(hint)}")
+                errors.append(f"{name}: not set, wants {expected(hint)}")
             else:
                 given[name] = field.default
         except ValueError as error:
