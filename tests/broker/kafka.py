@@ -22,7 +22,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from broker.guard import Guard
+from broker.process_guard import ProcessGuard
 
 POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vhm-tests"
@@ -43,7 +43,7 @@ class Node:
         self.port = port
         self.controller = controller
         self._process: subprocess.Popen[bytes] | None = None
-        self._guard: Guard | None = None
+        self._guard: ProcessGuard | None = None
 
     def start(self) -> None:
         """Start, and wait until it serves; nothing where it does."""
@@ -58,7 +58,7 @@ class Node:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._guard = Guard(self._process.pid, self.home.parent)
+        self._guard = ProcessGuard(self._process.pid, self.home.parent)
         deadline = time.monotonic() + START_SECONDS
         while "Kafka Server started" not in log.read_text(errors="replace"):
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from cluster import shops
+from cluster.case_system import CaseSystem, all_ready, apply, namespace, pods_of
 from cluster.cluster import Cluster, ClusterError
 from cluster.predictions import REJECTED, Prediction, changes_nothing, concerned, documents, stream
-from cluster.whole import Whole, all_ready, apply, namespace, pods_of
 
 CRASHES = {"CrashLoopBackOff", "OOMKilled", "RunContainerError", "StartError", "Error", "Completed"}
 WHOLE = {"never ready", "ready but unreachable", "ready but silent", "never rolls out"}
@@ -51,7 +51,7 @@ def _observe(cluster: Cluster, prediction: Prediction, outside: str, load: list[
         if prediction.outcome == REJECTED:
             return _refused(cluster, name, prediction)
         if prediction.outcome in WHOLE:
-            return Whole(cluster, name, outside).observe(prediction)
+            return CaseSystem(cluster, name, outside).observe(prediction)
         if prediction.upgrade:
             before = stream(documents(prediction.folder / "before", name), concerned(prediction))
             cluster.apply(before)

@@ -39,7 +39,7 @@ def test_no_other_split_of_the_sorted_lengths_costs_less(
     lengths: list[int], most: int, run_cost: int
 ) -> None:
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    splits = [()]
+    splits: list[tuple[int, ...]] = [()]
     for size in range(1, len(order)):
         splits += combinations(range(1, len(order)), size)
     possible = [[order[start:end] for start, end in pairwise((0, *split, len(order)))] for split in splits]

@@ -34,4 +34,4 @@ def test_a_model_with_a_narrow_range_of_cosines_reads_the_same(vectors: np.ndarr
 
 
 def test_a_model_that_tells_nothing_apart_is_read_as_it_is() -> None:
-    assert calibration.calibrate(np.ones((16, 4), np.float32) / 2) == Calibration()
+    assert calibration.calibrate(np.full((16, 4), 0.5, np.float32)) == Calibration()

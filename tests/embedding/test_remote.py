@@ -17,7 +17,8 @@ from vhm.embedding import EmbeddingFailedError, EmbeddingUnavailableError
 from vhm.embedding.ollama import OllamaEmbeddings
 from vhm.embedding.openai import OpenAIEmbeddings
 from vhm.embedding.portkey import PortkeyEmbeddings
-from vhm.embedding.remote import EmbeddingProvider, RemoteEmbedder, RetryPolicy
+from vhm.embedding.protocol import EmbeddingProvider
+from vhm.embedding.remote import RemoteEmbedder, RetryPolicy
 
 QUICK = RetryPolicy(call=5, tries=3, overall=20, pause=0.01)
 HASTY = RetryPolicy(call=0.3, tries=2, overall=20, pause=0.01)
@@ -83,7 +84,8 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 def unit(text: str) -> np.ndarray:
     found = np.array(vector(text, SIZE))
-    return found / np.linalg.norm(found)
+    scaled: np.ndarray = found / np.linalg.norm(found)
+    return scaled
 
 
 async def refusal(embedder: RemoteEmbedder, *texts: str) -> str:

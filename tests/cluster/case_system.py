@@ -118,7 +118,7 @@ def _client(name: str) -> str:
     return pod.replace("namespace: vhm", f"namespace: {name}")
 
 
-class Whole:
+class CaseSystem:
     """The whole system of one case."""
 
     def __init__(self, cluster: Cluster, name: str, outside: str) -> None:
