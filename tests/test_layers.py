@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 VHM = Path(__file__).parents[1] / "apps/vhm"
-WORKERS = {"indexer", "resonance", "reteller"}
+WORKERS = ("indexer", "resonance", "reteller")
 MODELS = {"contract", "memory", "provider_errors", "extras"}
 UNDER_A_WORKER = {"contract", "memory", "runtime", "embedding", "language", "anchors", "embedding_handler"}
 
@@ -26,7 +26,7 @@ BELOW: dict[str, set[str]] = {
     "embedding_handler": {"contract", "runtime", "embedding", "anchors"},
     **dict.fromkeys(WORKERS, UNDER_A_WORKER),
     "local_state": {"errors"},
-    "local": UNDER_A_WORKER | WORKERS | {"errors"},
+    "local": {*UNDER_A_WORKER, *WORKERS, "errors"},
     "client": {"contract", "runtime", "local_state", "errors"},
 }
 """The command line (cli, commands) may import anything."""
