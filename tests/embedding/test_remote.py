@@ -108,7 +108,7 @@ def test_vectors_come_back_unit_in_order_in_bounded_batches(stage: Stage) -> Non
         assert np.allclose(vectors, [unit(text) for text in texts], atol=1e-6)
         assert len(server.requests) == 10
         assert max(len(request["input"]) for request in server.requests) == 64
-        assert server.busiest == 4
+        assert 1 < server.busiest <= 4
         assert (await embedder.embed([])).shape == (0, SIZE)
 
     stage.opened(life)
