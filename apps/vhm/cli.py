@@ -18,7 +18,7 @@ Client commands find a running `vhm up` by themselves; KAFKA_BOOTSTRAP_SERVERS n
 
 
 def main() -> None:
-    """Entry point of `vhm`. A bare worker name skips the command line library: pods start that way."""
+    """Entry point of `vhm`. `vhm WORKER`, as pods start, does not import the command line library."""
     if len(sys.argv) == 2 and sys.argv[1] in WORKERS:
         from vhm.commands.worker import run
 
@@ -85,7 +85,7 @@ def _run() -> int:
         app.command(
             f"vhm.commands.worker:{worker}",
             name=worker,
-            help=f"Run the {worker} worker until it is told to stop.",
+            help=f"Run the {worker} worker until it is asked to stop.",
             group=workers,
         )
     result = app()

@@ -1,4 +1,4 @@
-"""What indexer and resonance share: a model, the store it fills, and how a batch goes through both."""
+"""What indexer and resonance share: the way of a batch through a model and a store."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ OpenStore = Callable[[], Awaitable[AnchorStore]]
 
 
 class EmbeddingHandler(ABC, Generic[T]):
-    """A worker that embeds and stores, or embeds and searches. See `runtime.handler.Handler`.
+    """A `Handler` that embeds and stores, or embeds and searches. `T` is a message as the worker decodes it.
 
-    `T` is a message as the worker reads it. Whatever is down makes the batch `UnavailableError`; what the
-    model or the store can never take is found by halving the batch, and is the one that is refused.
+    When the model or the store is down, the whole batch raises UnavailableError. A message that one of them
+    can never take is found by halving the batch, and it alone is refused.
     """
 
     def __init__(self, embedder: Embedder, open_store: OpenStore) -> None:
@@ -30,22 +30,22 @@ class EmbeddingHandler(ABC, Generic[T]):
 
     @abstractmethod
     def _read(self, record: Record) -> T:
-        """The message of a record. Raises InvalidMessageError."""
+        """Decode a record. Raises InvalidMessageError."""
 
     @abstractmethod
     def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:
-        """What becomes of a record that holds no message."""
+        """The outcome of a record that cannot be decoded."""
 
     @abstractmethod
     async def _work(self, messages: Sequence[T]) -> list[Outcome]:
-        """Embed at once, ask the store at once; an outcome each, in order. Raises as model and store do."""
+        """One outcome for each message, in order, by one call of the model and one of the store."""
 
     @abstractmethod
     def _refused(self, message: T, error: EmbeddingFailedError | AnchorRejectedError) -> Poison:
-        """What becomes of the one message that model or store can never take."""
+        """The outcome of a message that the model or the store can never take."""
 
     async def open(self) -> None:
-        """Load the model, then find or make the collection it filled."""
+        """Load the model, then open its collection or create it. Raises UnavailableError."""
         try:
             await self._embedder.open()
             self._opened = await self._open_store()
@@ -53,7 +53,7 @@ class EmbeddingHandler(ABC, Generic[T]):
             raise UnavailableError(str(error)) from error
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """The records of a batch go to the model and the store together; each outcome is its own."""
+        """See `Handler`."""
         outcomes: dict[int, Outcome] = {}
         good: dict[int, T] = {}
         for index, record in enumerate(records):
@@ -79,18 +79,18 @@ class EmbeddingHandler(ABC, Generic[T]):
         return first + await self._work_or_halve(messages[middle:])
 
     async def not_ready(self) -> Sequence[str]:
-        """See `Handler.not_ready`."""
+        """See `Handler`. The store's reasons."""
         return self._opened.not_ready() if self._opened else ["the store is not open yet"]
 
     def details(self) -> Sequence[str]:
-        """Nothing beyond readiness."""
+        """See `Handler`. None."""
         return ()
 
     def drain(self, seconds: float) -> None:
-        """Nothing to hurry: a batch is over in far less."""
+        """See `Handler`. A batch is over in far less than any timeout."""
 
     async def close(self) -> None:
-        """Close the store, then the model."""
+        """See `Handler`. The store first, then the model."""
         if self._opened is not None:
             await self._opened.close()
         await self._embedder.close()

@@ -1,5 +1,5 @@
-"""The one exception that a person sees as a line."""
+"""The exception that the command line shows as one line."""
 
 
 class UserError(Exception):
-    """What a person did, or must do: one line, no traceback, exit 1."""
+    """A mistake of the person at the terminal, or something they must do: one line, no traceback, exit 1."""

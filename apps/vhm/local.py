@@ -52,9 +52,9 @@ class System:
     """Three workers on one event loop in a thread of their own; a context manager.
 
     With a folder the memories are kept there; without one they live in memory. `environment` may set what
-    the workers read, except for the addresses, which are given. `gateway`: with a gateway, at `ports["api"]`.
-    `ports` are wished for, and another one
-    is taken where one is in use. `report` is told what takes long. Raises UserError when it cannot start.
+    the workers read, except for the addresses, which are ours. `gateway`: with a gateway, at `ports["api"]`.
+    The other `ports` are those of the health pages; a free one is taken instead of one in use. `report` gets a
+    line about what takes long. Raises UserError when it cannot start.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class System:
         ports: Mapping[str, int] | None = None,
         broker_port: int = 0,
         log_level: str = "ERROR",
-        report: Callable[[str], None] = lambda line: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._environment = dict(environment or {})
@@ -76,7 +76,7 @@ class System:
         self._log_level = log_level
         self._report = report
         self._thread = threading.Thread(target=self._run, name="vhm")
-        self._settled = threading.Event()
+        self._up = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop
         self._ending: asyncio.Event
@@ -92,7 +92,7 @@ class System:
 
     def __enter__(self) -> System:
         self._thread.start()
-        self._settled.wait()
+        self._up.wait()
         if self._failure is not None:
             self._thread.join()
             raise self._failure
@@ -106,20 +106,20 @@ class System:
 
     @property
     def running(self) -> bool:
-        """Whether all of it is still there; False when a worker ended by itself."""
+        """Whether every worker runs; False when one ended by itself."""
         return self._thread.is_alive()
 
     def count(self) -> int:
-        """How many memories there are."""
+        """The number of memories without an owner's name."""
         return asyncio.run_coroutine_threadsafe(self._store.count(Scope("")), self._loop).result()
 
     def _run(self) -> None:
         try:
             asyncio.run(self._live())
-        except BaseException as error:  # whatever it was, the thread that waits must hear of it
+        except BaseException as error:  # whatever it is, the thread in __enter__ raises it
             self._failure = error
         finally:
-            self._settled.set()
+            self._up.set()
 
     async def _live(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -127,15 +127,15 @@ class System:
         logs.configure(self._log_level, None)
         broker = EmbeddedBroker()
         try:
-            async with self._front_door(broker.address) as address:
+            async with self._forwarded(broker.address) as address:
                 self.bootstrap = address
                 await self._work(broker.address)
         finally:
             broker.close()
 
     @contextlib.asynccontextmanager
-    async def _front_door(self, address: str) -> AsyncIterator[str]:
-        """A fixed port that leads to the broker, or the broker's own where that one is taken."""
+    async def _forwarded(self, address: str) -> AsyncIterator[str]:
+        """Forward the fixed port to the broker, or a free one where the fixed one is taken."""
         async with contextlib.AsyncExitStack() as stack:
             try:
                 yield await stack.enter_async_context(forwarded(address, self._broker_port, HOST))
@@ -143,15 +143,15 @@ class System:
                 yield await stack.enter_async_context(forwarded(address, 0, HOST))
 
     async def _work(self, bootstrap: str) -> None:
-        where = f"local:{self._folder / 'store'}" if self._folder else f"local::memory:{uuid.uuid4()}"
-        # here the broker is tuned for it: members join without the three seconds that classic takes
+        url = f"local:{self._folder / 'store'}" if self._folder else f"local::memory:{uuid.uuid4()}"
+        # on the embedded broker members join at once with it; classic takes three seconds
         given = {"KAFKA_GROUP_PROTOCOL": "consumer"} | self._environment
-        given |= {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "QDRANT_URL": where}
+        given |= {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "QDRANT_URL": url}
         given.pop("KAFKA_BOOTSTRAP", None)
         indexer, resonance = _load(IndexerSettings, given), _load(ResonanceSettings, given)
         reteller = _load(RetellerSettings, given)
         model = embedding.create(indexer)
-        embedder = _Lent(model)
+        embedder = SharedEmbedder(model)
         opened = partial(open_store, indexer, embedder)
         self._store = await self._open(embedder, indexer, opened)
         handlers: list[tuple[Handler, WorkerSettings]] = [
@@ -169,7 +169,7 @@ class System:
             await self._until_ready(workers, running)
             self.url = f"http://{HOST}:{gateway.port}" if gateway is not None else ""
             self.health = {name: f"http://{HOST}:{worker.port}" for name, worker in workers.items()}
-            self._settled.set()
+            self._up.set()
             ending = asyncio.create_task(self._ending.wait())
             await asyncio.wait([ending, *running], return_when=asyncio.FIRST_COMPLETED)
             ending.cancel()
@@ -181,7 +181,7 @@ class System:
             await model.close()
 
     async def _open(self, embedder: Embedder, settings: IndexerSettings, opened: OpenStore) -> AnchorStore:
-        """Load the model and open the store; memories that another model embedded are embedded anew."""
+        """Load the model and open the store; memories embedded by another model are embedded again."""
         try:
             await embedder.open()
             try:
@@ -215,10 +215,10 @@ class System:
         return Worker(handler, settings, host=HOST, port=_free(self._ports.get(handler.name, 0)))
 
     async def _until_ready(self, workers: dict[str, Worker], running: list[asyncio.Task[int]]) -> None:
-        """Raises UserError with the workers' own reasons when one ends, or none comes up in time."""
+        """Raises UserError with the workers' own reasons when one ends or is not ready in time."""
         until = self._loop.time() + READY_SECONDS
         while reasons := [
-            f"{name}: {line}" for name, each in workers.items() for line in each.status.ready()
+            f"{name}: {line}" for name, worker in workers.items() for line in worker.status.ready()
         ]:
             ended = [task for task in running if task.done()]
             for task in ended:
@@ -228,8 +228,8 @@ class System:
             await asyncio.sleep(TICK_SECONDS)
 
 
-class _Lent:
-    """One model for two workers: loaded once, and kept until the system ends."""
+class SharedEmbedder:
+    """One model for two workers: loaded once, and closed by the system after both have ended."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -240,7 +240,7 @@ class _Lent:
         self.calibration = embedder.calibration
 
     async def open(self) -> None:
-        """As the first asks; the others find it open."""
+        """The first call loads the model; the others wait for it."""
         async with self._lock:
             if not self._open:
                 await self._embedder.open()
@@ -252,7 +252,7 @@ class _Lent:
         return await self._embedder.embed(texts)
 
     async def close(self) -> None:
-        """Not yet: another worker may still need it."""
+        """Does nothing: another worker may still need the model."""
 
 
 def _load(kind: type[S], environment: Mapping[str, str]) -> S:

@@ -1,4 +1,4 @@
-"""Where `vhm up` keeps its memories and says where it listens, and how client commands find it."""
+"""The folder of `vhm up`: its memories, the lock on it, and the file that tells clients where it listens."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import IO, Literal
 
 import msgspec
+import platformdirs
 import portalocker
 
 from vhm.errors import UserError
 
 STATE = "up.json"
 LOCK = "up.lock"
-PATIENCE_SECONDS = 1.0
-"""A client that only looks holds the lock for a moment."""
+LOCK_SECONDS = 1.0
+"""Longest wait for the lock; a client that checks it holds it for a moment."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,20 +29,17 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """$VHM_HOME, else `vhm` in the user's data folder ($XDG_DATA_HOME)."""
-    named = environment.get("VHM_HOME")
-    if named:
-        return Path(named).expanduser()
-    data = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "vhm"
+    """$VHM_HOME, else `vhm` in the user's data folder as the platform has it ($XDG_DATA_HOME on Linux)."""
+    home = environment.get("VHM_HOME")
+    return Path(home).expanduser() if home else platformdirs.user_data_path("vhm", appauthor=False)
 
 
 @contextlib.contextmanager
 def held(home: Path) -> Iterator[None]:
-    """Be the one `vhm up` on this folder, which is made if need be. Raises UserError."""
+    """Hold the lock of this folder, creating it if need be. Raises UserError when a `vhm up` holds it."""
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock = _lock(home, portalocker.LockFlags.EXCLUSIVE, "w", PATIENCE_SECONDS)
+        lock = _lock(home, portalocker.LockFlags.EXCLUSIVE, "w", LOCK_SECONDS)
         lock.acquire()
     except portalocker.LockException:
         raise UserError(f"a `vhm up` runs on {home} already: stop it, or give another --at FOLDER") from None
@@ -56,7 +54,7 @@ def held(home: Path) -> Iterator[None]:
 
 
 def is_held(home: Path) -> bool:
-    """Whether a `vhm up` is there, be it only about to start."""
+    """Whether a `vhm up` runs on this folder or is starting."""
     try:
         with _lock(home, portalocker.LockFlags.SHARED, "r", 0):
             return False
@@ -74,19 +72,19 @@ def _lock(
 
 
 def announce(home: Path, running: Running) -> None:
-    """Leave word for client commands; replaced whole, so a reader never sees half of it."""
+    """Write the file that clients read; replaced atomically, so none sees half of it."""
     fresh = home / f"{STATE}.{running.pid}"
     fresh.write_bytes(msgspec.json.encode(running))
     fresh.replace(home / STATE)
 
 
 def withdraw(home: Path) -> None:
-    """Take the word back."""
+    """Remove the file that clients read."""
     (home / STATE).unlink(missing_ok=True)
 
 
 def running(home: Path) -> Running | None:
-    """The `vhm up` that runs on `home`; None when there is none, or what it left is stale."""
+    """The `vhm up` that runs on `home`; None without one, also when one that was killed left its file."""
     try:
         found = msgspec.json.decode((home / STATE).read_bytes(), type=Running)
         os.kill(found.pid, 0)

@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from vhm.embedding import minilm
-from vhm.embedding.deterministic import Deterministic
-from vhm.embedding.ollama import Ollama
-from vhm.embedding.remote import Remote
+from vhm.embedding.deterministic import DeterministicEmbedder
+from vhm.embedding.ollama import OllamaEmbeddings
+from vhm.embedding.remote import RemoteEmbedder
 
 ROUNDS = 3
 TALE = """we went to the sea with the children and it rained all day but nobody minded because there was
@@ -32,9 +32,9 @@ MODEL = "nomic-embed-text:v1.5"
 OPENING = """
 import asyncio, resource, time
 began = time.perf_counter()
-from vhm.embedding.minilm import MiniLM
+from vhm.embedding.minilm import MiniLMEmbedder
 async def life():
-    model = MiniLM()
+    model = MiniLMEmbedder()
     await model.open()
     await model.embed(["ready?"])
     pages = int(open("/proc/self/statm").read().split()[1])
@@ -93,7 +93,7 @@ def bare_minilm(tokenizer: Any, session: Any, given: Sequence[str]) -> None:
 
 def measure_minilm(table: Table, runner: asyncio.Runner) -> None:
     """The model in this process."""
-    model = minilm.MiniLM()
+    model = minilm.MiniLMEmbedder()
     runner.run(model.open())
     tokenizer, session = minilm._load()
     tokenizer.enable_truncation(256)
@@ -109,7 +109,7 @@ def measure_minilm(table: Table, runner: asyncio.Runner) -> None:
 def measure_deterministic(table: Table, runner: asyncio.Runner) -> None:
     """The hash, beside the MD5s alone."""
     given = texts(256, 50)
-    ours = cost(runner, partial(Deterministic().embed, given), 256)
+    ours = cost(runner, partial(DeterministicEmbedder().embed, given), 256)
     bare = cost(runner, lambda: [md5(t.encode()).digest() for text in given for t in text.split()], 256)
     row(table, "deterministic, 256 of 50 words", 256, ours, bare)
 
@@ -122,7 +122,7 @@ def measure_remote(table: Table, runner: asyncio.Runner) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": "tests"}) as server:
         assert server.stdout
         url = server.stdout.readline().strip()
-        embedder, client = Remote(Ollama(MODEL, url)), httpx.AsyncClient()
+        embedder, client = RemoteEmbedder(OllamaEmbeddings(MODEL, url)), httpx.AsyncClient()
 
         async def bare() -> None:
             answer = await client.post(f"{url}/api/embed", json=request)

@@ -11,7 +11,7 @@ from structlog.testing import LogCapture
 
 from broker.crash import HEAD, Account
 from broker.harness import Client, Echo, Running
-from broker.kafka import Kafka, NoKafka
+from broker.kafka import Kafka, NoKafkaError
 from vhm.runtime.embedded_broker import EmbeddedBroker
 
 
@@ -20,7 +20,7 @@ def kafka() -> Iterator[Kafka]:
     """A real broker for the whole run."""
     try:
         kafka = Kafka().start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     yield kafka
     kafka.close()

@@ -16,13 +16,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 
-from broker.guard import Guard
 from broker.harness import IN, OUT, Client, until
 from broker.kafka import free_ports
+from broker.process_guard import ProcessGuard
 
-MORTAL = Path(__file__).with_name("mortal.py")
+CRASHING_WORKER = Path(__file__).with_name("crashing_worker.py")
 APPS = Path(__file__).parents[2] / "apps"
 
 REPEATED_SECONDS = 0.25
@@ -41,7 +41,7 @@ class Process:
         self.log = self.notes.with_suffix(".log")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(MORTAL), step, str(count), str(self.notes)],
+                [sys.executable, str(CRASHING_WORKER), step, str(count), str(self.notes)],
                 env=os.environ
                 | {
                     "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -52,7 +52,7 @@ class Process:
                 stderr=log,
                 stdout=log,
             )
-        self._guard = Guard(self._process.pid)
+        self._guard = ProcessGuard(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -129,14 +129,16 @@ class Load:
         self._thread.join()
         assert self._client.producer.flush(120) == 0
 
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self.sent.append(message.value() or b"")
+
     def _run(self) -> None:
         numbers = itertools.count()
         while not self._ending.wait(self._pause):
             for number in itertools.islice(numbers, 20):
                 value = b"m%d" % number
-                self._client.producer.produce(
-                    IN, value, value, on_delivery=lambda e, m: e or self.sent.append(m.value() or b"")
-                )
+                self._client.producer.produce(IN, value, value, on_delivery=self._on_delivery)
             self._client.producer.poll(0)
 
 

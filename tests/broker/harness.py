@@ -97,11 +97,11 @@ class Running:
     """A worker on an event loop in a thread of its own; a context manager that stops it in the end."""
 
     def __init__(
-        self, handler: Handler, bootstrap: str, settings: WorkerSettings | None = None, **environment: str
+        self, handler: Handler, bootstrap: str, settings: WorkerSettings | None = None, /, **environment: str
     ) -> None:
         """A reteller's settings from the environment, if others are not given."""
         given = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "RETELLER_SHUTDOWN_TIMEOUT_SECONDS": "5"}
-        self._handler = handler
+        self._handler: Any = handler  # tests look at the handler they made
         self._settings: WorkerSettings = settings or load(Settings, given | environment)
         self._made = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from broker.guard import Guard
+from broker.process_guard import ProcessGuard
 
 POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vhm-tests"
@@ -30,7 +30,7 @@ CLUSTER_ID = "vhm-tests-cluster-0000"
 START_SECONDS = 60.0
 
 
-class NoKafka(Exception):
+class NoKafkaError(Exception):
     """A real broker cannot be had on this machine; one line says how to provide it."""
 
 
@@ -43,7 +43,7 @@ class Node:
         self.port = port
         self.controller = controller
         self._process: subprocess.Popen[bytes] | None = None
-        self._guard: Guard | None = None
+        self._guard: ProcessGuard | None = None
 
     def start(self) -> None:
         """Start, and wait until it serves; nothing where it does."""
@@ -58,7 +58,7 @@ class Node:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._guard = Guard(self._process.pid, self.home.parent)
+        self._guard = ProcessGuard(self._process.pid, self.home.parent)
         deadline = time.monotonic() + START_SECONDS
         while "Kafka Server started" not in log.read_text(errors="replace"):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -278,7 +278,7 @@ def _java_binary() -> str:
 
 
 def jars() -> Path:
-    """The folder of jars, fetched when it is not there. Raises NoKafka."""
+    """The folder of jars, fetched when it is not there. Raises NoKafkaError."""
     place = CACHE / f"kafka-{_version()}"
     if place.is_dir():
         return place
@@ -289,7 +289,7 @@ def jars() -> Path:
         command += [f"-DoutputDirectory={made}", "-DincludeScope=runtime"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode:
-            raise NoKafka("Maven could not fetch Kafka's jars: " + done.stdout.strip()[-300:])
+            raise NoKafkaError("Maven could not fetch Kafka's jars: " + done.stdout.strip()[-300:])
     else:
         _fetch_without_maven(made)
     _settle(made, place)
@@ -315,10 +315,10 @@ def _uv(
     uv = shutil.which("uv")
     how = "install Java 17 and Maven, or uv with a network"
     if uv is None:
-        raise NoKafka(f"no real Kafka here: {how}")
+        raise NoKafkaError(f"no real Kafka here: {how}")
     done = subprocess.run(
         [uv, *arguments], capture_output=True, text=True, timeout=300, check=False, cwd=cwd, env=environment
     )
     if done.returncode:
-        raise NoKafka(f"no real Kafka here ({done.stderr.strip()[-200:]}): {how}")
+        raise NoKafkaError(f"no real Kafka here ({done.stderr.strip()[-200:]}): {how}")
     return done

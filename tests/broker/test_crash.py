@@ -6,8 +6,8 @@ import pytest
 
 from broker.conftest import Show
 from broker.crash import REPEATED_SECONDS, crash
+from broker.crashing_worker import STEPS
 from broker.kafka import Kafka
-from broker.mortal import STEPS
 
 BUSY_SECONDS = 1.75
 """What a busy machine may add: commits are due every 0.2 s, but threads have to get their turn."""

@@ -21,7 +21,7 @@ from structlog.testing import LogCapture
 from broker.conftest import Show
 from broker.crash import Load, Process, account
 from broker.harness import DEAD, OUT, Client, Echo, Running, until
-from broker.kafka import STOCK, Kafka, NoKafka
+from broker.kafka import STOCK, Kafka, NoKafkaError
 from broker.outage import states, survive, unready
 from vhm.contract import topics as graph
 
@@ -36,7 +36,7 @@ def own() -> Iterator[Kafka]:
     """A broker that may be mistreated."""
     try:
         kafka = Kafka().start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     yield kafka
     kafka.close()
@@ -154,7 +154,7 @@ def test_a_worker_that_was_frozen_longer_than_its_session(own: Kafka, show: Show
 def test_a_leader_that_changes(show: Show) -> None:
     try:
         kafka = Kafka(nodes=3).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     try:
         client = Client(kafka.address)
@@ -179,7 +179,7 @@ def test_a_leader_that_changes(show: Show) -> None:
 def test_recovery_on_a_broker_that_nobody_tuned(protocol: str, show: Show) -> None:
     try:
         kafka = Kafka(settings=STOCK).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     try:
         client = Client(kafka.address)
@@ -203,7 +203,7 @@ def test_recovery_on_a_broker_that_nobody_tuned(protocol: str, show: Show) -> No
 def test_a_broker_without_the_consumer_protocol_says_what_to_set(log: LogCapture) -> None:
     try:
         kafka = Kafka(settings={"group.coordinator.rebalance.protocols": "classic"}).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     try:
         with Running(Echo(), kafka.address, KAFKA_GROUP_PROTOCOL="consumer") as worker:

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import LogCapture
 
 from broker.harness import OUT, Client, Echo, Running, until
-from broker.kafka import Kafka, NoKafka, free_ports
+from broker.kafka import Kafka, NoKafkaError, free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
@@ -100,7 +100,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     listeners = {name: (protocol, ports[name]) for name, protocol in protocols.items()}
     try:
         kafka = Kafka(settings=settings, listeners=listeners, format_arguments=users).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     yield Secured(kafka, {name: f"127.0.0.1:{port}" for name, port in ports.items()}, ca, other)
     kafka.close()

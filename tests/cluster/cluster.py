@@ -37,7 +37,7 @@ class Pod(msgspec.Struct, frozen=True):
     waiting: str
 
 
-class Failed(AssertionError):
+class ClusterError(AssertionError):
     """A command that did not succeed, with its own words."""
 
 
@@ -49,7 +49,7 @@ class Cluster:
         self.overlay = overlay
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
-        """kubectl's output. Raises Failed."""
+        """kubectl's output. Raises ClusterError."""
         done = subprocess.run(
             ["kubectl", *arguments],
             input=stdin,
@@ -60,7 +60,7 @@ class Cluster:
             check=False,
         )
         if done.returncode != 0:
-            raise Failed(f"kubectl {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+            raise ClusterError(f"kubectl {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def inside(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
@@ -114,7 +114,7 @@ class Cluster:
             if time.monotonic() - began > seconds:
                 pods = "\n".join(str(pod) for pod in self.pods())
                 events = self.inside("get", "events", "--sort-by=.lastTimestamp").splitlines()[-15:]
-                raise Failed(f"{what}: not within {seconds:.0f} s\n{pods}\n" + "\n".join(events))
+                raise ClusterError(f"{what}: not within {seconds:.0f} s\n{pods}\n" + "\n".join(events))
             time.sleep(0.5)
         return time.monotonic() - began
 
@@ -157,7 +157,7 @@ class Cluster:
 def _kustomize(folder: Path) -> str:
     done = subprocess.run([binary("kustomize"), "build", folder], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Failed(done.stderr)
+        raise ClusterError(done.stderr)
     return done.stdout
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from cluster import shops
-from cluster.cluster import Cluster, Failed
+from cluster.case_system import CaseSystem, all_ready, apply, namespace, pods_of
+from cluster.cluster import Cluster, ClusterError
 from cluster.predictions import REJECTED, Prediction, changes_nothing, concerned, documents, stream
-from cluster.whole import Whole, all_ready, apply, namespace, pods_of
 
 CRASHES = {"CrashLoopBackOff", "OOMKilled", "RunContainerError", "StartError", "Error", "Completed"}
 WHOLE = {"never ready", "ready but unreachable", "ready but silent", "never rolls out"}
@@ -35,7 +35,7 @@ def observe(cluster: Cluster, prediction: Prediction, outside: str, load: list[s
     """What the cluster makes of the case; `not applied: …` or `failed: …` with the reason."""
     try:
         return _observe(cluster, prediction, outside, load)
-    except Failed as failed:
+    except ClusterError as failed:
         return f"failed: {' '.join(str(failed).split())[:200]}"
 
 
@@ -51,7 +51,7 @@ def _observe(cluster: Cluster, prediction: Prediction, outside: str, load: list[
         if prediction.outcome == REJECTED:
             return _refused(cluster, name, prediction)
         if prediction.outcome in WHOLE:
-            return Whole(cluster, name, outside).observe(prediction)
+            return CaseSystem(cluster, name, outside).observe(prediction)
         if prediction.upgrade:
             before = stream(documents(prediction.folder / "before", name), concerned(prediction))
             cluster.apply(before)
@@ -69,7 +69,7 @@ def _why(cluster: Cluster, name: str, failed: str) -> str:
         return f": {failed[:100]}"
     try:
         said = cluster.kubectl("-n", name, "logs", "deployment/shop").strip()
-    except Failed:
+    except ClusterError:
         return ""
     return f": {said.splitlines()[-1]}" if said else ""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from cluster.cluster import NAMESPACE, ROOT, STORY, WORKERS, Cluster, Failed
+from cluster.cluster import NAMESPACE, ROOT, STORY, WORKERS, Cluster, ClusterError
 from cluster.conftest import Installed
 
 KEY = "sk-not-a-key-but-easy-to-find"
@@ -66,7 +66,7 @@ def test_the_broker_is_reached_from_outside(forwarded: dict[str, str]) -> None:
 
 
 def test_pod_security_refuses_a_pod_that_is_not_restricted(cluster: Cluster) -> None:
-    with pytest.raises(Failed, match=r"violates PodSecurity \"restricted"):
+    with pytest.raises(ClusterError, match=r"violates PodSecurity \"restricted"):
         cluster.inside("run", "root", "--image=localhost/anything", "--dry-run=server")
 
 

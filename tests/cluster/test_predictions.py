@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from cluster import shops
+from cluster.case_system import CaseSystem, namespace, outside
 from cluster.conftest import Installed
 from cluster.observation import WHOLE, clean_shop, observe, same
 from cluster.predictions import Prediction, kustomize_on_path, predictions
-from cluster.whole import Whole, namespace, outside
 
 AT_ONCE = 5
 """Cases of a few pods on the node at the same time."""
@@ -43,7 +43,7 @@ def test_what_was_predicted_is_observed(installed: Installed, predicted: list[Pr
     table = Table()
     with outside(cluster) as knocking:
         with namespace(cluster, "clean") as name:
-            seconds, seen = Whole(cluster, name, knocking).clean()
+            seconds, seen = CaseSystem(cluster, name, knocking).clean()
         table.line("the clean overlay", "", "told", f"{seen}: ready after {seconds:.0f} s")
         if any(each.own for each in predicted) and shops.builder():
             table.line("a clean program of one's own", "", "Completed", clean_shop(cluster, load))

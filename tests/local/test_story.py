@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.wire import Wire, anchor
+from local.foreign_client import ForeignClient, anchor
 from vhm.contract.topics import (
     ANCHORS_INDEXED,
     ANCHORS_WRITE,
@@ -18,18 +18,19 @@ from vhm.contract.topics import (
     dead_letter,
 )
 from vhm.local import System
+from vhm.runtime.handler import headers_of
 
 ANSWERS = [ANCHORS_INDEXED, RECALL_RESPONSE, RETELL_RESPONSE]
 
 
-def remember(wire: Wire, body: dict[str, Any]) -> dict[str, Any]:
+def remember(wire: ForeignClient, body: dict[str, Any]) -> dict[str, Any]:
     wire.send(ANCHORS_WRITE, body)
     return wire.answer(ANCHORS_INDEXED, "anchor_id", body["anchor_id"])
 
 
 def test_three_memories_come_back_as_a_story(system: System) -> None:
     word = uuid.uuid4().hex
-    with Wire(system.bootstrap, ANSWERS) as wire:
+    with ForeignClient(system.bootstrap, ANSWERS) as wire:
         for days, text in (
             (1, f"{word} apple tart"),
             (10, f"{word} apple market"),
@@ -50,7 +51,7 @@ def test_three_memories_come_back_as_a_story(system: System) -> None:
 
 
 def test_null_stands_for_absent_and_no_key_is_needed(system: System) -> None:
-    with Wire(system.bootstrap, ANSWERS) as wire:
+    with ForeignClient(system.bootstrap, ANSWERS) as wire:
         body = anchor(f"nulls {uuid.uuid4().hex}", salience=None, meta=None)
         assert remember(wire, body)["ok"]
         optional = dict.fromkeys(("request_id", "now", "top_k", "session_id", "ignore_anchor_ids"))
@@ -64,16 +65,17 @@ def test_null_stands_for_absent_and_no_key_is_needed(system: System) -> None:
 
 
 def test_a_memory_never_changes(system: System) -> None:
-    with Wire(system.bootstrap, ANSWERS) as wire:
+    with ForeignClient(system.bootstrap, ANSWERS) as wire:
         body = anchor(f"immutable {uuid.uuid4().hex}", salience=1.5, meta={"session": "s"})
         assert remember(wire, body)["ok"]
         assert remember(wire, body) == {"anchor_id": body["anchor_id"], "ok": True}
-        for other in (
+        others: tuple[dict[str, Any], ...] = (
             {"text": "other"},
             {"salience": 1.0},
             {"meta": {}},
             {"stored_at": "2020-01-01T00:00:00Z"},
-        ):
+        )
+        for other in others:
             refused = remember(wire, body | other)
             assert (refused["ok"], refused["reason"]) == (False, "anchor_immutable_violation")
 
@@ -86,7 +88,7 @@ def test_filters_leave_out_session_ignored_and_too_young(system: System) -> None
         anchor(f"{word} ignored"),
     )
     young, future = anchor(f"{word} young", days=2 / 86400), anchor(f"{word} future", days=-1)
-    with Wire(system.bootstrap, ANSWERS) as wire:
+    with ForeignClient(system.bootstrap, ANSWERS) as wire:
         for body in (kept, session, ignored, young, future):
             assert remember(wire, body)["ok"]
         request = {
@@ -123,7 +125,7 @@ BAD = {
 def test_what_is_no_message_is_kept_with_its_reason_and_the_next_one_is_handled(
     system: System, topic: str, case: str
 ) -> None:
-    with Wire(system.bootstrap, [dead_letter(topic)]) as wire:
+    with ForeignClient(system.bootstrap, [dead_letter(topic)]) as wire:
         wire.send(topic, BAD[case], key=b"k", partition=0)
         kept = wire.next()
         headers = dict(kept.headers() or [])
@@ -174,12 +176,11 @@ def good(topic: str) -> dict[str, Any]:
 def test_each_wrong_field_is_kept_with_its_name(
     system: System, topic: str, field: str, value: object
 ) -> None:
-    with Wire(system.bootstrap, [dead_letter(topic), ANCHORS_INDEXED]) as wire:
+    with ForeignClient(system.bootstrap, [dead_letter(topic), ANCHORS_INDEXED]) as wire:
         wire.send(topic, good(topic) | {field: value}, partition=0)
         messages = [wire.next() for _ in range(2 if topic == ANCHORS_WRITE else 1)]
     kept = next(message for message in messages if message.topic() == dead_letter(topic))
-    said = b" ".join(header for _, header in kept.headers() or [] if isinstance(header, bytes))
-    assert field.encode() in said
+    assert field.encode() in b" ".join(header for _, header in headers_of(kept))
     if topic == ANCHORS_WRITE:
         answer = json.loads(next(m.value() or b"" for m in messages if m.topic() == ANCHORS_INDEXED))
         assert (answer["ok"], answer["reason"]) == (False, "validation_failed")
@@ -194,6 +195,6 @@ def check_alive(system: System, topic: str) -> None:
     }
     body = good(topic)
     field = "anchor_id" if topic == ANCHORS_WRITE else "request_id"
-    with Wire(system.bootstrap, [answers[topic]]) as wire:
+    with ForeignClient(system.bootstrap, [answers[topic]]) as wire:
         wire.send(topic, body, partition=0)
         assert wire.answer(answers[topic], field, body[field])

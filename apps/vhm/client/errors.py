@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - its published name
     """What was asked will never be done as it stands. `faults` are all reasons, one line each."""
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -17,5 +17,5 @@ class TooLarge(Refused):
     """It is larger than the broker takes."""
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818 - its published name
     """It cannot be done now; the same call may succeed later. One line: what, where, what to do."""

@@ -20,7 +20,7 @@ _DAY = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
 _HALF_A_DATE = re.compile(r"(?<![\d/])\d+/\d+(?![\d/])")
 _NUMERIC = re.compile(r"\b\d+(?P<mark>[./-])\d+(?P=mark)\d+\b")
 _HOUR = re.compile(r"(?i)\bat (\d{1,2})$")
-_ELSEWHEN = datetime(1999, 3, 7, 5, 13)
+_ELSEWHEN = datetime(1999, 3, 7, 5, 13)  # noqa: DTZ001 - dateparser takes naive moments
 
 
 def moment(text: str, option: str, now: datetime | None = None) -> datetime:

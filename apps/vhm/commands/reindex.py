@@ -43,9 +43,9 @@ def reindex(model: str | None = None, /) -> int:
         environment["EMBEDDING_MODEL"] = model
     try:
         settings = load(EmbeddingSettings, environment)
+        done = asyncio.run(_run(settings))
     except SettingsError as error:
         raise UserError("; ".join(error.errors)) from None
-    done = asyncio.run(_run(settings))
     if done.adopted:
         print(f"{done.source} holds vectors of {settings.embedding_model} already: it says so now")
     elif done.source == done.target:

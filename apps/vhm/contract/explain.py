@@ -1,4 +1,4 @@
-"""What travels in the `vhm-explain` header: why a recall came out as it did."""
+"""The `vhm-explain` header: the candidates of a recall, and why each is a beat or not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOTHING_RELEVANT = "no memory matches well enough"
 """Reasons that a recall may be empty for."""
 
 TEXT = 120
-"""Characters of a candidate's text that are shown."""
+"""Most characters of a candidate's text."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,7 +45,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def asked(header: bytes | None) -> int:
-    """How many candidates a request wants explained; 0 when it does not ask, or not in numbers."""
+    """The number of candidates that a request's header asks for; 0 without one, or when it is no number."""
     if header is None or not header.isdigit():
         return 0
     return min(int(header[:9]), MAX_CANDIDATES)

@@ -1,4 +1,4 @@
-"""What each variable of the environment is: the one place that says so.
+"""The variables of the environment: their types, bounds, defaults and meaning.
 
 A worker's settings are a msgspec Struct whose encoded field names are the variables. Everything else
 (ConfigMap, Secret, Deployments, README) is checked against these types or made from them.
@@ -99,7 +99,7 @@ class Settings(Environment, frozen=True, kw_only=True, rename=str.upper):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
-        """See `Environment.conflicts`: SASL wants its mechanism, user and password."""
+        """See `Environment.conflicts`: SASL needs a mechanism, a user and a password."""
         protocol = given.get("KAFKA_SECURITY_PROTOCOL")
         if isinstance(protocol, str) and protocol.startswith("SASL"):
             for name in ("KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"):
@@ -119,7 +119,7 @@ class StoreSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
     """What the workers that open the store read besides."""
 
     qdrant_url: QdrantUrl
-    qdrant_api_key: Annotated[Secret | None, Meta(description="the store's key, if it wants one")] = None
+    qdrant_api_key: Annotated[Secret | None, Meta(description="the store's key, if it needs one")] = None
     qdrant_collection: Annotated[
         str,
         Meta(min_length=1, max_length=255, pattern=r"^[^/\s]+$", description="the collection of memories"),
@@ -145,7 +145,7 @@ class EmbeddingSettings(StoreSettings, frozen=True, kw_only=True, rename=str.upp
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
-        """See `Settings.conflicts`; besides, what the chosen EMBEDDING_MODEL wants and does not find."""
+        """See `Settings.conflicts`; also, a provider's EMBEDDING_MODEL needs its key or URL."""
         yield from super().conflicts(given)
         model = given.get("EMBEDDING_MODEL")
         if isinstance(model, str):
@@ -172,7 +172,7 @@ class LanguageSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[str]:
-        """See `Settings.conflicts`; besides, a Portkey key wants to know what to ask for."""
+        """See `Settings.conflicts`; also, Portkey's key needs a model or a config."""
         yield from super().conflicts(given)
         chosen = given.get("PORTKEY_MODEL") or given.get("PORTKEY_CONFIG_ID")
         if given.get("PORTKEY_API_KEY") and not chosen:

@@ -1,4 +1,4 @@
-"""The topic graph: who writes what, who reads it, under which consumer group."""
+"""The topic graph: the topics, who writes them, and which consumer groups read them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GATEWAY = "gateway"
 
 
 def dead_letter(topic: str) -> str:
-    """The topic that keeps what a worker refused from `topic`."""
+    """The topic of the records that a worker refused from `topic`."""
     return topic + DEAD_LETTER_SUFFIX
 
 

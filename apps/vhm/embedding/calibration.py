@@ -1,4 +1,4 @@
-"""Reading the cosines of a model never measured: a few pairs whose similarity is known from MiniLM.
+"""Calibrating a model that was never measured, by pairs of texts whose similarity by MiniLM is known.
 
 Tried on multilingual-e5-small, whose cosines all lie between 0.7 and 0.9: over two long conversations the
 answering turn closest to its question comes out at similarity 0.71 / 0.85 / 0.87 (quartiles; MiniLM 0.61 /
@@ -35,27 +35,28 @@ ANSWERS = (
 )
 TEXTS = QUESTIONS + ANSWERS
 
-STRANGERS, PAIRS = 0.141, 0.813
-"""The similarities that MiniLM, calibrated on real conversations, finds between a question and another's
-answer, and between a question and its own (medians)."""
+UNRELATED, RELATED = 0.141, 0.813
+"""Median similarity, by MiniLM calibrated on real conversations, of a question and the answer to another, and
+of a question and its own answer."""
 
-LEAST_SPREAD = 0.05
-"""Below this difference of cosine a model does not tell pairs from strangers, and is read as it is."""
+MIN_SPREAD = 0.05
+"""Difference of the two median cosines below which a model does not separate related texts from unrelated
+ones; its cosines are then taken as they are."""
 
 
-def calibration(vectors: Vectors) -> Calibration:
-    """How to read a model that embeds `TEXTS` as these unit vectors: so that what MiniLM finds similar,
-    strangers and pairs alike, comes out as similar as it does there."""
+def calibrate(vectors: Vectors) -> Calibration:
+    """The calibration of a model from its unit vectors of `TEXTS`: the one that gives unrelated and related
+    pairs the similarity they have by MiniLM."""
     cosines = vectors[: len(QUESTIONS)] @ vectors[len(QUESTIONS) :].T
-    pairs, strangers = medians(cosines)
-    if pairs - strangers < LEAST_SPREAD:
+    related, unrelated = medians(cosines)
+    if related - unrelated < MIN_SPREAD:
         return Calibration()
-    slope = (PAIRS - STRANGERS) / (pairs - strangers)
-    floor, good = strangers - STRANGERS / slope, strangers + (GOOD_MATCH - STRANGERS) / slope
+    slope = (RELATED - UNRELATED) / (related - unrelated)
+    floor, good = unrelated - UNRELATED / slope, unrelated + (GOOD_MATCH - UNRELATED) / slope
     return Calibration(floor=round(floor, 2), good=min(0.98, round(good, 2)))
 
 
 def medians(cosines: NDArray[np.floating]) -> tuple[float, float]:
-    """Of a square of cosines: that of its diagonal (pairs) and of the rest (strangers)."""
+    """Median of the diagonal of a square of cosines, and of the rest."""
     own = np.eye(len(cosines), dtype=bool)
     return float(np.median(cosines[own])), float(np.median(cosines[~own]))

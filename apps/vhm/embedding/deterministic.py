@@ -13,14 +13,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vhm.embedding.protocol import Calibration, Vectors, encodable, unit
+from vhm.embedding.protocol import Calibration, Vectors, check_unicode, normalized
 
 SIZE = 384
-IN_PASSING = 10_000
-"""Characters embedded on the loop itself, in some 2 ms; more go to a thread."""
+
+INLINE_CHARACTERS = 10_000
+"""Characters embedded on the event loop itself, in 2 ms; more go to a thread."""
 
 
-class Deterministic:
+class DeterministicEmbedder:
     """Embedder of EMBEDDING_MODEL=deterministic."""
 
     name = "deterministic"
@@ -29,21 +30,20 @@ class Deterministic:
     """The identity, so that the published activations hold."""
 
     async def open(self) -> None:
-        """Nothing to load."""
+        """See `Embedder`. Nothing to load."""
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """See Embedder.embed. A text without a token has a vector of zeros."""
-        encodable(texts)
-        if sum(map(len, texts)) > IN_PASSING:
+        """See `Embedder`. A text without a token has a vector of zeros."""
+        check_unicode(texts)
+        if sum(map(len, texts)) > INLINE_CHARACTERS:
             return await asyncio.to_thread(_vectors, texts)
         return _vectors(texts)
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """See `Embedder`. Nothing to free."""
 
 
 def _vectors(texts: Sequence[str]) -> Vectors:
-    """All texts in one pass: where each token falls, then one sum, in the order of the tokens."""
     rows: list[int] = []
     columns: list[int] = []
     weights: list[float] = []
@@ -55,4 +55,4 @@ def _vectors(texts: Sequence[str]) -> Vectors:
             weights.append(number % 1000 / 1000)
     sums = np.zeros((len(texts), SIZE))
     np.add.at(sums, (rows, columns), weights)
-    return unit(sums)
+    return normalized(sums)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from vhm import extras
 from vhm.contract.settings import BARE_OLLAMA_NAMES, EmbeddingSettings
 from vhm.embedding.protocol import Embedder
 
@@ -11,37 +12,45 @@ T = TypeVar("T")
 
 
 def canonical(model: str) -> str:
-    """The one name of a model: "bge-m3" is "ollama:bge-m3", everything else is its own."""
+    """The full name of a model: "ollama:bge-m3" for "bge-m3"; any other name is full already."""
     return f"ollama:{model}" if model in BARE_OLLAMA_NAMES else model
 
 
 def create(settings: EmbeddingSettings) -> Embedder:
-    """The embedder that EMBEDDING_MODEL names, not yet open; only its own libraries are imported."""
+    """The embedder that EMBEDDING_MODEL names, not yet open; only its own libraries are imported.
+
+    Raises SettingsError when these are not installed.
+    """
     provider, _, model = canonical(settings.embedding_model).partition(":")
+    if provider in extras.MODULES:
+        extras.require(provider, f"EMBEDDING_MODEL={settings.embedding_model}")
     if provider == "deterministic":
-        from vhm.embedding.deterministic import Deterministic
+        from vhm.embedding.deterministic import DeterministicEmbedder
 
-        return Deterministic()
+        return DeterministicEmbedder()
     if provider == "minilm":
-        from vhm.embedding.minilm import MiniLM
+        from vhm.embedding.minilm import MiniLMEmbedder
 
-        return MiniLM()
-    from vhm.embedding.remote import Remote
+        return MiniLMEmbedder()
+    from vhm.embedding.remote import RemoteEmbedder
 
     if provider == "ollama":
-        from vhm.embedding.ollama import Ollama
+        from vhm.embedding.ollama import OllamaEmbeddings
 
-        return Remote(Ollama(model, _set(settings.ollama_base_url)))
+        return RemoteEmbedder(OllamaEmbeddings(model, _checked(settings.ollama_base_url)))
     if provider == "openai":
-        from vhm.embedding.openai import OpenAI
+        from vhm.embedding.openai import OpenAIEmbeddings
 
-        return Remote(OpenAI(model, _set(settings.openai_api_key), settings.openai_base_url))
-    from vhm.embedding.portkey import Portkey
+        key = _checked(settings.openai_api_key)
+        return RemoteEmbedder(OpenAIEmbeddings(model, key, settings.openai_base_url))
+    from vhm.embedding.portkey import PortkeyEmbeddings
 
-    key = _set(settings.portkey_api_key)
-    return Remote(Portkey(model, key, settings.portkey_base_url, settings.portkey_config_id))
+    key = _checked(settings.portkey_api_key)
+    return RemoteEmbedder(
+        PortkeyEmbeddings(model, key, settings.portkey_base_url, settings.portkey_config_id)
+    )
 
 
-def _set(value: T | None) -> T:
-    assert value is not None, "settings with a provider's model are refused without what it needs"  # noqa: S101
+def _checked(value: T | None) -> T:
+    assert value is not None, "EmbeddingSettings.conflicts refuses a model without it"  # noqa: S101
     return value

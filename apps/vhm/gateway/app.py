@@ -30,7 +30,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = ("*",)) -> Litestar:
     """The app; without services it exists to be looked at."""
-
     v1 = Router(
         "/",
         route_handlers=[

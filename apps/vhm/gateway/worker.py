@@ -88,7 +88,7 @@ class Gateway:
         keys = "everybody may come in" if services.keyring is None else f"{len(services.keyring)} keys"
         return (f"port {self.port}", keys, f"indexer behind by {services.lag}")
 
-    def drain(self, seconds: float) -> None:
+    def drain(self, seconds: float) -> None:  # noqa: ARG002 - see `Handler`
         """Take no further requests; those that are here are answered."""
         if self._server is not None:
             self._server.stop()

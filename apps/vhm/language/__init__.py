@@ -1,6 +1,7 @@
-"""Beats → a story: language models one behind the other, the built-in teller behind them all."""
+"""Beats → a story: language models in order of preference, the built-in teller after the last."""
 
-from vhm.language.fallback import BUILT_IN, Chain, Retelling, chain
-from vhm.language.protocol import Refused, Teller
+from vhm.language.factory import create
+from vhm.language.fallback import BUILT_IN, FallbackChain, Retelling
+from vhm.language.protocol import ChatModel
 
-__all__ = ["BUILT_IN", "Chain", "Refused", "Retelling", "Teller", "chain"]
+__all__ = ["BUILT_IN", "ChatModel", "FallbackChain", "Retelling", "create"]

@@ -1,6 +1,6 @@
-"""Who tells a story: the first provider that can, and the built-in teller when none does.
+"""Falling back from one language model to the next, and to the built-in teller after the last.
 
-A retelling is never lost because a provider was down, and a slow one delays no other retelling.
+A retelling is never lost because a provider is down, and a slow one delays no other.
 """
 
 from __future__ import annotations
@@ -14,62 +14,67 @@ import msgspec
 import structlog
 
 from vhm.contract.messages import Beat
-from vhm.contract.settings import LanguageSettings
-from vhm.language.circuit_breaker import Breaker
-from vhm.language.protocol import Refused, Teller, broken
+from vhm.language.circuit_breaker import CircuitBreaker
+from vhm.language.protocol import ChatModel
 from vhm.memory import builtin_teller, prompt
 from vhm.memory.grounding import unsupported
+from vhm.provider_errors import FailureKind, ProviderError, unreachable
 
 log = structlog.get_logger("vhm.language")
 
 BUILT_IN = "built-in"
+"""The built-in teller's name in logs and on the health page."""
+
+DENIED_SECONDS = 30.0
+"""Pause of a provider that refuses the key or lacks the model: asking again changes nothing."""
 
 
 class Retelling(msgspec.Struct, frozen=True):
-    """A story and who told it."""
+    """A story and the name of the model that told it."""
 
     text: str
     teller: str
 
 
-class _Hurried(Exception):
+class _HurriedError(Exception):
     """There is no time left to wait for a provider."""
 
 
-class Chain:
-    """Providers in order of preference. One chain serves any number of retellings at once."""
+class FallbackChain:
+    """Models in order of preference, each behind a circuit breaker. Serves any number of calls at once."""
 
     def __init__(
         self,
-        tellers: Sequence[Teller],
+        models: Sequence[ChatModel],
         timeout_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._links = [(each, Breaker(clock)) for each in tellers]
+        self._models = [(model, CircuitBreaker(clock)) for model in models]
         self._timeout = timeout_seconds
-        self._hurry: asyncio.Future[None] | None = None
+        self._hurried: asyncio.Future[None] | None = None
 
     async def retell(
         self, beats: Sequence[Beat], question: str = "", now: datetime | None = None
     ) -> Retelling:
         """The story of these beats. Never raises because of a provider."""
         request = prompt.prompt(beats, question, now) if any(beat.text.strip() for beat in beats) else None
-        for provider, breaker in self._links:
-            if request is None or self._hurrying().done():
+        for model, breaker in self._models:
+            if request is None or self._hurry().done():
                 break
             if not breaker.allows():
-                log.info("provider passed over", provider=provider.name, why=breaker.state())
+                log.info("provider passed over", provider=model.name, why=breaker.state())
                 continue
             try:
-                text = await self._ask(provider, request)
-            except Refused as refusal:
-                log.warning("provider passed over", provider=provider.name, why=str(refusal))
-                if refusal.its_fault:
-                    breaker.failed(str(refusal), refusal.pause)
-                else:
+                text = await self._call(model, request)
+            except ProviderError as error:
+                log.warning("provider passed over", provider=model.name, why=str(error))
+                if error.kind is FailureKind.DECLINED:
                     breaker.succeeded()
-            except _Hurried:
-                log.info("provider passed over", provider=provider.name, why="no time left to wait for it")
+                else:
+                    denied = DENIED_SECONDS if error.kind is FailureKind.DENIED else 0.0
+                    breaker.failed(str(error), max(denied, error.retry_after))
+            except _HurriedError:
+                log.info("provider passed over", provider=model.name, why="no time left to wait for it")
                 breaker.abandoned()
                 break
             except asyncio.CancelledError:
@@ -77,89 +82,58 @@ class Chain:
                 raise
             else:
                 breaker.succeeded()
-                return Retelling(text, provider.name)
+                return Retelling(text, model.name)
         return Retelling(builtin_teller.tell(beats, question, now), BUILT_IN)
 
-    async def _ask(self, provider: Teller, request: prompt.Prompt) -> str:
-        call = asyncio.ensure_future(provider.tell(request))
+    async def _call(self, model: ChatModel, request: prompt.Prompt) -> str:
+        call = asyncio.ensure_future(model.complete(request))
         try:
-            hurry = self._hurrying()
+            hurry = self._hurry()
             await asyncio.wait((call, hurry), timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
             if call.done():
                 return _grounded(call.result(), request)
-        except (Refused, asyncio.CancelledError):
+        except (ProviderError, asyncio.CancelledError):
             raise
-        except Exception as error:  # whatever a client library throws, the story is told
-            raise broken(error) from error
+        except Exception as error:  # whatever the library raises, the story is told
+            raise unreachable(error) from error
         finally:
             call.cancel()
         if hurry.done():
-            raise _Hurried
-        raise Refused(f"no answer within {self._timeout:g} s")
+            raise _HurriedError
+        raise ProviderError(f"no answer within {self._timeout:g} s", FailureKind.UNAVAILABLE)
 
     def hurry(self, after_seconds: float = 0.0) -> None:
-        """From then on nothing waits for a provider: the built-in teller tells what is still with one."""
-        asyncio.get_running_loop().call_later(after_seconds, self._no_time_left)
+        """From then on no call waits for a provider: the built-in teller tells what is still with one."""
+        asyncio.get_running_loop().call_later(after_seconds, self._set_hurried)
 
-    def _no_time_left(self) -> None:
-        hurry = self._hurrying()
+    def _set_hurried(self) -> None:
+        hurry = self._hurry()
         if not hurry.done():
             hurry.set_result(None)
 
-    def _hurrying(self) -> asyncio.Future[None]:
-        if self._hurry is None:
-            self._hurry = asyncio.get_running_loop().create_future()
-        return self._hurry
+    def _hurry(self) -> asyncio.Future[None]:
+        """Done once there is no time left."""
+        if self._hurried is None:
+            self._hurried = asyncio.get_running_loop().create_future()
+        return self._hurried
 
     def states(self) -> list[str]:
-        """One line a provider, in order: its name and whether it is asked, fit for a health page."""
-        return [f"{provider.name}: {breaker.state()}" for provider, breaker in self._links] + [
+        """One line for each model, in order: its name and whether it is called; fit for a health page."""
+        return [f"{model.name}: {breaker.state()}" for model, breaker in self._models] + [
             f"{BUILT_IN}: always there"
         ]
 
     async def close(self) -> None:
-        """Close the providers' connections."""
-        await asyncio.gather(*(provider.close() for provider, _ in self._links), return_exceptions=True)
+        """Close the models' connections."""
+        await asyncio.gather(*(model.close() for model, _ in self._models), return_exceptions=True)
 
 
 def _grounded(story: str, request: prompt.Prompt) -> str:
-    """The story, if it holds no number or name that its memories do not. Raises Refused."""
+    """The story, if it holds no number or name that its memories do not. Raises ProviderError."""
     strange = unsupported(story, request.sources)
     if strange:
         # what they are is not said: a log is no place for memories
-        raise Refused(f"an answer with {len(strange)} numbers or names that no memory has", its_fault=False)
+        raise ProviderError(
+            f"an answer with {len(strange)} numbers or names that no memory has", FailureKind.DECLINED
+        )
     return story
-
-
-def chain(settings: LanguageSettings, timeout_seconds: float) -> Chain:
-    """The chain of those providers that the settings name; `timeout_seconds` bounds one call to one."""
-    # a client's own timeout is each read's; the chain's is the whole call's, and is to come first
-    return Chain(_tellers(settings, timeout_seconds + 1), timeout_seconds)
-
-
-def _tellers(settings: LanguageSettings, timeout_seconds: float) -> list[Teller]:
-    """Client libraries are imported here (openai 0.4 s, portkey 1 s), and only where they are used."""
-    tellers: list[Teller] = []
-    if settings.openai_api_key:
-        from vhm.language.openai import OpenAI
-
-        tellers.append(
-            OpenAI(settings.openai_api_key, settings.openai_model, settings.openai_base_url, timeout_seconds)
-        )
-    if settings.portkey_api_key:
-        from vhm.language.portkey import Portkey
-
-        tellers.append(
-            Portkey(
-                settings.portkey_api_key,
-                settings.portkey_model,
-                settings.portkey_config_id,
-                settings.portkey_base_url,
-                timeout_seconds,
-            )
-        )
-    if settings.ollama_base_url:
-        from vhm.language.ollama import Ollama
-
-        tellers.append(Ollama(settings.ollama_base_url, settings.ollama_model, timeout_seconds))
-    return tellers

@@ -1,25 +1,22 @@
-"""Ollama, through its own HTTP API."""
+"""Ollama's /api/generate."""
 
 from __future__ import annotations
 
 import httpx
 import msgspec
 
-from vhm.language.postprocess import cleaned
-from vhm.language.protocol import Refused, broken, refused
+from vhm.language.postprocess import clean
 from vhm.memory.prompt import Prompt
-from vhm.provider_errors import ollama_status
+from vhm.provider_errors import bad_answer, from_ollama, unreachable
 
 
-class _Answer(msgspec.Struct):
-    """What of /api/generate's answer is used."""
-
+class _Response(msgspec.Struct):
     response: str
     done_reason: str = "stop"
 
 
-class Ollama:
-    """Tells with a model that an Ollama server has pulled."""
+class OllamaChat:
+    """`ChatModel` of a model that an Ollama server has pulled."""
 
     def __init__(self, base_url: str, model: str, timeout_seconds: float) -> None:
         self.name = f"ollama {model}"
@@ -28,8 +25,8 @@ class Ollama:
             base_url=base_url, timeout=timeout_seconds, limits=httpx.Limits(max_connections=None)
         )
 
-    async def tell(self, prompt: Prompt) -> str:
-        """See `Teller.tell`."""
+    async def complete(self, prompt: Prompt) -> str:
+        """See `ChatModel`."""
         try:
             response = await self._client.post(
                 "/api/generate",
@@ -43,16 +40,15 @@ class Ollama:
                 },
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise broken(error, str(self._client.base_url)) from error
+            raise unreachable(error, str(self._client.base_url)) from error
         if response.is_error:
-            status = ollama_status(response.status_code, response.content, response.headers)
-            raise refused(status, self._model)
+            raise from_ollama(response.status_code, response.content, response.headers, model=self._model)
         try:
-            answer = msgspec.json.decode(response.content, type=_Answer)
+            answer = msgspec.json.decode(response.content, type=_Response)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Refused("an answer that is not Ollama's JSON") from error
-        return cleaned(answer.response, cut_short=answer.done_reason == "length")
+            raise bad_answer("not Ollama's JSON") from error
+        return clean(answer.response, cut_short=answer.done_reason == "length")
 
     async def close(self) -> None:
-        """See `Teller.close`."""
+        """See `ChatModel`."""
         await self._client.aclose()

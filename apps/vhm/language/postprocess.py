@@ -1,14 +1,14 @@
-"""A model's answer as a retelling: thoughts, labels and what was cut off taken away."""
+"""A model's answer as a retelling: without thoughts, labels and a half sentence at the end."""
 
 from __future__ import annotations
 
 import re
 
-from vhm.language.protocol import Refused
 from vhm.memory.sentences import sentences
+from vhm.provider_errors import FailureKind, ProviderError, bad_answer
 
-MOST_CHARACTERS = 1_000
-"""Of a retelling: 85 words are asked for, so this is twice what a talkative model may take."""
+MAX_CHARACTERS = 1_000
+"""Of a retelling. The prompt asks for 85 words, which is half of this."""
 
 _THOUGHTS = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHTS_BEFORE = re.compile(r"\A.*</(?:think|thinking|thought)>", re.DOTALL | re.IGNORECASE)
@@ -22,37 +22,37 @@ _DECLINED = re.compile(
 _QUOTES = (('"', '"'), ("“", "”"), ("'", "'"))
 
 
-def cleaned(text: object, cut_short: bool = False) -> str:
-    """The story in a model's answer, on one line, in whole sentences of at most 1,000 characters.
+def clean(text: object, cut_short: bool = False) -> str:
+    """The story in a model's answer: one line, whole sentences, at most MAX_CHARACTERS.
 
     `cut_short`: the model stopped at its token limit, so the last sentence may be half of one. Raises
-    Refused where nothing usable is left.
+    ProviderError when nothing usable is left.
     """
     if not isinstance(text, str) or not text.strip():
-        raise Refused("an empty answer")
+        raise bad_answer("empty")
     story = _THOUGHTS_BEFORE.sub("", _THOUGHTS.sub(" ", text))
     story = " ".join("".join(c if c.isprintable() else " " for c in story).split())
     story = _unquoted(_LABEL.sub("", story)).strip()
     if not story:
-        raise Refused("nothing but thoughts in its answer")
+        raise bad_answer("nothing but thoughts")
     if _DECLINED.match(story):
-        raise Refused("it declined to tell this", its_fault=False)
-    if cut_short or len(story) > MOST_CHARACTERS:
-        story = _whole(story, cut_short)
+        raise ProviderError("it declined to tell this", FailureKind.DECLINED)
+    if cut_short or len(story) > MAX_CHARACTERS:
+        story = _whole_sentences(story, cut_short)
     return story
 
 
-def _whole(story: str, cut_short: bool) -> str:
+def _whole_sentences(story: str, cut_short: bool) -> str:
     parts = sentences(story)
     if cut_short and not story.endswith((".", "!", "?", "…", "”", '"')):
         parts.pop()
     kept = ""
     for part in parts:
-        if len(kept) + 1 + len(part) > MOST_CHARACTERS:
+        if len(kept) + 1 + len(part) > MAX_CHARACTERS:
             break
         kept = f"{kept} {part}".strip()
     if not kept:
-        raise Refused("no whole sentence in its answer")
+        raise bad_answer("no whole sentence")
     return kept
 
 

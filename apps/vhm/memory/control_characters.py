@@ -12,7 +12,7 @@ _VISIBLE = _PICTURES | _C1 | _DIRECTIONS | _LINE_ENDS | {ord("\t"): " ", 0xFEFF:
 
 
 def visible(text: str) -> str:
-    """The text with its control characters as pictures ("␛[31m"); line ends are "\\n", a tab is a space.
+    r"""The text with its control characters as pictures ("␛[31m"); line ends are "\\n", a tab is a space.
 
     Overrides of the writing direction, which make a line read as what it is not, become "\\ufffd"."""
     return text.replace("\r\n", "\n").translate(_VISIBLE)

@@ -31,7 +31,7 @@ class Reteller:
     max_batches = 64
 
     def __init__(self, settings: Settings) -> None:
-        self._chain = language.chain(settings, settings.provider_timeout_seconds)
+        self._chain = language.create(settings, settings.provider_timeout_seconds)
 
     async def open(self) -> None:
         """Nothing to wait for: the built-in teller is always there."""
@@ -49,9 +49,9 @@ class Reteller:
             return Reply()
         request_id = str(recalled.request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            told = await self._tell(recalled, retell_headers.decode(record.headers))
-            log.info("retold", beats=len(recalled.beats), teller=told.teller)
-        response = RetellResponse(request_id=recalled.request_id, retelling=told.text)
+            retelling = await self._tell(recalled, retell_headers.decode(record.headers))
+            log.info("retold", beats=len(recalled.beats), teller=retelling.teller)
+        response = RetellResponse(request_id=recalled.request_id, retelling=retelling.text)
         return Reply((Outgoing(topic=RETELL_RESPONSE, key=request_id.encode(), value=encode(response)),))
 
     async def _tell(self, recalled: RecallResponse, asked: Asked) -> Retelling:

@@ -59,7 +59,7 @@ def ensure(producer: Producer, names: Sequence[str], settings: KafkaSettings) ->
 
 def raise_size_limit(topic: str, settings: KafkaSettings) -> None:
     """Raise a topic's max.message.bytes to SIZE_LIMIT, where the broker lets us. Blocks for up to 11 s."""
-    from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its documented API, not re-exported
+    from confluent_kafka.admin import (
         AdminClient,
         AlterConfigOpType,
         ConfigEntry,

@@ -62,12 +62,14 @@ def main(
     try:
         settings: WorkerSettings = load(settings_type, environment)
     except SettingsError as error:
-        print(*(f"{name}: {line}" for line in error.errors), sep="\n", file=sys.stderr)
-        return EX_CONFIG
+        return _refuse(name, error)
     logs.configure(settings.log_level, settings.log_json)
 
     async def run() -> int:
-        worker = Worker(make(settings), settings)
+        try:
+            worker = Worker(make(settings), settings)
+        except SettingsError as error:  # a library that a setting needs is not installed
+            return _refuse(name, error)
 
         def stop() -> None:
             if worker.stopping:
@@ -79,6 +81,11 @@ def main(
         return await worker.run()
 
     return asyncio.run(run())
+
+
+def _refuse(name: str, error: SettingsError) -> int:
+    print(*(f"{name}: {line}" for line in error.errors), sep="\n", file=sys.stderr)
+    return EX_CONFIG
 
 
 class Worker:

@@ -54,8 +54,8 @@ class LoadedCollection:
         for point_id, row in points:
             self.point_ids.add(point_id)
             if row is not None and row.vector is not None and row.vector.shape == (self._size,):
-                row = Row(row.anchor_id, row.content, _unit(row.vector))
-                anchors.setdefault(row.content.scope, []).append(row)
+                anchor = Row(row.anchor_id, row.content, _unit(row.vector))
+                anchors.setdefault(row.content.scope, []).append(anchor)
         for scope, rows in anchors.items():
             self.index(scope).extend(rows)
 

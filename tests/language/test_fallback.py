@@ -1,4 +1,4 @@
-"""Time and the chain: slow providers, providers that keep failing, and no time left."""
+"""The fallback chain: no provider, slow providers, providers that keep failing, and no time left."""
 
 from __future__ import annotations
 
@@ -11,8 +11,19 @@ import structlog
 from language.provider_server import STORY, ProviderServer, error, slowly, told
 from language.test_providers import BEATS, settings
 from vhm import language
-from vhm.language.fallback import Chain
-from vhm.language.ollama import Ollama
+from vhm.language.fallback import FallbackChain
+from vhm.language.ollama import OllamaChat
+from vhm.memory import builtin_teller
+
+
+def test_without_providers_the_built_in_teller_tells():
+    retelling = asyncio.run(language.create(settings(""), 30).retell(BEATS))
+    assert retelling == language.Retelling(builtin_teller.tell(BEATS), "built-in")
+
+
+def test_nothing_to_tell_is_said_so():
+    retelling = asyncio.run(language.create(settings(""), 30).retell([]))
+    assert retelling.text == "I couldn't piece together a clear thread."
 
 
 @pytest.mark.parametrize("provider", ["openai", "portkey", "ollama"])
@@ -21,7 +32,7 @@ def test_a_slow_retelling_delays_no_other(provider):
         async with ProviderServer.running(told(STORY)) as server:
             hang, quick = slowly(told(STORY), pause=20), told(STORY)
             server.behave = lambda request: (hang if len(server.requests) <= 20 else quick)(request)
-            chain = language.chain(settings(server.url, provider), 20)
+            chain = language.create(settings(server.url, provider), 20)
             slow = [asyncio.create_task(chain.retell(BEATS)) for _ in range(20)]
             await server.asked(20)
             began = time.monotonic()
@@ -45,7 +56,7 @@ def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again_later():
 
     async def run():
         async with ProviderServer.running(error(500, "out of memory")) as server:
-            chain = Chain([Ollama(server.url, "llama3", 5)], 5, clock=lambda: now[0])
+            chain = FallbackChain([OllamaChat(server.url, "llama3", 5)], 5, clock=lambda: now[0])
             with structlog.testing.capture_logs() as log:
                 for _ in range(10):
                     assert (await chain.retell(BEATS)).teller == "built-in"
@@ -70,7 +81,7 @@ def test_retry_after_is_kept_to():
 
     async def run():
         async with ProviderServer.running(error(429, "slow down", retry_after="12")) as server:
-            chain = Chain([Ollama(server.url, "llama3", 5)], 5, clock=lambda: now[0])
+            chain = FallbackChain([OllamaChat(server.url, "llama3", 5)], 5, clock=lambda: now[0])
             asked = []
             for pause in (0, 11, 1.5):
                 now[0] += pause
@@ -86,7 +97,7 @@ def test_retry_after_is_kept_to():
 def test_with_no_time_left_the_built_in_teller_tells_what_is_still_with_a_provider(provider):
     async def run():
         async with ProviderServer.running(slowly(told(STORY), pause=30)) as server:
-            chain = language.chain(settings(server.url, provider), 30)
+            chain = language.create(settings(server.url, provider), 30)
             waiting = [asyncio.create_task(chain.retell(BEATS)) for _ in range(5)]
             await server.asked(5)
             began = time.monotonic()
@@ -104,13 +115,13 @@ def test_with_no_time_left_the_built_in_teller_tells_what_is_still_with_a_provid
     assert 0.15 < took < 1.5
     assert asked == 5
     assert {line["why"] for line in log} == {"no time left to wait for it"}
-    assert state.endswith("not asked yet")
+    assert state.endswith("not called yet")
 
 
 def test_a_retelling_given_up_by_its_caller_is_given_up_with_the_provider():
     async def run():
         async with ProviderServer.running(slowly(told(STORY), pause=30)) as server:
-            chain = language.chain(settings(server.url, "ollama"), 30)
+            chain = language.create(settings(server.url, "ollama"), 30)
             task = asyncio.create_task(chain.retell(BEATS))
             await server.asked(1)
             task.cancel()
@@ -120,4 +131,4 @@ def test_a_retelling_given_up_by_its_caller_is_given_up_with_the_provider():
             await chain.close()
             return state
 
-    assert asyncio.run(run()) == "ollama llama3: not asked yet"
+    assert asyncio.run(run()) == "ollama llama3: not called yet"

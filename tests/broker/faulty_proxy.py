@@ -26,7 +26,7 @@ class Fault(enum.Enum):
     ONE_WAY = "half-open: no answer comes back"
 
 
-class Toxic:
+class FaultyProxy:
     """Listens on `port` and carries everything to the port `to`, with the `fault` it was told last.
 
     A connection that was silent stays so when the fault is over: what it swallowed is missing, and only

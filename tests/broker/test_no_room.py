@@ -23,7 +23,7 @@ from structlog.testing import LogCapture
 
 from broker.conftest import Show
 from broker.harness import OUT, Client, Running, until
-from broker.kafka import Kafka, NoKafka
+from broker.kafka import Kafka, NoKafkaError
 from broker.outage import states, survive, unready
 from broker.test_store_faults import anchor, indexer
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
@@ -78,7 +78,7 @@ def small(disk: Disk) -> Iterator[Kafka]:
     """A broker on that disk."""
     try:
         kafka = Kafka(place=disk.path).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     yield kafka
     disk.free()
@@ -106,7 +106,7 @@ def strict() -> Iterator[Kafka]:
     settings = {"authorizer.class.name": authorizer, "allow.everyone.if.no.acl.found": "true"}
     try:
         kafka = Kafka(settings=settings).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     yield kafka
     kafka.close()
@@ -115,12 +115,22 @@ def strict() -> Iterator[Kafka]:
 def test_a_broker_that_takes_no_writes(strict: Kafka, show: Show, log: LogCapture) -> None:
     admin = AdminClient({"bootstrap.servers": strict.address})
     nobody_writes = AclBinding(
-        *(ResourceType.TOPIC, OUT, ResourcePatternType.LITERAL),
-        *("User:ANONYMOUS", "*", AclOperation.WRITE, AclPermissionType.DENY),
+        ResourceType.TOPIC,
+        OUT,
+        ResourcePatternType.LITERAL,
+        "User:ANONYMOUS",
+        "*",
+        AclOperation.WRITE,
+        AclPermissionType.DENY,
     )
     others_read = AclBinding(
-        *(ResourceType.TOPIC, OUT, ResourcePatternType.LITERAL),
-        *("User:ANONYMOUS", "*", AclOperation.ALL, AclPermissionType.ALLOW),
+        ResourceType.TOPIC,
+        OUT,
+        ResourcePatternType.LITERAL,
+        "User:ANONYMOUS",
+        "*",
+        AclOperation.ALL,
+        AclPermissionType.ALLOW,
     )
 
     def refuse(worker: Running) -> None:
@@ -129,7 +139,7 @@ def test_a_broker_that_takes_no_writes(strict: Kafka, show: Show, log: LogCaptur
         reason = unready(worker, SECONDS)
         assert reason.startswith(f"produce: {OUT}: ")
         assert "Topic authorization failed" in reason
-        filters = [AclBindingFilter(*_fields(each)) for each in (nobody_writes, others_read)]
+        filters = [_filter(acl) for acl in (nobody_writes, others_read)]
         for done in admin.delete_acls(filters).values():
             done.result(10)
 
@@ -140,9 +150,17 @@ def test_a_broker_that_takes_no_writes(strict: Kafka, show: Show, log: LogCaptur
     assert states(log, "group") == []
 
 
-def _fields(acl: AclBinding) -> tuple[object, ...]:
-    pattern = (acl.restype, acl.name, acl.resource_pattern_type)
-    return (*pattern, acl.principal, acl.host, acl.operation, acl.permission_type)
+def _filter(acl: AclBinding) -> AclBindingFilter:
+    """What finds exactly this one."""
+    return AclBindingFilter(
+        acl.restype,
+        acl.name,
+        acl.resource_pattern_type,
+        acl.principal,
+        acl.host,
+        acl.operation,
+        acl.permission_type,
+    )
 
 
 def test_an_embedded_store_whose_disk_is_full(disk: Disk, log: LogCapture) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 
-class Wire:
+class ForeignClient:
     """Produces to any topic, and reads the answer topics from where they end when it opens."""
 
     def __init__(self, bootstrap: str, topics: list[str]) -> None:
@@ -35,7 +35,7 @@ class Wire:
                 positions.append(at)
         self._consumer.assign(positions)
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> ForeignClient:
         return self
 
     def __exit__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vhm.language.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, Breaker
+from vhm.language.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, CircuitBreaker
 
 
 class Clock:
@@ -14,7 +14,7 @@ class Clock:
 
 def paused():
     clock = Clock()
-    breaker = Breaker(clock)
+    breaker = CircuitBreaker(clock)
     for _ in range(3):
         assert breaker.allows()
         breaker.failed("it broke")
@@ -30,7 +30,7 @@ def test_three_failures_in_a_row_pause_it_and_the_state_says_why():
 
 
 def test_a_success_between_failures_forgives_them():
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(5):
         breaker.failed("it broke")
         breaker.failed("it broke")
@@ -73,7 +73,7 @@ def test_a_trial_given_up_lets_the_next_one_try():
 
 def test_it_is_left_alone_as_long_as_it_asks():
     clock = Clock()
-    breaker = Breaker(clock)
+    breaker = CircuitBreaker(clock)
     breaker.failed("429: over its quota", 7)
     clock.now += 6.9
     assert not breaker.allows()

@@ -17,11 +17,11 @@ from structlog.testing import LogCapture
 from anchors.standin import StandIn
 from broker.conftest import Show
 from broker.crash import Account
+from broker.faulty_proxy import Fault, FaultyProxy
 from broker.harness import Client, Running, until
-from broker.kafka import Kafka, NoKafka, free_ports
+from broker.kafka import Kafka, NoKafkaError, free_ports
 from broker.outage import states, survive, unready
 from broker.test_store_faults import anchor, indexer
-from broker.toxic import Fault, Toxic
 from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE
 from vhm.runtime.embedded_broker import EmbeddedBroker
 
@@ -40,13 +40,13 @@ FATAL = [Fault.CUT, Fault.RESET, Fault.SILENT, Fault.ONE_WAY]
 
 
 @pytest.fixture(scope="module")
-def proxied() -> Iterator[tuple[Kafka, Toxic]]:
+def proxied() -> Iterator[tuple[Kafka, FaultyProxy]]:
     """A broker whose second listener is known to clients by the proxy's port only."""
     inner, outer = free_ports(2)
-    toxic = Toxic(inner, outer)
+    toxic = FaultyProxy(inner, outer)
     try:
         kafka = Kafka(listeners={"TOXIC": ("PLAINTEXT", inner)}, advertised={"TOXIC": outer}).start()
-    except NoKafka as error:
+    except NoKafkaError as error:
         pytest.skip(str(error))
     yield kafka, toxic
     toxic.close()
@@ -55,7 +55,7 @@ def proxied() -> Iterator[tuple[Kafka, Toxic]]:
 
 @pytest.mark.parametrize("fault", FATAL, ids=lambda fault: fault.name)
 def test_a_broken_way_to_the_broker(
-    proxied: tuple[Kafka, Toxic], fault: Fault, show: Show, log: LogCapture
+    proxied: tuple[Kafka, FaultyProxy], fault: Fault, show: Show, log: LogCapture
 ) -> None:
     kafka, toxic = proxied
 
@@ -74,7 +74,7 @@ def test_a_broken_way_to_the_broker(
     assert states(log, "broker") == ["not ready", "recovered"]
 
 
-def test_a_slow_way_to_the_broker(proxied: tuple[Kafka, Toxic], show: Show) -> None:
+def test_a_slow_way_to_the_broker(proxied: tuple[Kafka, FaultyProxy], show: Show) -> None:
     kafka, toxic = proxied
 
     def spoil(worker: Running) -> None:
@@ -95,10 +95,10 @@ def test_a_slow_way_to_the_broker(proxied: tuple[Kafka, Toxic], show: Show) -> N
 
 
 @pytest.fixture
-def store() -> Iterator[Toxic]:
+def store() -> Iterator[FaultyProxy]:
     """The way to a Qdrant: to the server of QDRANT_URL where that is set, else to a stand-in."""
     standin = None if "QDRANT_URL" in os.environ else StandIn()
-    toxic = Toxic(urlsplit(standin.url if standin else os.environ["QDRANT_URL"]).port or 6333)
+    toxic = FaultyProxy(urlsplit(standin.url if standin else os.environ["QDRANT_URL"]).port or 6333)
     yield toxic
     toxic.close()
     if standin is not None:
@@ -106,7 +106,7 @@ def store() -> Iterator[Toxic]:
 
 
 @pytest.mark.parametrize("fault", [*FATAL, Fault.DELAY], ids=lambda fault: fault.name)
-def test_a_broken_way_to_the_store(store: Toxic, fault: Fault, show: Show, log: LogCapture) -> None:
+def test_a_broken_way_to_the_store(store: FaultyProxy, fault: Fault, show: Show, log: LogCapture) -> None:
     broker = EmbeddedBroker()
     client = Client(broker.address)
     sent: list[str] = []

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 
-class Guard:
+class ProcessGuard:
     """Kills the process `pid`, and deletes its `folder`, when this one is gone, also by SIGKILL: a shell
     waits for the end of a pipe that nobody else holds. (PR_SET_PDEATHSIG would strike when the *thread*
     that started it ends.)"""

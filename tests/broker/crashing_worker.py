@@ -1,4 +1,4 @@
-"""A worker process that kills itself: `python mortal.py STEP COUNT NOTES`, environment as a reteller's.
+"""A worker process that kills itself: `python crashing_worker.py STEP COUNT NOTES`.
 
 STEP is where SIGKILL strikes, the COUNT-th time the worker comes by; `never` for one that lives. What it
 "stores" and when it dies is appended to the file NOTES, one JSON object a line.

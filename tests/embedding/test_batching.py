@@ -3,13 +3,13 @@ from itertools import combinations, pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vhm.embedding.batching import batches, cuts
+from vhm.embedding.batching import batches, split
 
 
 @settings(deadline=None)
 @given(st.integers(0, 5000), st.integers(1, 300))
 def test_cuts_cover_everything_once_in_the_fewest_nearly_equal_parts(length: int, window: int) -> None:
-    parts = cuts(length, window)
+    parts = split(length, window)
     assert [start for start, _ in parts] == [0, *(end for _, end in parts[:-1])]
     assert parts[-1][1] == length
     sizes = [end - start for start, end in parts]
@@ -39,7 +39,7 @@ def test_no_other_split_of_the_sorted_lengths_costs_less(
     lengths: list[int], most: int, run_cost: int
 ) -> None:
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    splits = [()]
+    splits: list[tuple[int, ...]] = [()]
     for size in range(1, len(order)):
         splits += combinations(range(1, len(order)), size)
     possible = [[order[start:end] for start, end in pairwise((0, *split, len(order)))] for split in splits]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cluster import images
-from cluster.cluster import HERE, Cluster, Failed
+from cluster.cluster import HERE, Cluster, ClusterError
 from cluster.predictions import CLEAN, CLUSTER_WIDE, Prediction, documents, stream
 
 STARTED = 75.0
@@ -66,7 +66,7 @@ def apply(cluster: Cluster, objects: str, *options: str) -> str:
     """Apply what can be applied; the server's words on the rest."""
     try:
         cluster.kubectl("apply", "-f", "-", *options, stdin=objects)
-    except Failed as failed:
+    except ClusterError as failed:
         return str(failed)
     return ""
 
@@ -118,7 +118,7 @@ def _client(name: str) -> str:
     return pod.replace("namespace: vhm", f"namespace: {name}")
 
 
-class Whole:
+class CaseSystem:
     """The whole system of one case."""
 
     def __init__(self, cluster: Cluster, name: str, outside: str) -> None:
@@ -214,11 +214,11 @@ class Whole:
         vhm = ("exec", "client", "--", "vhm")
         try:
             self._kubectl(*vhm, "remember", memory, "--at", "2026-06-01T08:00:00Z")
-        except Failed as failed:
+        except ClusterError as failed:
             return f"ready but silent: {str(failed).splitlines()[1][:120]}"
         try:
             told = json.loads(self._kubectl(*vhm, "recall", "plums on the pier", "--json"))
-        except Failed as failed:
+        except ClusterError as failed:
             return f"ready but silent: {str(failed).splitlines()[1][:120]}"
         if memory not in [beat["text"] for beat in told["beats"]]:
             return "ready but silent: what was remembered is not recalled"
@@ -236,7 +236,7 @@ class Whole:
         path = f"/api/v1/namespaces/{self.name}/pods/{name}/eviction?dryRun=All"
         try:
             self._kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
-        except Failed as refused:
+        except ClusterError as refused:
             return f"never rolls out: {str(refused).splitlines()[-1][:120]}"
         return "rolls out"
 
