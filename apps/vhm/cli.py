@@ -24,6 +24,7 @@ def main() -> None:
 
         sys.exit(run(sys.argv[1]))
 
+    from vhm.client.errors import Refused, Unavailable
     from vhm.errors import UserError
 
     try:
@@ -33,7 +34,7 @@ def main() -> None:
             sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except UserError as error:
+    except (UserError, Refused, Unavailable) as error:
         print(f"vhm: {error}", file=sys.stderr)
         code = 1
     except OSError as error:  # whoever reads our output has had enough of it, or has no room for it
@@ -75,6 +76,9 @@ def _run() -> int:
         ("up", "up:up", "The whole system on this machine, with nothing to install.", start),
         ("remember", "remember:remember", "Store a memory, or a file of them.", use),
         ("recall", "recall:recall", "Ask what is remembered, and have it told.", use),
+        ("list", "listing:list_memories", "List what is remembered, the newest first.", use),
+        ("show", "listing:show_memory", "Show one memory.", use),
+        ("export", "listing:export", "Write all that is remembered as JSON lines.", use),
         ("dead-letters", "dead_letters:app", "Look at what was refused, and send it again.", care),
         ("reindex", "reindex:reindex", "Embed a collection anew with another model.", care),
         ("settings", "settings:settings", "What each worker reads from its environment.", care),

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+import msgspec
+
 from vhm.anchors import AnchorRejectedError, AnchorStore, StoreUnavailableError
 from vhm.contract.messages import InvalidMessageError
 from vhm.embedding import Embedder, EmbeddingFailedError, EmbeddingUnavailableError
 from vhm.runtime.handler import Outcome, Poison, Record, UnavailableError
 
 T = TypeVar("T")
+UnknownNames = tuple[str, ...]
 OpenStore = Callable[[], Awaitable[AnchorStore]]
 
 
@@ -29,8 +32,9 @@ class EmbeddingHandler(ABC, Generic[T]):
         self._opened: AnchorStore | None = None
 
     @abstractmethod
-    def _read(self, record: Record) -> T:
-        """Decode a record. Raises InvalidMessageError."""
+    def _read(self, record: Record) -> tuple[T, UnknownNames]:
+        """Decode a record; the message, and the names of its fields that nobody knows. Raises
+        InvalidMessageError."""
 
     @abstractmethod
     def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:
@@ -56,14 +60,19 @@ class EmbeddingHandler(ABC, Generic[T]):
         """See `Handler`."""
         outcomes: dict[int, Outcome] = {}
         good: dict[int, T] = {}
+        unknown: dict[int, UnknownNames] = {}
         for index, record in enumerate(records):
             try:
-                good[index] = self._read(record)
+                good[index], names = self._read(record)
+                if names:
+                    unknown[index] = names
             except InvalidMessageError as error:
                 outcomes[index] = self._invalid(record, error)
         if good:
             worked = await self._work_or_halve(list(good.values()))
             outcomes.update(zip(good, worked, strict=True))
+        for index, names in unknown.items():
+            outcomes[index] = msgspec.structs.replace(outcomes[index], unknown_fields=names)
         return [outcomes[index] for index in range(len(records))]
 
     async def _work_or_halve(self, messages: Sequence[T]) -> list[Outcome]:

@@ -52,9 +52,9 @@ class System:
     """Three workers on one event loop in a thread of their own; a context manager.
 
     With a folder the memories are kept there; without one they live in memory. `environment` may set what
-    the workers read, except for the addresses, which are ours. `gateway`: with a gateway, at `ports["api"]`.
-    The other `ports` are those of the health pages; a free one is taken instead of one in use. `report` gets a
-    line about what takes long. Raises UserError when it cannot start.
+    the workers read, except for the addresses, which are ours. `gateway`: with one, at
+    `ports["api"]`; the other ports are those of the health pages. A free port is taken instead of one in use.
+    `report` gets a line about what takes long. Raises UserError when it cannot start.
     """
 
     def __init__(

@@ -21,10 +21,11 @@ LOCK_SECONDS = 1.0
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A running `vhm up`: its process, its broker's address, each worker's health page."""
+    """A running `vhm up`: its process, its broker's address, its gateway's, each worker's health page."""
 
     pid: int
     bootstrap: str
+    url: str = ""
     health: dict[str, str]
 
 

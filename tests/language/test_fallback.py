@@ -23,7 +23,7 @@ def test_without_providers_the_built_in_teller_tells():
 
 def test_nothing_to_tell_is_said_so():
     retelling = asyncio.run(language.create(settings(""), 30).retell([]))
-    assert retelling.text == "I couldn't piece together a clear thread."
+    assert retelling.text == "Nothing I remember is about that."
 
 
 @pytest.mark.parametrize("provider", ["openai", "portkey", "ollama"])

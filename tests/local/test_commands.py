@@ -79,16 +79,31 @@ def test_a_pipe_gets_one_memory_a_line_uncut_and_no_control_characters(
 
 
 @pytest.mark.usefixtures("here")
-def test_a_recall_right_after_waits_until_the_memory_is_old_enough(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_what_was_just_remembered_is_recalled_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     word = uuid.uuid4().hex
     remember(f"{word} just now")
     capsys.readouterr()
     assert recall(word, json=True) == 0
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["beats"][0]["text"] == f"{word} just now"
-    assert "younger than 5 s" in printed.err
+    assert json.loads(capsys.readouterr().out)["beats"][0]["text"] == f"{word} just now"
+
+
+@pytest.mark.usefixtures("here")
+def test_an_owner_s_memory_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    word = uuid.uuid4().hex
+    remember(f"{word} of Sam", owner="sam")
+    capsys.readouterr()
+    recall(word, json=True)
+    assert f"{word} of Sam" not in capsys.readouterr().out
+    recall(word, owner="sam", json=True)
+    assert json.loads(capsys.readouterr().out)["beats"][0]["text"] == f"{word} of Sam"
+
+
+@pytest.mark.usefixtures("here")
+def test_words_without_quotes_are_explained() -> None:
+    with pytest.raises(UserError, match='in quotes: vhm recall "my favourite editor"'):
+        recall("my", "favourite", "editor")
+    with pytest.raises(UserError, match="--salience: wants a number from 0.3 to 2.5, got 5"):
+        remember("a", salience=5)
 
 
 @pytest.mark.usefixtures("here")
@@ -203,9 +218,9 @@ def test_an_empty_recall_says_why(
     printed = capsys.readouterr()
     assert "I remember nothing yet: there are no memories." in printed.out
     assert "the store is empty; try `vhm remember TEXT`" in printed.err
-    remember("tea", session="s")
-    recall("tea", wait=False)
-    assert "the memories about that are younger than 5 s" in capsys.readouterr().err
+    remember("tea", session="s", at="2100-01-01")
+    recall("tea")
+    assert "the memories about that are in the future" in capsys.readouterr().err
     recall("tea", session="s", now="2126-01-01")
     assert "without --session" in capsys.readouterr().err
 

@@ -25,13 +25,16 @@ def transport(
 ) -> Transport:
     """The way to the system that `url` or the environment names. Raises Refused, Unavailable."""
     given = os.environ if environment is None else environment
+    key = key or (given.get("VHM_KEY") or "").strip() or None
     url = url or (given.get("VHM_URL") or "").strip() or None
+    if url is None and not _names_a_broker(given):
+        url = _up(local_state.folder(given)).url or None
     if url is not None:
         from vhm.client.http import HttpTransport
 
         if not url.startswith(("http://", "https://")):
             raise Refused([f"VHM_URL: expected http(s)://host[:port], got {url[:80]!r}"])
-        return HttpTransport(url, key or (given.get("VHM_KEY") or "").strip() or None)
+        return HttpTransport(url, key)
     from vhm.client.kafka import KafkaTransport
 
     return KafkaTransport(broker_settings(given))
@@ -40,13 +43,8 @@ def transport(
 def broker_settings(environment: Mapping[str, str] = os.environ, folder: Path | None = None) -> Settings:
     """How to reach the broker: the environment, else the `vhm up` that runs here. Raises Refused,
     Unavailable."""
-    named = environment.get("KAFKA_BOOTSTRAP_SERVERS") or environment.get("KAFKA_BOOTSTRAP")
-    if not (named or "").strip():
-        up = _running(folder or local_state.folder(environment))
-        if up is None:
-            raise Unavailable(
-                "no `vhm up` is running here: start one, or set VHM_URL or KAFKA_BOOTSTRAP_SERVERS"
-            )
+    if not _names_a_broker(environment):
+        up = _up(folder or local_state.folder(environment))
         environment = {**environment, "KAFKA_BOOTSTRAP_SERVERS": up.bootstrap}
     try:
         return load(Settings, environment)
@@ -54,12 +52,19 @@ def broker_settings(environment: Mapping[str, str] = os.environ, folder: Path | 
         raise Refused(error.errors) from None
 
 
-def _running(folder: Path) -> local_state.Running | None:
-    """The `vhm up` on this folder, waited for while it starts."""
-    now = time.monotonic()
+def _names_a_broker(environment: Mapping[str, str]) -> bool:
+    named = environment.get("KAFKA_BOOTSTRAP_SERVERS") or environment.get("KAFKA_BOOTSTRAP")
+    return bool((named or "").strip())
+
+
+def _up(folder: Path) -> local_state.Running:
+    """The `vhm up` on this folder, waited for while it starts. Raises Unavailable."""
+    began = time.monotonic()
     while (up := local_state.running(folder)) is None:
-        waited = time.monotonic() - now
+        waited = time.monotonic() - began
         if waited > (START_SECONDS if local_state.is_held(folder) else GRACE_SECONDS):
-            break
+            raise Unavailable(
+                "no `vhm up` is running here: start one, or set VHM_URL or KAFKA_BOOTSTRAP_SERVERS"
+            )
         time.sleep(0.1)
     return up

@@ -11,7 +11,7 @@ import msgspec
 
 from vhm.client.errors import Refused, Unavailable
 from vhm.client.results import Receipt, Recollection
-from vhm.client.transport import ANSWER_SECONDS, Listing
+from vhm.client.transport import ANSWER_SECONDS, CLOSE_SECONDS, Listing
 from vhm.contract.messages import Anchor, AnchorsForget, RecallRequest
 from vhm.contract.rest import Forgotten, Memories, NewMemory, Owners, Problem, Question, Recalled, Receipts
 
@@ -141,10 +141,10 @@ class HttpTransport:
         """See `Reader.owners`."""
         return (await self._ask("GET", "/v1/owners", Owners)).owners
 
-    async def close(self) -> None:
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """See `Transport.close`."""
         if self._sending:
-            await asyncio.wait(self._sending, timeout=ANSWER_SECONDS)
+            await asyncio.wait(self._sending, timeout=seconds)
         await self._client.aclose()
 
     async def _store(self, anchor: Anchor) -> Receipt:

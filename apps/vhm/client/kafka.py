@@ -21,7 +21,7 @@ import msgspec
 
 from vhm.client.errors import Refused, TooLarge, Unavailable
 from vhm.client.results import Receipt, Recollection
-from vhm.client.transport import ANSWER_SECONDS, Listing, Reader
+from vhm.client.transport import ANSWER_SECONDS, CLOSE_SECONDS, Listing, Reader
 from vhm.contract import explain as explaining
 from vhm.contract import headers
 from vhm.contract.explain import Explanation
@@ -57,9 +57,6 @@ ANSWERS = tuple(topic.name for topic in TOPICS if CLIENT in topic.readers)
 CONNECT_SECONDS = 5.0
 DELIVERY_SECONDS = 10.0
 """How long the broker may take to acknowledge a record."""
-
-CLOSE_SECONDS = 30.0
-"""How long closing waits for memories that were handed over."""
 
 MOST_UNANSWERED = 1_000
 MOST_UNANSWERED_BYTES = 1_000_000
@@ -158,6 +155,7 @@ class KafkaTransport:
         self._settings = settings
         self._reader = reader
         self._address = settings.kafka_bootstrap_servers
+        self._prefix = settings.kafka_topic_prefix
         self._client = uuid.uuid4().hex
         self._numbers = itertools.count(1)
         self._exchanges: dict[bytes, Exchange] = {}
@@ -239,11 +237,11 @@ class KafkaTransport:
         """See `Reader.owners`."""
         return await self._store().owners()
 
-    async def close(self) -> None:
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """See `Transport.close`."""
         if not self._threads:
             return
-        until = time.monotonic() + CLOSE_SECONDS
+        until = time.monotonic() + seconds
         for exchange in list(self._unanswered):
             try:
                 await exchange.wait(max(0.0, until - time.monotonic()))
@@ -297,7 +295,9 @@ class KafkaTransport:
         record_headers: list[tuple[str, str | bytes | None]] = [*extra, (headers.REPLY_TO, correlation)]
         while True:
             try:
-                self._producer.produce(topic, value, key, on_delivery=report, headers=record_headers)
+                self._producer.produce(
+                    self._prefix + topic, value, key, on_delivery=report, headers=record_headers
+                )
             except BufferError:  # librdkafka's queue is full: let it send
                 await asyncio.sleep(0.005)
             else:
@@ -366,7 +366,7 @@ class KafkaTransport:
             }
         )
         try:
-            self._consumer.assign(self._ends(ANSWERS))
+            self._consumer.assign(self._ends([self._prefix + name for name in ANSWERS]))
         except KafkaException as error:
             self._consumer.poll(0)  # serves the error callback, which knows more
             raise Unavailable(self._line(self._trouble or error.args[0])) from None
@@ -419,7 +419,7 @@ class KafkaTransport:
             topics = self._consumer.list_topics(timeout=CONNECT_SECONDS).topics
             new = [
                 TopicPartition(topic, partition, 0)
-                for topic in ANSWERS
+                for topic in (self._prefix + name for name in ANSWERS)
                 if topic in topics
                 for partition in topics[topic].partitions
                 if (topic, partition) not in known
@@ -435,7 +435,7 @@ class KafkaTransport:
             exchange = self._exchanges.get(correlation)
             if exchange is None:
                 continue
-            topic = message.topic() or ""
+            topic = (message.topic() or "").removeprefix(self._prefix)
             if topic == RECALL_RESPONSE:
                 exchange.asked_of = "the reteller"
             if exchange.add(topic, message):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vhm.client.errors import Unavailable
 from vhm.client.kafka import KafkaTransport
+from vhm.client.transport import CLOSE_SECONDS
 from vhm.contract.env_loader import load
 from vhm.contract.settings import Settings
 from vhm.errors import UserError
@@ -34,9 +35,9 @@ class LocalTransport(KafkaTransport):
             await asyncio.to_thread(self._system.__exit__, None, None, None)
             raise
 
-    async def close(self) -> None:
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Disconnect, then stop the system."""
         try:
-            await super().close()
+            await super().close(seconds)
         finally:
             await asyncio.to_thread(self._system.__exit__, None, None, None)

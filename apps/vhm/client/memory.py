@@ -17,7 +17,7 @@ import msgspec
 
 from vhm.client.errors import Refused
 from vhm.client.results import Receipt, Recollection
-from vhm.client.transport import ANSWER_SECONDS, Listing, Pending, Transport
+from vhm.client.transport import ANSWER_SECONDS, CLOSE_SECONDS, Listing, Pending, Transport
 from vhm.contract.messages import Anchor, AnchorsForget, InvalidMessageError, Message, RecallRequest, decode
 from vhm.contract.rest import BEATS
 
@@ -65,9 +65,9 @@ class AsyncMemory:
         """Connect."""
         await self._transport.open()
 
-    async def close(self) -> None:
-        """Wait until what was handed over is stored, then disconnect."""
-        await self._transport.close()
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Wait up to `seconds` until what was handed over is stored, then disconnect."""
+        await self._transport.close(seconds)
 
     async def __aenter__(self) -> AsyncMemory:
         await self.open()
@@ -106,8 +106,11 @@ class AsyncMemory:
         }
         return await self._transport.remember(anchor_of(self.owner, fields), filled=at is None)
 
-    async def remember_many(self, anchors: Iterable[Anchor]) -> AsyncIterator[Receipt | Refused]:
-        """Hand many over, at most 1 000 ahead; what became of each, in their order."""
+    async def remember_many(
+        self, anchors: Iterable[Anchor], *, seconds: float = ANSWER_SECONDS
+    ) -> AsyncIterator[Receipt | Refused]:
+        """Hand many over, at most 1 000 ahead; what became of each, in their order. `seconds` bounds the wait
+        for one receipt."""
         ahead: deque[Pending | Refused] = deque()
         for anchor in anchors:
             owned = msgspec.structs.replace(anchor, owner=self.owner)
@@ -116,9 +119,9 @@ class AsyncMemory:
             except Refused as refused:
                 ahead.append(refused)
             if len(ahead) >= AHEAD:
-                yield await _outcome(ahead.popleft())
+                yield await _outcome(ahead.popleft(), seconds)
         while ahead:
-            yield await _outcome(ahead.popleft())
+            yield await _outcome(ahead.popleft(), seconds)
 
     async def recall(
         self,
@@ -251,10 +254,10 @@ class Memory:
             self._loop.stop()
             raise
 
-    def close(self) -> None:
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """See `AsyncMemory.close`."""
         try:
-            self._loop.run(self._memory.close())
+            self._loop.run(self._memory.close(seconds))
         finally:
             self._loop.stop()
 
@@ -265,7 +268,8 @@ class Memory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        # whoever interrupts does not want to wait
+        self.close(0.0 if kind is not None and issubclass(kind, KeyboardInterrupt) else CLOSE_SECONDS)
 
     def remember(
         self,
@@ -296,9 +300,11 @@ class Memory:
         )
         return Sent(pending, self._loop)
 
-    def remember_many(self, anchors: Iterable[Anchor]) -> Iterator[Receipt | Refused]:
+    def remember_many(
+        self, anchors: Iterable[Anchor], *, seconds: float = ANSWER_SECONDS
+    ) -> Iterator[Receipt | Refused]:
         """See `AsyncMemory.remember_many`."""
-        return self._loop.iterate(self._memory.remember_many(anchors))
+        return self._loop.iterate(self._memory.remember_many(anchors, seconds=seconds))
 
     def recall(
         self,
@@ -462,10 +468,10 @@ def _identity(anchor_id: uuid.UUID | str) -> uuid.UUID:
         raise Refused([f"anchor_id: expected a UUID, got {anchor_id[:80]!r}"]) from None
 
 
-async def _outcome(handed: Pending | Refused) -> Receipt | Refused:
+async def _outcome(handed: Pending | Refused, seconds: float) -> Receipt | Refused:
     if isinstance(handed, Refused):
         return handed
     try:
-        return await handed.wait()
+        return await handed.wait(seconds)
     except Refused as refused:
         return refused

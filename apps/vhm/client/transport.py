@@ -18,6 +18,9 @@ ANSWER_SECONDS = 60.0
 
 PAGE_SIZE = 100
 
+CLOSE_SECONDS = 30.0
+"""How long closing waits for memories that were handed over."""
+
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """Which memories of `owner` to read, newest first: said from `since` on and before `until`, with
@@ -88,6 +91,6 @@ class Transport(Reader, Protocol):
         """Forget, and say how many memories are gone."""
         ...
 
-    async def close(self) -> None:
-        """Wait for what was handed over, then let go of threads and sockets."""
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Wait up to `seconds` for what was handed over, then let go of threads and sockets."""
         ...

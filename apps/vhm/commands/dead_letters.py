@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cyclopts import App, Parameter
 
-from vhm.client import polling as client
+from vhm.client.connect import broker_settings
 from vhm.commands.dates import moment
 from vhm.contract.topics import DEAD_LETTER_SUFFIX, dead_letter
 from vhm.errors import UserError
@@ -126,7 +126,7 @@ def replay(*places: str, only: Only = EVERY, all: bool = False, dry_run: bool = 
 
 
 def _config() -> Config:
-    return client_config(client.settings(), "dead-letters") | {"log_level": 0}
+    return client_config(broker_settings(), "dead-letters") | {"log_level": 0}
 
 
 def _chosen(config: Config, places: Sequence[str], only: Only) -> list[DeadLetter]:

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
-from vhm.client import polling as client
-from vhm.client.polling import Client
-from vhm.commands.recall import ask, show
-from vhm.contract.messages import Anchor, AnchorIndexed, encode
-from vhm.contract.topics import ANCHORS_INDEXED, ANCHORS_WRITE, RECALL_RESPONSE, RETELL_RESPONSE
-from vhm.errors import UserError
-from vhm.local import System
-from vhm.runtime.handler import Outgoing
+from vhm import Memory
+from vhm.commands.recall import show
 
 MEMORIES = (
     (
@@ -33,31 +24,13 @@ def demo() -> int:
     """Remember three memories, recall them, have them retold: the real workers, in this process."""
     started = time.monotonic()
     print("starting the three workers on an embedded broker and an embedded store …")
-    with System() as system:
+    with Memory.local() as memory:
         print(f"ready after {time.monotonic() - started:.1f} s\n")
-        environment = {"KAFKA_BOOTSTRAP_SERVERS": system.bootstrap}
-        topics = [ANCHORS_INDEXED, RECALL_RESPONSE, RETELL_RESPONSE]
-        with Client(client.settings(environment), topics) as connection:
-            _remember(connection)
-            print(f"\nrecall: {QUERY}\n")
-            found, _ = ask(connection, QUERY, None, 5, None, 1, 30)
-            show(found)
+        now = datetime.now(UTC)
+        for age, salience, text in MEMORIES:
+            memory.remember(text, at=now - age, salience=salience).wait(30)
+            print(f"remembered, salience {salience}: {text}")
+        print(f"\nrecall: {QUERY}\n")
+        show(memory.recall(QUERY, seconds=30))
     print("\nNext: `vhm up`, then `vhm remember` and `vhm recall` in another terminal.")
     return 0
-
-
-def _remember(connection: Client) -> None:
-    now = datetime.now(UTC)
-    for age, salience, text in MEMORIES:
-        anchor = Anchor(anchor_id=uuid.uuid4(), text=text, stored_at=now - age, salience=salience)
-        key = str(anchor.anchor_id).encode()
-        connection.send(Outgoing(topic=ANCHORS_WRITE, key=key, value=encode(anchor)))
-        for message in connection.answers(30):
-            if message.topic() == ANCHORS_INDEXED and message.key() == key:
-                answer = msgspec.json.decode(message.value() or b"", type=AnchorIndexed)
-                if not answer.ok:
-                    raise UserError(f"the indexer refused a memory: {answer.reason}: {answer.detail}")
-                break
-        else:
-            raise UserError("no answer from the indexer for 30 s")
-        print(f"remembered, salience {salience}: {text}")

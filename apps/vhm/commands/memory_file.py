@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
@@ -32,13 +33,14 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     """Id and moment are ours: the id stands for the line, so what holds it already is the same memory."""
 
 
-def read(file: Path, refuse: Refuse) -> Iterator[Note]:
-    """The memories of a file, what a line leaves out filled in. Raises UserError where it is none."""
+def read(file: Path, owner: str, refuse: Refuse, *, new_ids: bool = False) -> Iterator[Note]:
+    """The memories of a file as those of `owner`, what a line leaves out filled in; `-` is standard input.
+    With `new_ids` they get ids of that owner's. Raises UserError where it is no such file."""
     now = datetime.now().astimezone()
     seen: dict[uuid.UUID, int] = {}
     for number, line in _items(_content(file), file):
         try:
-            note = _note(number, line, now)
+            note = _note(number, line, owner, now, new_ids=new_ids)
         except InvalidMessageError as error:
             refuse(number, "; ".join(error.errors))
             continue
@@ -52,7 +54,7 @@ def read(file: Path, refuse: Refuse) -> Iterator[Note]:
 def _content(file: Path) -> bytes:
     """The file as UTF-8, unpacked, without a byte order mark."""
     try:
-        data = file.read_bytes()
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         if data.startswith(b"\x1f\x8b"):
             data = gzip.decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -101,12 +103,15 @@ def _json(line: bytes) -> Any:
         return None
 
 
-def _note(number: int, line: bytes, now: datetime) -> Note:
+def _note(number: int, line: bytes, owner: str, now: datetime, *, new_ids: bool) -> Note:
     """The line as a memory, what it leaves out filled in. Raises InvalidMessageError."""
     raw = _json(line)
     if not isinstance(raw, dict):
         return Note(line=number, anchor=decode(Anchor, line))
+    if new_ids and raw.pop("anchor_id", None) is not None:
+        line = msgspec.json.encode([owner, raw])
     nameless = raw.get("anchor_id") is None
+    raw["owner"] = owner
     stamp = next((name for name in ("stored_at", "created_at") if raw.get(name) is not None), None)
     faults = []
     if nameless:
@@ -120,7 +125,9 @@ def _note(number: int, line: bytes, now: datetime) -> Note:
         faults.append(BLANK)
     try:
         anchor = decode(
-            Anchor, msgspec.json.encode({name: raw[name] for name in raw if name != "created_at"})
+            Anchor,
+            msgspec.json.encode({name: raw[name] for name in raw if name != "created_at"}),
+            strict=True,
         )
     except InvalidMessageError as error:
         raise InvalidMessageError([*faults, *error.errors]) from None

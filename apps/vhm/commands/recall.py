@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import sys
-import time
 import uuid
-from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from cyclopts import Parameter
 
-from vhm.client import polling as client
-from vhm.client.polling import Client
+from vhm import Memory
+from vhm.client.results import Recollection
 from vhm.commands import plotting
 from vhm.commands.dates import moment, shown
 from vhm.commands.output import print_json, print_story, print_table
 from vhm.contract import explain as explaining
 from vhm.contract.explain import Candidate, Explanation
-from vhm.contract.messages import Beat, RecallRequest, RecallResponse, RetellResponse, encode
-from vhm.contract.topics import RECALL_REQUEST, RECALL_RESPONSE, RETELL_RESPONSE
+from vhm.contract.messages import Beat
+from vhm.contract.rest import BEATS
 from vhm.errors import UserError
-from vhm.runtime.handler import Outgoing
-
-MIN_AGE_SECONDS = 5.0
-"""A memory younger than this is not recalled yet (see `memory`)."""
 
 REASONS_FROM = 10
-"""Candidates asked for with every recall: they say why it is empty, or that it came too early."""
+"""Candidates asked for with every recall: they say why it is empty, or bounded."""
+
+WEAKER = "weaker than those chosen"
 
 
-class Recollection(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back for one request."""
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` prints."""
 
     request_id: uuid.UUID
     beats: list[Beat]
@@ -40,14 +38,19 @@ class Recollection(msgspec.Struct, frozen=True, kw_only=True):
 def recall(
     query: str,
     /,
-    *,
-    top_k: int = 5,
+    *more: str,
+    owner: str = "",
+    top_k: int = BEATS,
     now: str | None = None,
     session: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    where: Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)] = None,
+    at_least: float | None = None,
     json: bool = False,
     explain: int = 0,
     plot: Path | None = None,
-    wait: bool = True,
+    url: str | None = None,
     timeout: float = 60,
 ) -> int:
     """Ask what is remembered about QUERY, and have it told.
@@ -55,93 +58,76 @@ def recall(
     Parameters
     ----------
     query
-        What to remember.
+        What to remember, in quotes.
+    more
+        Not used: a query of several words stands in quotes.
+    owner
+        Whose memory to ask.
     top_k
         Beats at most, 1 to 50; the worker's RESONANCE_MAX_BEATS bounds it too.
     now
         The moment to remember at: 2026-05-01T09:00, "1 May 2026", "2 weeks ago". Now, if not given.
     session
         The conversation that asks; memories of it are left out.
+    since
+        Only what was said from then on.
+    until
+        Only what was said before.
+    where
+        Only what has this in its meta, as KEY=VALUE; may be given several times.
+    at_least
+        Only beats that match as well as that, 0 to 1.
     json
         Print one JSON object instead of a table.
     explain
-        Show this many candidates with similarity, decay and salience, and why each was left out.
+        Show this many candidates with match, decay and salience, and why each was left out.
     plot
         Draw the activation of the store's strongest memories against their age, into this .svg or .png.
-    wait
-        Wait out the five seconds in which a new memory is not recalled yet.
+    url
+        A gateway to ask, as VHM_URL.
     timeout
         Seconds to wait for an answer.
     """
+    if more:
+        raise UserError(f'put the query in quotes: vhm recall "{" ".join((query, *more))}"')
     if not 1 <= top_k <= 50:
         raise UserError("--top-k: wants a whole number from 1 to 50")
     if not query.strip():
         raise UserError("the query is empty")
     if plot is not None:
         plotting.check(plot)
-    candidates = max(explain, explaining.MAX_CANDIDATES if plot else REASONS_FROM)
     at = moment(now, "--now") if now is not None else None
     if at is not None:
         print(f"remembering at {shown(at)}", file=sys.stderr)
-    with Client(client.settings(), [RECALL_RESPONSE, RETELL_RESPONSE]) as connection:
-        found, why = ask(connection, query, at, top_k, session, candidates, timeout)
-        if wait and at is None and why is not None and _any_too_young(why):
-            print("a memory is younger than 5 s: waiting for it …", file=sys.stderr)
-            time.sleep(MIN_AGE_SECONDS)
-            found, why = ask(connection, query, at, top_k, session, candidates, timeout)
+    with Memory.connect(url) as memory:
+        found = memory.of(owner).recall(
+            query,
+            k=top_k,
+            now=at,
+            session=session,
+            since=moment(since, "--since") if since is not None else None,
+            until=moment(until, "--until") if until is not None else None,
+            where=dict(map(_pair, where or ())),
+            at_least=at_least,
+            explain=max(explain, explaining.MAX_CANDIDATES if plot else REASONS_FROM),
+            seconds=timeout,
+        )
     if json:
-        print_json(found)
+        print_json(Answer(request_id=found.request_id, beats=found.beats, retelling=found.story or ""))
     else:
         show(found)
-        if explain and why is not None:
-            _show_candidates(why.candidates[:explain])
-    if plot is not None and why is not None:
-        plotting.draw(plot, query, why.candidates)
+        if explain:
+            _show_candidates(found.candidates[:explain])
+    if plot is not None:
+        plotting.draw(plot, query, found.candidates)
     if not found.beats:
-        print(f"vhm: {reason(why, query, session)}", file=sys.stderr)
+        print(f"vhm: {reason(found.explanation, query, session)}", file=sys.stderr)
+    elif len(found.beats) < top_k and any(one.left_out == WEAKER for one in found.candidates):
+        print(
+            f"vhm: {len(found.beats)} of {top_k}: the worker's RESONANCE_MAX_BEATS allows no more",
+            file=sys.stderr,
+        )
     return 0
-
-
-def ask(
-    connection: Client,
-    query: str,
-    now: datetime | None,
-    top_k: int,
-    session: str | None,
-    candidates: int,
-    timeout: float,
-) -> tuple[Recollection, Explanation | None]:
-    """Send one request and wait for both its answers. Raises UserError after `timeout` seconds."""
-    request = RecallRequest(
-        request_id=uuid.uuid4(),
-        query=query,
-        now=now or datetime.now().astimezone(),
-        top_k=top_k,
-        session_id=session,
-    )
-    key = str(request.request_id).encode()
-    headers = ((explaining.HEADER, str(candidates).encode()),)
-    connection.send(Outgoing(topic=RECALL_REQUEST, key=key, value=encode(request), headers=headers))
-    recalled: RecallResponse | None = None
-    retold: RetellResponse | None = None
-    why: Explanation | None = None
-    for message in connection.answers(timeout):
-        if message.key() != key:
-            continue
-        value = message.value() or b""
-        if message.topic() == RECALL_RESPONSE:
-            recalled = msgspec.json.decode(value, type=RecallResponse)
-            header = dict(message.headers() or ()).get(explaining.HEADER)
-            why = msgspec.json.decode(header, type=Explanation) if header else None
-        else:
-            retold = msgspec.json.decode(value, type=RetellResponse)
-        if recalled is not None and retold is not None:
-            beats = Recollection(
-                request_id=recalled.request_id, beats=recalled.beats, retelling=retold.retelling
-            )
-            return beats, why
-    silent = "resonance" if recalled is None else "the reteller"
-    raise UserError(f"no answer from {silent} for {timeout:g} s; is it running and ready?")
 
 
 def show(found: Recollection) -> None:
@@ -150,7 +136,19 @@ def show(found: Recollection) -> None:
         rows = [(beat.perceived_age, f"{beat.activation:.2f}", beat.text) for beat in found.beats]
         print_table(("age", "activation", "memory"), rows)
         print()
-    print_story(found.retelling)
+    print_story(found.story or "")
+
+
+def _pair(text: str) -> tuple[str, str | int | bool]:
+    """KEY=VALUE; true, false and whole numbers are what they look like, unless in quotes."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UserError(f"--where: expected KEY=VALUE, got {text!r}")
+    if value in ("true", "false"):
+        return key, value == "true"
+    if value.removeprefix("-").isdecimal():
+        return key, int(value)
+    return key, value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
 def _show_candidates(candidates: list[Candidate]) -> None:
@@ -180,8 +178,8 @@ def reason(why: Explanation | None, query: str, session: str | None) -> str:
     reasons = {candidate.left_out or "" for candidate in why.candidates}
     if reasons and all(one.startswith(explaining.TOO_YOUNG) for one in reasons):
         return (
-            f"nothing was recalled: the memories about that are younger than {MIN_AGE_SECONDS:g} s, or in "
-            f"the future, at that moment; try `{again}` later, or with a later --now"
+            "nothing was recalled: the memories about that are in the future at that moment; "
+            f"try `{again}` with a later --now"
         )
     if session and reasons == {explaining.SAME_SESSION}:
         return (
@@ -191,7 +189,3 @@ def reason(why: Explanation | None, query: str, session: str | None) -> str:
     if explaining.NOTHING_RELEVANT in reasons:
         return f"nothing was recalled: {explaining.NOTHING_RELEVANT}; `{again} --explain 10` shows how well"
     return f"nothing was recalled: all memories were left out; try `{again} --explain 10`"
-
-
-def _any_too_young(why: Explanation) -> bool:
-    return any((one.left_out or "").startswith(explaining.TOO_YOUNG) for one in why.candidates)

@@ -9,6 +9,7 @@ import msgspec
 from cyclopts import Parameter
 
 from vhm.contract import env_loader
+from vhm.gateway.settings import Settings as Gateway
 from vhm.indexer.settings import Settings as Indexer
 from vhm.resonance.settings import Settings as Resonance
 from vhm.reteller.settings import Settings as Reteller
@@ -17,9 +18,10 @@ TYPES: dict[str, type[env_loader.Environment]] = {
     "indexer": Indexer,
     "resonance": Resonance,
     "reteller": Reteller,
+    "gateway": Gateway,
 }
 
-Worker = Literal["indexer", "resonance", "reteller"]
+Worker = Literal["indexer", "resonance", "reteller", "gateway"]
 Format = Literal["table", "env", "markdown"]
 
 

@@ -49,7 +49,7 @@ def up(*, at: Path | None = None, verbose: bool = False) -> int:
         ) as system,
     ):
         local_state.announce(
-            folder, Running(pid=os.getpid(), bootstrap=system.bootstrap, health=system.health)
+            folder, Running(pid=os.getpid(), bootstrap=system.bootstrap, url=system.url, health=system.health)
         )
         try:
             _tell(system, folder)

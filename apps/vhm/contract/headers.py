@@ -17,5 +17,11 @@ STORED_AT = "vhm-stored-at"
 STRICT = "vhm-strict"
 """`1`: unknown fields are refused."""
 
+
+def is_strict(value: bytes | None) -> bool:
+    """Whether a record with that `vhm-strict` header asks for unknown fields to be refused."""
+    return value == b"1"
+
+
 PASSED_ON = (TRACEPARENT, REPLY_TO, TELL)
 """Headers that go from a record to every record it leads to."""

@@ -84,6 +84,20 @@ class Settings(Environment, frozen=True, kw_only=True, rename=str.upper):
         str | None,
         Meta(description="file with the brokers' authority; the system's own, if not set"),
     ] = None
+    kafka_topic_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._-]{0,100}$(?!\n)",
+            description="before every topic and group name: several installs on one Kafka",
+            extra={"wants": "letters, digits, dots, dashes and underscores"},
+        ),
+    ] = ""
+    kafka_topic_retention_hours: Annotated[
+        int,
+        Meta(
+            ge=1, le=87_600, description="of topics that carry texts: what is forgotten stays there so long"
+        ),
+    ] = 168
     kafka_group_protocol: Annotated[
         Literal["classic", "consumer"],
         Meta(description="consumer (KIP-848) only where the brokers' group.consumer.* are tuned for it"),

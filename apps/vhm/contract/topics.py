@@ -7,6 +7,10 @@ import msgspec
 DEAD_LETTER_SUFFIX = ".dead-letter"
 
 
+NO_TEXTS = ("anchors-indexed", "anchors-forgotten")
+"""Topics whose records hold ids and outcomes alone."""
+
+
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """One topic. `readers` are worker names; a worker's name is its consumer group."""
 
@@ -52,6 +56,11 @@ TOPICS: tuple[Topic, ...] = (
     ),
 )
 """Every topic of the system, dead letters included."""
+
+
+def carries_texts(name: str) -> bool:
+    """Whether records of that topic, of any prefix, hold what somebody said."""
+    return not name.endswith(NO_TEXTS)
 
 
 def reads(worker: str) -> tuple[str, ...]:

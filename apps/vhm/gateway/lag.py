@@ -15,15 +15,19 @@ class IndexerLag:
     """Asks Kafka for the offsets of the group `indexer`, without joining it."""
 
     def __init__(self, settings: Settings) -> None:
-        config = client_config(settings, "lag") | {"group.id": "indexer", "enable.auto.commit": False}
+        config = client_config(settings, "lag") | {
+            "group.id": settings.kafka_topic_prefix + "indexer",
+            "enable.auto.commit": False,
+        }
+        self._topic = settings.kafka_topic_prefix + ANCHORS_WRITE
         self._consumer = Consumer(config)
 
     def read(self) -> int | None:
         """Memories that are written and not yet taken; None when Kafka does not say. Blocks for seconds at
         worst."""
         try:
-            topics = self._consumer.list_topics(ANCHORS_WRITE, timeout=ANSWER_SECONDS).topics
-            partitions = [TopicPartition(ANCHORS_WRITE, n) for n in topics[ANCHORS_WRITE].partitions]
+            topics = self._consumer.list_topics(self._topic, timeout=ANSWER_SECONDS).topics
+            partitions = [TopicPartition(self._topic, n) for n in topics[self._topic].partitions]
             return sum(map(self._behind, self._consumer.committed(partitions, timeout=ANSWER_SECONDS)))
         except KafkaException:
             return None

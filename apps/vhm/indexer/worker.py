@@ -10,6 +10,7 @@ import structlog
 
 from vhm import embedding
 from vhm.anchors import AnchorRejectedError, WriteOutcome, open_store
+from vhm.contract.headers import STRICT, is_strict
 from vhm.contract.messages import (
     EMBEDDING_FAILED,
     IMMUTABLE,
@@ -18,12 +19,12 @@ from vhm.contract.messages import (
     Anchor,
     AnchorIndexed,
     InvalidMessageError,
-    decode,
+    decode_noting_unknown,
     encode,
 )
 from vhm.contract.topics import ANCHORS_INDEXED
 from vhm.embedding import EmbeddingFailedError
-from vhm.embedding_handler import EmbeddingHandler
+from vhm.embedding_handler import EmbeddingHandler, UnknownNames
 from vhm.indexer.settings import Settings
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply
 
@@ -40,8 +41,8 @@ class Indexer(EmbeddingHandler[Anchor]):
     batch_size = 256
     max_batches = 2
 
-    def _read(self, record: Record) -> Anchor:
-        return decode(Anchor, record.value)
+    def _read(self, record: Record) -> tuple[Anchor, UnknownNames]:
+        return decode_noting_unknown(Anchor, record.value, strict=is_strict(record.header(STRICT)))
 
     async def _work(self, messages: Sequence[Anchor]) -> list[Outcome]:
         vectors = await self._embedder.embed([anchor.text for anchor in messages])

@@ -14,6 +14,7 @@ from vhm import embedding
 from vhm.anchors import AnchorRejectedError, Explained, Query, Ranking, Recalled, Scope, open_store
 from vhm.contract import explain, retell_headers
 from vhm.contract.explain import Candidate, Explanation
+from vhm.contract.headers import STRICT, is_strict
 from vhm.contract.messages import (
     EMBEDDING_FAILED,
     INVALID,
@@ -21,14 +22,14 @@ from vhm.contract.messages import (
     InvalidMessageError,
     RecallRequest,
     RecallResponse,
-    decode,
+    decode_noting_unknown,
     derived_request_id,
     encode,
 )
 from vhm.contract.retell_headers import Asked
 from vhm.contract.topics import RECALL_RESPONSE
 from vhm.embedding import Embedder, EmbeddingFailedError
-from vhm.embedding_handler import EmbeddingHandler, OpenStore
+from vhm.embedding_handler import EmbeddingHandler, OpenStore, UnknownNames
 from vhm.memory.activation import age_days
 from vhm.memory.ages import perceived_age
 from vhm.resonance.settings import Settings
@@ -62,15 +63,17 @@ class Resonance(EmbeddingHandler[Ask]):
         super().__init__(embedder, open_store)
         self._settings = settings
 
-    def _read(self, record: Record) -> Ask:
-        request = decode(RecallRequest, record.value)
-        return Ask(
+    def _read(self, record: Record) -> tuple[Ask, UnknownNames]:
+        strict = is_strict(record.header(STRICT))
+        request, unknown = decode_noting_unknown(RecallRequest, record.value, strict=strict)
+        ask = Ask(
             request=request,
             request_id=request.request_id
             or derived_request_id(record.topic, record.partition, record.offset),
             now=request.now or datetime.fromtimestamp(record.timestamp / 1000, UTC),
             explain=explain.asked(record.header(explain.HEADER)),
         )
+        return ask, unknown
 
     async def _work(self, messages: Sequence[Ask]) -> list[Outcome]:
         vectors = await self._embedder.embed([ask.request.query for ask in messages])

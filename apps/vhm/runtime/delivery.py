@@ -16,6 +16,7 @@ from vhm.runtime.logs import record_fields
 from vhm.runtime.producer import DeliveryFailure, HeaderList, ProducerRecord, RecordProducer
 from vhm.runtime.retry import Wait, backoff
 from vhm.runtime.threads import in_daemon_thread
+from vhm.runtime.unknown_fields import UnknownFields
 
 TOO_LARGE = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
@@ -31,6 +32,7 @@ class Delivery:
     def __init__(self, context: WorkerContext, producer: RecordProducer) -> None:
         self._context = context
         self._producer = producer
+        self._unknown = UnknownFields(context)
         self._build_header: HeaderList = [(envelope.BUILD, context.build.encode())]
 
     async def deliver(
@@ -65,9 +67,12 @@ class Delivery:
     def _to_produce(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[ProducerRecord]:
         produced: list[ProducerRecord] = []
         for index, (record, outcome) in enumerate(zip(records, outcomes, strict=True)):
+            if outcome.unknown_fields:
+                self._unknown.note(record.topic, outcome.unknown_fields)
             for out in outcome.records:
                 headers = self._headers(record, out)
-                produced.append(ProducerRecord(index, out.topic, out.key, out.value, headers))
+                topic = self._context.settings.kafka_topic_prefix + out.topic
+                produced.append(ProducerRecord(index, topic, out.key, out.value, headers))
             if isinstance(outcome, Poison):
                 produced.append(self._dead_letter(index, record, outcome))
         return produced

@@ -18,7 +18,8 @@ Headers = tuple[tuple[str, bytes], ...]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One Kafka record as it was consumed. `timestamp` is in milliseconds since 1970, UTC."""
+    """One Kafka record as it was consumed. `timestamp` is in milliseconds since 1970, UTC; `topic` is Kafka's
+    name, which begins with this install's `prefix`."""
 
     topic: str
     partition: int
@@ -27,9 +28,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
     key: bytes | None = None
     headers: Headers = ()
+    prefix: str = ""
 
     @classmethod
-    def from_message(cls, message: Message) -> Record | None:
+    def from_message(cls, message: Message, prefix: str = "") -> Record | None:
         """The record in a message of confluent-kafka; None when the message is an event of the client."""
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is None or partition is None or offset is None:
@@ -42,7 +44,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             value=message.value(),
             key=message.key(),
             headers=headers_of(message),
+            prefix=prefix,
         )
+
+    @property
+    def logical_topic(self) -> str:
+        """The topic as `contract.topics` names it."""
+        return self.topic.removeprefix(self.prefix)
 
     def header(self, name: str) -> bytes | None:
         """The first header of that name."""
@@ -68,9 +76,11 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The record was handled; `records` answer it. None is an answer too."""
+    """The record was handled; `records` answer it. None is an answer too. `unknown_fields`: names of fields
+    that the record had and no worker knows."""
 
     records: tuple[Outgoing, ...] = ()
+    unknown_fields: tuple[str, ...] = ()
 
 
 class Poison(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +89,7 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     errors: tuple[str, ...] = ()
     records: tuple[Outgoing, ...] = ()
+    unknown_fields: tuple[str, ...] = ()
 
 
 class UnavailableError(Exception):

@@ -83,7 +83,7 @@ def consumer_config(settings: KafkaSettings, group: str, *, embedded: bool = Fal
     refused, fatally, until the session of its former self has ended.
     """
     config = client_config(settings, group) | {
-        "group.id": group,
+        "group.id": settings.kafka_topic_prefix + group,
         "auto.offset.reset": "earliest",
         "enable.auto.offset.store": False,
         "enable.auto.commit": True,

@@ -59,7 +59,7 @@ def record_fields(record: Record) -> dict[str, Any]:
     The id is read from the value, else from the key, and left out where neither holds one.
     """
     position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-    field = _ID_FIELDS.get(record.topic)
+    field = _ID_FIELDS.get(record.logical_topic)
     id = field and (_id_in_value(field, record.value) or _id_in_key(record.key))
     return {field: id, **position} if field and id else position
 

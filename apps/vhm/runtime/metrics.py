@@ -43,6 +43,12 @@ class Metrics:
         self._dead = Counter(
             "vhm_dead_letters", "Records refused.", ("worker", "topic", "reason"), registry=registry
         )
+        self._unknown = Counter(
+            "vhm_unknown_fields",
+            "Records with a field that no worker knows.",
+            ("worker", "topic"),
+            registry=registry,
+        )
         self._lag = Gauge(
             "vhm_consumer_lag",
             "Records of an assigned partition that are not done.",
@@ -55,6 +61,10 @@ class Metrics:
     def dead_letter(self, topic: str, reason: str) -> None:
         """One record of `topic` went to dead letters."""
         self._dead.labels(self._worker, topic, reason).inc()
+
+    def unknown_fields(self, topic: str) -> None:
+        """One record of `topic` had a field that no worker knows."""
+        self._unknown.labels(self._worker, topic).inc()
 
     def set_lag(self, lags: Mapping[tuple[str, int], int]) -> None:
         """Replace the lag of all partitions by that of the partitions assigned now."""

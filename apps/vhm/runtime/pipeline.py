@@ -134,7 +134,7 @@ class Pipeline:
 
     def _record(self, message: Message) -> Record | None:
         if (error := message.error()) is None:
-            return Record.from_message(message)
+            return Record.from_message(message, self._context.settings.kafka_topic_prefix)
         if not self._context.on_kafka_error(error):
             self._context.readiness.report("group", describe(error))
         return None

@@ -54,7 +54,9 @@ class Poller:
         backpressure: Backpressure,
         sink: Sink,
     ) -> None:
-        self._topics = list(graph.reads(context.handler.name))
+        self._topics = [
+            context.settings.kafka_topic_prefix + name for name in graph.reads(context.handler.name)
+        ]
         self._batch_size = context.handler.batch_size
         self._drain_seconds = context.settings.shutdown_timeout_seconds
         self._consumer = consumer

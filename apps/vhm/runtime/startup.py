@@ -20,6 +20,7 @@ class Startup:
 
     def __init__(self, context: WorkerContext, producer: Producer, probe: BrokerProbe) -> None:
         self._handler = context.handler
+        self._log = context.log
         self._readiness = context.readiness
         self._settings = context.settings
         self._producer = producer
@@ -41,7 +42,8 @@ class Startup:
 
     async def ensure_topics(self) -> str:
         """Returns the cluster's id, once the cluster answers and has the worker's topics."""
-        names = graph.needs(self._handler.name)
+        prefix = self._settings.kafka_topic_prefix
+        names = [prefix + name for name in graph.needs(self._handler.name)]
         tries = 0
         while True:
             try:
@@ -54,6 +56,8 @@ class Startup:
             else:
                 self._probe.report_reachable()
                 self._readiness.report("topics", None)
+                for line in await in_daemon_thread(topic_admin.keep_for, names, self._settings, cluster):
+                    self._log.warning("texts are kept for another time", detail=line)
                 return cluster
             tries += 1
             await asyncio.sleep(backoff(tries))

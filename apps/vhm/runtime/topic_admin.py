@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from vhm.contract.topics import DEAD_LETTER_SUFFIX
+from vhm.contract.topics import DEAD_LETTER_SUFFIX, carries_texts
 from vhm.runtime.kafka_config import MAX_MESSAGE_BYTES, client_config, describe, is_embedded
 from vhm.runtime.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
 
 METADATA_SECONDS = 5.0
 """Longest wait for the list of topics."""
@@ -57,28 +60,60 @@ def ensure(producer: Producer, names: Sequence[str], settings: KafkaSettings) ->
     return cluster
 
 
+def keep_for(names: Sequence[str], settings: KafkaSettings, cluster: str) -> list[str]:
+    """Set the retention of those of the topics that carry texts; lines about topics whose retention is
+    another and not ours to change. Blocks for up to 11 s."""
+    if is_embedded(cluster):  # it keeps nothing for long, and cannot be told to
+        return []
+    from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+    wanted = str(settings.kafka_topic_retention_hours * 3_600_000)
+    admin = AdminClient(client_config(settings, "topics"))
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names if carries_texts(name)]
+    other: list[str] = []
+    lines: list[str] = []
+    for resource, future in admin.describe_configs(resources, request_timeout=ADMIN_SECONDS).items():
+        try:
+            found = future.result(ADMIN_SECONDS + 1)["retention.ms"].value
+        except KafkaException as error:
+            lines.append(f"{resource.name}: its retention.ms cannot be read: {describe(error.args[0])}")
+            continue
+        if found == wanted:
+            continue
+        if settings.kafka_create_topics:
+            other.append(resource.name)
+        else:
+            lines.append(f"{resource.name}: retention.ms={found}, KAFKA_TOPIC_RETENTION_HOURS wants {wanted}")
+    return lines + [line for name in other for line in _alter(admin, name, {"retention.ms": wanted})]
+
+
 def raise_size_limit(topic: str, settings: KafkaSettings) -> None:
     """Raise a topic's max.message.bytes to SIZE_LIMIT, where the broker lets us. Blocks for up to 11 s."""
-    from confluent_kafka.admin import (
-        AdminClient,
-        AlterConfigOpType,
-        ConfigEntry,
-        ConfigResource,
-        ResourceType,
-    )
+    # 40 ms to import, and seldom needed
+    from confluent_kafka.admin import AdminClient
+
+    # where the broker will not, its refusal of the record says what to do
+    _alter(AdminClient(client_config(settings, "topics")), topic, SIZE_LIMIT)
+
+
+def _alter(admin: AdminClient, topic: str, config: Mapping[str, str]) -> list[str]:
+    """Change a topic's configuration; a line where the broker will not."""
+    from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
     entries = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-        for name, value in SIZE_LIMIT.items()
+        for name, value in config.items()
     ]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-    admin = AdminClient(client_config(settings, "topics"))
     changes: dict[ConfigResource, Future[None]] = admin.incremental_alter_configs(
         [resource], request_timeout=ADMIN_SECONDS
     )
     for change in changes.values():
-        with contextlib.suppress(KafkaException):  # the refusal of the record says what to do
+        try:
             change.result(ADMIN_SECONDS + 1)
+        except KafkaException as error:
+            return [f"{topic}: {', '.join(config)} cannot be changed: {describe(error.args[0])}"]
+    return []
 
 
 def _create(names: Sequence[str], settings: KafkaSettings) -> None:
@@ -92,7 +127,7 @@ def _create(names: Sequence[str], settings: KafkaSettings) -> None:
             name,
             settings.kafka_topic_partitions,
             settings.kafka_topic_replication_factor,
-            config=SIZE_LIMIT if name.endswith(DEAD_LETTER_SUFFIX) else {},
+            config=_config(name, settings),
         )
         for name in names
     ]
@@ -106,3 +141,11 @@ def _create(names: Sequence[str], settings: KafkaSettings) -> None:
                 problems.append(f"{name}: {describe(error.args[0])}")
     if problems:
         raise TopicsMissingError("could not create " + "; ".join(problems))
+
+
+def _config(name: str, settings: KafkaSettings) -> dict[str, str]:
+    """What a new topic differs in from the broker's defaults."""
+    limit = SIZE_LIMIT if name.endswith(DEAD_LETTER_SUFFIX) else {}
+    if not carries_texts(name):
+        return dict(limit)
+    return {**limit, "retention.ms": str(settings.kafka_topic_retention_hours * 3_600_000)}
