@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.memory import bm25, forgetting, time_expressions
+from vhm.memory import bm25, forgetting, periods, time_expressions
 from vhm.memory.tokenizer import words
 from vhm.memory.utterance import speaker
 
@@ -62,7 +62,7 @@ class Question(msgspec.Struct, frozen=True):
     terms: bm25.Terms
     names: frozenset[str]
     asks_when: bool
-    period: time_expressions.Period | None
+    period: periods.Period | None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -90,12 +90,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 def question(text: str, now: datetime) -> Question:
     """A query as hybrid recall reads it at `now`."""
-    spoken = words(text)
+    spoken, named = words(text), periods.named_period(text, now)
     return Question(
         bm25.terms(spoken),
         frozenset(spoken),
         time_expressions.asks_when(text),
-        time_expressions.named_period(text, now),
+        named.period if named else None,
     )
 
 
