@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from vhm.anchors import AnchorRejectedError, AnchorStore, StoreUnavailableError
@@ -12,6 +12,7 @@ from vhm.embedding import Embedder, EmbeddingFailedError, EmbeddingUnavailableEr
 from vhm.runtime.handler import Outcome, Poison, Record, UnavailableError
 
 T = TypeVar("T")
+OpenStore = Callable[[], Awaitable[AnchorStore]]
 
 
 class EmbeddingHandler(ABC, Generic[T]):
@@ -21,9 +22,11 @@ class EmbeddingHandler(ABC, Generic[T]):
     model or the store can never take is found by halving the batch, and is the one that is refused.
     """
 
-    def __init__(self, embedder: Embedder, store: AnchorStore) -> None:
+    def __init__(self, embedder: Embedder, open_store: OpenStore) -> None:
+        """`open_store` is called once the model is open, and again after it raised StoreUnavailableError."""
         self._embedder = embedder
-        self._store = store
+        self._open_store = open_store
+        self._opened: AnchorStore | None = None
 
     @abstractmethod
     def _read(self, record: Record) -> T:
@@ -45,7 +48,7 @@ class EmbeddingHandler(ABC, Generic[T]):
         """Load the model, then find or make the collection it filled."""
         try:
             await self._embedder.open()
-            await self._store.open()
+            self._opened = await self._open_store()
         except (EmbeddingUnavailableError, StoreUnavailableError) as error:
             raise UnavailableError(str(error)) from error
 
@@ -77,7 +80,7 @@ class EmbeddingHandler(ABC, Generic[T]):
 
     async def not_ready(self) -> Sequence[str]:
         """See `Handler.not_ready`."""
-        return await self._store.not_ready()
+        return self._opened.not_ready() if self._opened else ["the store is not open yet"]
 
     def details(self) -> Sequence[str]:
         """Nothing beyond readiness."""
@@ -88,5 +91,12 @@ class EmbeddingHandler(ABC, Generic[T]):
 
     async def close(self) -> None:
         """Close the store, then the model."""
-        await self._store.close()
+        if self._opened is not None:
+            await self._opened.close()
         await self._embedder.close()
+
+    @property
+    def _store(self) -> AnchorStore:
+        if self._opened is None:
+            raise StoreUnavailableError("the store is not open yet")
+        return self._opened

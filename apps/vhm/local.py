@@ -8,16 +8,17 @@ import socket
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 from vhm import embedding
-from vhm.anchors import AnchorStore, StoreMismatchError, StoreUnavailableError
+from vhm.anchors import AnchorStore, Scope, StoreMismatchError, StoreUnavailableError, open_store
 from vhm.anchors.reindex import reindex
 from vhm.contract.env_loader import Environment, SettingsError, load
 from vhm.embedding import Embedder, EmbeddingUnavailableError, Vectors
+from vhm.embedding_handler import OpenStore
 from vhm.errors import UserError
 from vhm.indexer.settings import Settings as IndexerSettings
 from vhm.indexer.worker import Indexer
@@ -95,8 +96,7 @@ class System:
 
     def count(self) -> int:
         """How many memories there are."""
-        summary = asyncio.run_coroutine_threadsafe(self._store.summary(datetime.now(UTC), None), self._loop)
-        return summary.result().total
+        return asyncio.run_coroutine_threadsafe(self._store.count(Scope("")), self._loop).result()
 
     def _run(self) -> None:
         try:
@@ -137,14 +137,11 @@ class System:
         reteller = _load(RetellerSettings, given)
         model = embedding.create(indexer)
         embedder = _Lent(model)
-        self._store = AnchorStore(indexer, embedder, hybrid=indexer.hybrid_recall)
-        await self._open(embedder, indexer)
+        opened = partial(open_store, indexer, embedder)
+        self._store = await self._open(embedder, indexer, opened)
         handlers: list[tuple[Handler, WorkerSettings]] = [
-            (Indexer(embedder, AnchorStore(indexer, embedder, hybrid=indexer.hybrid_recall)), indexer),
-            (
-                Resonance(resonance, embedder, AnchorStore(indexer, embedder, hybrid=indexer.hybrid_recall)),
-                resonance,
-            ),
+            (Indexer(embedder, opened), indexer),
+            (Resonance(resonance, embedder, opened), resonance),
             (Reteller(reteller), reteller),
         ]
         workers = {handler.name: self._worker(handler, settings) for handler, settings in handlers}
@@ -163,17 +160,17 @@ class System:
             await self._store.close()
             await model.close()
 
-    async def _open(self, embedder: Embedder, settings: IndexerSettings) -> None:
+    async def _open(self, embedder: Embedder, settings: IndexerSettings, opened: OpenStore) -> AnchorStore:
         """Load the model and open the store; memories that another model embedded are embedded anew."""
         try:
             await embedder.open()
             try:
-                await self._store.open()
+                return await opened()
             except StoreMismatchError as mismatch:
                 self._report(f"{mismatch}: embedding all of it with {embedder.name} now …")
-                done = await reindex(settings, embedder, hybrid=settings.hybrid_recall)
+                done = await reindex(settings, embedder)
                 self._report(f"{done.copied} memories embedded anew, {len(done.refused)} refused")
-                await self._store.open()
+                return await opened()
         except (EmbeddingUnavailableError, StoreUnavailableError) as error:
             raise UserError(str(error)) from None
 

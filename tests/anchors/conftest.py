@@ -11,13 +11,13 @@ from qdrant_client import QdrantClient
 
 from anchors.places import Place, fresh_name, made
 from anchors.standin import StandIn
-from vhm.anchors import connection
+from vhm.anchors.qdrant import client as qdrant
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in is slow on a busy machine."""
-    monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr(qdrant, "TIMEOUT_SECONDS", 60)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from qdrant_client import QdrantClient, models
 
-from vhm.anchors import AnchorStore, Query
+from vhm.anchors import AnchorStore, Query, Recalled, Scope, open_store
 from vhm.contract.env_loader import Secret
 from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings
@@ -45,18 +45,21 @@ class Place(msgspec.Struct):
     url: str
     collection: str = "anchors"
 
-    def store(self, model: FixedModel | None = None, *, hybrid: bool = False) -> AnchorStore:
-        """One more store on the same collection, not opened yet."""
-        return AnchorStore(self.settings(), model or FixedModel(), hybrid=hybrid)
+    async def open(
+        self, model: FixedModel | None = None, *, hybrid: bool = False, maintain: bool = False
+    ) -> AnchorStore:
+        """One more store on the same collection."""
+        return await open_store(self.settings(hybrid=hybrid), model or FixedModel(), maintain=maintain)
 
-    def settings(self, api_key: str | None = None) -> EmbeddingSettings:
-        """What a worker would be told."""
+    def settings(self, api_key: str | None = None, *, hybrid: bool = False) -> EmbeddingSettings:
+        """What a worker reads."""
         return EmbeddingSettings(
             qdrant_api_key=Secret(api_key) if api_key else None,
             kafka_bootstrap_servers="127.0.0.1:9",
             qdrant_url=self.url,
             qdrant_collection=self.collection,
             embedding_model="deterministic",
+            hybrid_recall=hybrid,
         )
 
     @asynccontextmanager
@@ -68,11 +71,10 @@ class Place(msgspec.Struct):
 
     @asynccontextmanager
     async def opened(
-        self, model: FixedModel | None = None, *, hybrid: bool = False
+        self, model: FixedModel | None = None, *, hybrid: bool = False, maintain: bool = False
     ) -> AsyncIterator[AnchorStore]:
-        """One more store, open."""
-        store = self.store(model, hybrid=hybrid)
-        await store.open()
+        """One more store, closed at the end."""
+        store = await self.open(model, hybrid=hybrid, maintain=maintain)
         try:
             yield store
         finally:
@@ -103,8 +105,20 @@ def anchor(text: str = "we met", days: float = 1.0, salience: float = 1.0, **met
 
 
 def query(vector: Sequence[float] | np.ndarray, **changes: Any) -> Query:
-    """A query at NOW."""
-    return Query(**{"vector": unit(vector)[0], "text": "", "now": NOW, **changes})
+    """A query at NOW, by the published formula unless changed."""
+    defaults = {
+        "scope": Scope(""),
+        "vector": unit(vector)[0],
+        "text": "",
+        "now": NOW,
+        "base_level_weight": 1.0,
+    }
+    return Query(**defaults | changes)
+
+
+async def strongest(store: AnchorStore, queries: Sequence[Query]) -> list[list[Recalled]]:
+    """What each query finds."""
+    return [ranking.beats for ranking in await store.recall(queries)]
 
 
 def looked_at(place: Place) -> models.CollectionInfo:

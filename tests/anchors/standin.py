@@ -96,11 +96,21 @@ class StandIn:
                 return self.client.delete_collection(name)
             case ("PUT", "/index"):
                 self.client.get_collection(name)
-                self.indexes.setdefault(name, {})[body["field_name"]] = body["field_schema"]
+                schema = body["field_schema"]
+                kind = schema["type"] if isinstance(schema, dict) else schema
+                self.indexes.setdefault(name, {})[body["field_name"]] = kind
                 return done
             case ("PUT", "/points"):
                 points = models.PointsList(**body)
                 self.client.upsert(name, points.points, update_mode=points.update_mode)
+                return done
+            case ("POST", "/points/batch"):
+                operations = models.UpdateOperations(**body).operations
+                self.client.batch_update_points(name, operations)
+                return [done for _ in operations]
+            case ("POST", "/points/payload"):
+                asked = models.SetPayload(**body)
+                self.client.set_payload(name, asked.payload, points=asked.points)
                 return done
             case ("PUT", "/points/vectors"):
                 self.client.update_vectors(name, [models.PointVectors(**point) for point in body["points"]])
@@ -162,8 +172,8 @@ class StandIn:
 def _unlimited(request: models.QueryRequest) -> models.QueryRequest:
     """Local mode warns of `exact`, which it always is."""
     prefetch = request.prefetch
-    if isinstance(prefetch, models.Prefetch):
-        prefetch = prefetch.model_copy(update={"params": None})
+    if isinstance(prefetch, list):
+        prefetch = [one.model_copy(update={"params": None}) for one in prefetch]
     return request.model_copy(update={"params": None, "prefetch": prefetch})
 
 

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from anchors.places import NOW, FixedModel, Place, anchor, query, unit
-from vhm.anchors import AnchorRejectedError, Stored
+from anchors.places import NOW, FixedModel, Place, anchor, query, strongest, unit
+from vhm.anchors import AnchorRejectedError, WriteOutcome
 from vhm.anchors.payload import Content, same
 from vhm.contract.messages import Anchor
 
@@ -24,8 +24,8 @@ def test_new_then_the_same(place: Place) -> None:
         anchors = [anchor("a", n=1), anchor("b", days=3, salience=0.3)]
         async with place.opened() as store:
             assert await store.add([], unit(np.ones((1, 8)))[:0]) == []
-            assert await store.add(anchors, unit(np.eye(8)[:2])) == [Stored.NEW, Stored.NEW]
-            assert await store.add(anchors, unit(np.eye(8)[:2])) == [Stored.SAME, Stored.SAME]
+            assert await store.add(anchors, unit(np.eye(8)[:2])) == [WriteOutcome.STORED, WriteOutcome.STORED]
+            assert await store.add(anchors, unit(np.eye(8)[:2])) == [WriteOutcome.STORED, WriteOutcome.STORED]
 
     asyncio.run(stored())
 
@@ -50,10 +50,12 @@ def test_other_content_is_refused_and_what_was_there_stays(place: Place, changes
 
     async def stored() -> None:
         async with place.opened() as store:
-            assert await store.add([first], ONE) == [Stored.NEW]
-            assert await store.add([changed(first, **changes)], unit(np.eye(8)[0])) == [Stored.DIFFERENT]
-            assert await store.add([first], ONE) == [Stored.SAME]
-            ((beat,),) = await store.recall([query(np.ones(8))])
+            assert await store.add([first], ONE) == [WriteOutcome.STORED]
+            assert await store.add([changed(first, **changes)], unit(np.eye(8)[0])) == [
+                WriteOutcome.DIFFERENT
+            ]
+            assert await store.add([first], ONE) == [WriteOutcome.STORED]
+            ((beat,),) = await strongest(store, [query(np.ones(8))])
             assert (beat.text, beat.salience, beat.similarity) == ("first", 1.25, pytest.approx(1.0))
 
     asyncio.run(stored())
@@ -70,8 +72,8 @@ def test_a_number_of_all_digits_is_the_same_when_it_comes_back(place: Place) -> 
     async def stored() -> None:
         async with place.opened() as store:
             vectors = unit(np.eye(8)[: len(anchors)])
-            assert await store.add(anchors, vectors) == [Stored.NEW] * len(anchors)
-            assert await store.add(anchors, vectors) == [Stored.SAME] * len(anchors)
+            assert await store.add(anchors, vectors) == [WriteOutcome.STORED] * len(anchors)
+            assert await store.add(anchors, vectors) == [WriteOutcome.STORED] * len(anchors)
 
     asyncio.run(stored())
 
@@ -87,12 +89,12 @@ def test_the_same_moment_in_another_offset_is_the_same_content(place: Place) -> 
     first = anchor("first")
     elsewhere = first.stored_at.astimezone(timezone(timedelta(hours=5, minutes=30)))
 
-    async def stored() -> list[Stored]:
+    async def stored() -> list[WriteOutcome]:
         async with place.opened() as store:
             await store.add([first], ONE)
             return await store.add([changed(first, stored_at=elsewhere)], ONE)
 
-    assert asyncio.run(stored()) == [Stored.SAME]
+    assert asyncio.run(stored()) == [WriteOutcome.STORED]
 
 
 def test_within_one_batch_the_first_counts(place: Place) -> None:
@@ -102,12 +104,17 @@ def test_within_one_batch_the_first_counts(place: Place) -> None:
     async def stored() -> None:
         async with place.opened() as store:
             added = await store.add(batch, unit(np.ones((4, 8))))
-            assert added == [Stored.NEW, Stored.DIFFERENT, Stored.NEW, Stored.SAME]
+            assert added == [
+                WriteOutcome.STORED,
+                WriteOutcome.DIFFERENT,
+                WriteOutcome.STORED,
+                WriteOutcome.STORED,
+            ]
             assert await store.add(batch, unit(np.ones((4, 8)))) == [
-                Stored.SAME,
-                Stored.DIFFERENT,
-                Stored.SAME,
-                Stored.SAME,
+                WriteOutcome.STORED,
+                WriteOutcome.DIFFERENT,
+                WriteOutcome.STORED,
+                WriteOutcome.STORED,
             ]
 
     asyncio.run(stored())
@@ -125,9 +132,9 @@ def test_writers_at_once_agree_on_one_content(place: Place) -> None:
             kept = [
                 version.text
                 for version, (state,) in zip(versions, outcomes, strict=True)
-                if state is Stored.NEW
+                if state is WriteOutcome.STORED
             ]
-            ((beat,),) = await one.recall([query(np.ones(8))])
+            ((beat,),) = await strongest(one, [query(np.ones(8))])
             assert kept == [beat.text]
 
     asyncio.run(stored())
@@ -139,8 +146,8 @@ def test_meta_of_any_json(place: Place) -> None:
     async def stored() -> None:
         async with place.opened() as store:
             odd = changed(anchor("odd"), meta=meta)
-            assert await store.add([odd], ONE) == [Stored.NEW]
-            assert await store.add([odd], ONE) == [Stored.SAME]
+            assert await store.add([odd], ONE) == [WriteOutcome.STORED]
+            assert await store.add([odd], ONE) == [WriteOutcome.STORED]
 
     asyncio.run(stored())
 
@@ -153,7 +160,7 @@ def test_what_the_server_refuses_is_unstorable_and_nothing_else_is_lost(place: P
         async with place.opened(FixedModel(size=8)) as store:
             with pytest.raises(AnchorRejectedError, match="dimension"):
                 await store.add([anchor("of another size")], unit(np.ones(5)))
-            assert await store.not_ready() == []
-            assert await store.add([anchor("of the right one")], ONE) == [Stored.NEW]
+            assert store.not_ready() == []
+            assert await store.add([anchor("of the right one")], ONE) == [WriteOutcome.STORED]
 
     asyncio.run(stored())

@@ -1,4 +1,4 @@
-"""The embedded store: a folder that survives a crash, belongs to one process, and Qdrant's client reads."""
+"""The embedded store: a folder that survives a crash, belongs to one process, and takes over an old one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pickle
 import sqlite3
 import subprocess
 import sys
-import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,10 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 import vhm
-from anchors.places import FixedModel, Place, anchor, query, unit
-from vhm.anchors import Stored, StoreMismatchError, StoreUnavailableError
+from anchors.places import FixedModel, Place, anchor, query, strongest, unit
+from vhm.anchors import Scope, StoreMismatchError, StoreUnavailableError, WriteOutcome
+from vhm.anchors.local import database
+from vhm.contract.messages import Anchor
 
 ONE = unit(np.ones(8))
 HERE = Path(__file__).parents[1]
@@ -65,10 +67,10 @@ def test_memories_survive_a_restart(tmp_path: Path) -> None:
         async with place.opened() as store:
             await store.add(kept, unit(np.eye(8)[:2]))
         async with place.opened() as store:
-            ((first, _),) = await store.recall([query(np.eye(8)[0], limit=2)])
+            ((first, _),) = await strongest(store, [query(np.eye(8)[0], limit=2)])
             assert (first.text, first.salience, first.stored_at) == ("kept", 2.0, kept[0].stored_at)
-            assert await store.recall([query(np.eye(8)[0], session_id="s1", limit=1)]) != [[first]]
-            assert await store.add(kept, unit(np.eye(8)[:2])) == [Stored.SAME, Stored.SAME]
+            assert await strongest(store, [query(np.eye(8)[0], session_id="s1", limit=1)]) != [[first]]
+            assert await store.add(kept, unit(np.eye(8)[:2])) == [WriteOutcome.STORED, WriteOutcome.STORED]
 
     asyncio.run(lived())
 
@@ -79,7 +81,7 @@ def test_what_was_acknowledged_survives_kill_9_and_one_process_has_the_folder(tm
     try:
         batches = acknowledged(process, until=20)
         with pytest.raises(StoreUnavailableError) as refused:
-            asyncio.run(place.store().open())
+            asyncio.run(place.open())
     finally:
         process.kill()
     assert str(refused.value) == (
@@ -90,7 +92,7 @@ def test_what_was_acknowledged_survives_kill_9_and_one_process_has_the_folder(tm
 
     async def counted() -> int:
         async with place.opened() as store:
-            return (await store.summary(anchor().stored_at, None)).total
+            return await store.count(Scope(""))
 
     total = asyncio.run(counted())
     assert total % 20 == 0, "half a batch was stored"
@@ -102,97 +104,109 @@ def test_two_stores_of_one_process_share_a_folder(tmp_path: Path) -> None:
         place = Place(f"local:{tmp_path}")
         async with place.opened() as indexer, place.opened() as resonance:
             await indexer.add([anchor("shared")], ONE)
-            ((beat,),) = await resonance.recall([query(np.ones(8))])
+            ((beat,),) = await strongest(resonance, [query(np.ones(8))])
             assert beat.text == "shared"
-        client = QdrantClient(path=str(tmp_path))  # nobody has it any more
-        client.close()
+        async with place.opened() as again:  # nobody has it any more
+            assert await again.count(Scope("")) == 1
 
     asyncio.run(lived())
 
 
-def test_qdrants_own_client_reads_and_writes_the_folder(tmp_path: Path) -> None:
-    place = Place(f"local:{tmp_path}")
-    ours = anchor("ours", salience=1.5, session="s1")
-
-    async def write() -> None:
-        async with place.opened() as store:
-            await store.add([ours], ONE)
-
-    async def read() -> list[str]:
-        async with place.opened() as store:
-            assert await store.add([ours], ONE) == [Stored.SAME]
-            (beats,) = await store.recall([query(np.ones(8), limit=5, diversity_threshold=1.0)])
-            return sorted(beat.text for beat in beats)
-
-    asyncio.run(write())
-    client = QdrantClient(path=str(tmp_path))
-    (point,) = client.retrieve("anchors", [str(ours.anchor_id)], with_vectors=True)
-    assert point.payload is not None
-    assert (point.payload["text"], point.payload["salience"]) == ("ours", 1.5)
-    assert point.vector == pytest.approx(ONE[0].tolist())
-    assert client.get_collection("anchors").config.metadata == {"vhm_model": "deterministic"}
-    payload = {"text": "theirs", "stored_at": "2024-01-01T00:00:00Z", "salience": 1.0, "meta": {}}
-    # not of unit length, and beside it a point that is no anchor
-    theirs = models.PointStruct(id=str(uuid.uuid4()), vector=[3.0, *[2.0] * 7], payload=payload)
-    client.upsert("anchors", [theirs, models.PointStruct(id=7, vector=[1.0] * 8, payload={})])
-    client.close()
-    assert asyncio.run(read()) == ["ours", "theirs"]
-
-
-def test_a_collection_that_the_client_made_anew_is_adopted(tmp_path: Path) -> None:
+def old_folder(path: Path, anchors: Sequence[Anchor], metadata: dict[str, str] | None) -> None:
+    """What earlier versions kept: the format of qdrant-client's local mode."""
     cosine = models.VectorParams(size=8, distance=models.Distance.COSINE)
-    client = QdrantClient(path=str(tmp_path))
-    client.create_collection("anchors", vectors_config=cosine)
-    client.create_collection("theirs", vectors_config=cosine)
-    client.upsert("theirs", [models.PointStruct(id=1, vector=[1.0] * 8, payload={"text": "x"})])
+    client = QdrantClient(path=str(path))
+    client.create_collection("anchors", vectors_config=cosine, metadata=metadata)
+    points = [
+        models.PointStruct(
+            id=str(one.anchor_id),
+            vector=[3.0, *[2.0] * 7],  # not of unit length
+            payload={
+                "text": one.text,
+                "stored_at": one.stored_at.isoformat(),
+                "salience": one.salience,
+                "meta": one.meta,
+                "vhm_model": "deterministic",
+            },
+        )
+        for one in anchors
+    ]
+    client.upsert("anchors", [*points, models.PointStruct(id=7, vector=[1.0] * 8, payload={})])
     client.close()
+
+
+def test_a_folder_of_an_earlier_version_is_taken_over_once(tmp_path: Path) -> None:
+    before, after = [anchor("before", salience=1.5, session="s1"), anchor("too")], anchor("after")
+    old_folder(tmp_path, before, {"vhm_model": "deterministic"})
+    kept = sorted(
+        (file, file.read_bytes()) for file in tmp_path.rglob("*") if file.name != ".lock" and file.is_file()
+    )
 
     async def lived() -> None:
-        async with Place(f"local:{tmp_path}").opened() as store:
-            await store.add([anchor("ours")], ONE)
-        with pytest.raises(StoreMismatchError, match="holds 1 points"):
-            await Place(f"local:{tmp_path}", "theirs").store().open()
-        with pytest.raises(StoreMismatchError, match="holds vectors of 'deterministic'"):
-            await Place(f"local:{tmp_path}").store(FixedModel(name="minilm")).open()
+        place = Place(f"local:{tmp_path}")
+        for _ in range(2):
+            async with place.opened() as store:
+                assert await store.add([*before, after], np.tile(ONE, (3, 1))) == [WriteOutcome.STORED] * 3
+                assert await store.count(Scope("")) == 3
+                (beats,) = await strongest(store, [query(np.ones(8), limit=9, diversity_threshold=1.0)])
+                assert sorted((beat.text, beat.salience) for beat in beats) == [
+                    ("after", 1.0),
+                    ("before", 1.5),
+                    ("too", 1.0),
+                ]
+                assert all(beat.similarity <= 1 + 1e-6 for beat in beats)
 
     asyncio.run(lived())
+    assert all(file.read_bytes() == content for file, content in kept), "what was there is left as it was"
+
+
+def test_an_interrupted_takeover_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old_folder(tmp_path, [anchor("before")], {"vhm_model": "deterministic"})
+    place = Place(f"local:{tmp_path}")
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "_insert", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(StoreUnavailableError, match="disk full"):
+            asyncio.run(place.open())
+
+    async def counted() -> int:
+        async with place.opened() as store:
+            return await store.count(Scope(""))
+
+    assert asyncio.run(counted()) == 1
+
+
+def test_whose_vectors_an_old_folder_holds_is_asked_as_ever(tmp_path: Path) -> None:
+    old_folder(tmp_path, [], {"vhm_model": "deterministic"})
+    with pytest.raises(StoreMismatchError, match="holds vectors of 'deterministic'"):
+        asyncio.run(Place(f"local:{tmp_path}").open(FixedModel(name="minilm")))
 
 
 @pytest.mark.parametrize("meta", ["", "{", "[]", '{"collections": 3}'])
 def test_a_broken_folder_is_one_line(tmp_path: Path, meta: str) -> None:
     (tmp_path / "meta.json").write_text(meta)
     with pytest.raises(StoreUnavailableError) as refused:
-        asyncio.run(Place(f"local:{tmp_path}").store().open())
+        asyncio.run(Place(f"local:{tmp_path}").open())
     assert str(refused.value).startswith(f"the embedded store in {tmp_path}: ")
     assert "\n" not in str(refused.value)
 
 
 def test_a_broken_database_is_one_line(tmp_path: Path) -> None:
-    async def made() -> None:
-        async with Place(f"local:{tmp_path}").opened() as store:
-            await store.add([anchor("x")], ONE)
-
-    asyncio.run(made())
-    (tmp_path / "collection" / "anchors" / "storage.sqlite").write_bytes(b"not a database at all" * 500)
+    (tmp_path / "anchors.sqlite").write_bytes(b"not a database at all" * 500)
     with pytest.raises(StoreUnavailableError, match=r"the embedded store in .*database"):
-        asyncio.run(Place(f"local:{tmp_path}").store().open())
+        asyncio.run(Place(f"local:{tmp_path}").open())
 
 
-def test_a_row_that_would_run_something_is_refused(tmp_path: Path) -> None:
-    async def made() -> None:
-        async with Place(f"local:{tmp_path}").opened() as store:
-            await store.add([anchor("x")], ONE)
-
-    asyncio.run(made())
-    database = sqlite3.connect(tmp_path / "collection" / "anchors" / "storage.sqlite")
-    with database:
-        database.execute("UPDATE points SET point = ?", (pickle.dumps(print),))
-    database.close()
+def test_an_old_row_that_would_run_something_is_refused(tmp_path: Path) -> None:
+    old_folder(tmp_path, [anchor("x")], None)
+    storage = sqlite3.connect(tmp_path / "collection" / "anchors" / "storage.sqlite")
+    with storage:
+        storage.execute("UPDATE points SET point = ?", (pickle.dumps(print),))
+    storage.close()
     with pytest.raises(StoreUnavailableError, match=r"holds a builtins.print"):
-        asyncio.run(Place(f"local:{tmp_path}").store().open())
+        asyncio.run(Place(f"local:{tmp_path}").open())
 
 
 def test_a_path_that_cannot_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailableError, match="the embedded store in "):
-        asyncio.run(Place(f"local:{tmp_path}/file").store().open())
+        asyncio.run(Place(f"local:{tmp_path}/file").open())

@@ -9,16 +9,17 @@ import time
 import numpy as np
 import pytest
 
-from anchors.places import FixedModel, Place, anchor, query, unit
+from anchors.places import FixedModel, Place, anchor, query, strongest, unit
 from anchors.standin import StandIn, hang
-from vhm.anchors import AnchorStore, Stored, StoreUnavailableError, connection
+from vhm.anchors import StoreUnavailableError, WriteOutcome, open_store
+from vhm.anchors.qdrant import client as qdrant_client
 
 ONE = unit(np.ones(8))
 
 
-async def refusal(store: AnchorStore) -> str:
+async def refusal(place: Place, api_key: str | None = None) -> str:
     with pytest.raises(StoreUnavailableError) as refused:
-        await store.open()
+        await open_store(place.settings(api_key), FixedModel())
     line = str(refused.value)
     assert "\n" not in line
     return line
@@ -28,13 +29,13 @@ def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-        line = asyncio.run(refusal(Place(f"http://user:hidden@127.0.0.1:{port}").store()))
+        line = asyncio.run(refusal(Place(f"http://user:hidden@127.0.0.1:{port}")))
     assert line.startswith(f"Qdrant at http://127.0.0.1:{port}: cannot be reached (")
     assert "hidden" not in line
 
 
 def test_no_such_host() -> None:
-    line = asyncio.run(refusal(Place("http://qdrant.invalid:6333").store()))
+    line = asyncio.run(refusal(Place("http://qdrant.invalid:6333")))
     assert line.startswith("Qdrant at http://qdrant.invalid:6333: cannot be reached (")
 
 
@@ -55,15 +56,14 @@ def test_no_such_host() -> None:
 )
 def test_every_answer_that_is_none_is_one_line(standin: StandIn, status: int, body: bytes, told: str) -> None:
     standin.fault = lambda method, path: (status, body)
-    line = asyncio.run(refusal(Place(standin.url).store()))
+    line = asyncio.run(refusal(Place(standin.url)))
     assert line.startswith(f"Qdrant at {standin.url}")
     assert told in line
 
 
 def test_the_key_is_sent_and_never_shown(standin: StandIn) -> None:
     standin.fault = lambda method, path: (403, b'{"status":{"error":"forbidden"}}')
-    store = AnchorStore(Place(standin.url).settings(api_key="hunter2"), FixedModel())
-    line = asyncio.run(refusal(store))
+    line = asyncio.run(refusal(Place(standin.url), api_key="hunter2"))
     assert standin.keys == {"hunter2"}
     assert "check QDRANT_API_KEY" in line
     assert "hunter2" not in line
@@ -71,16 +71,16 @@ def test_the_key_is_sent_and_never_shown(standin: StandIn) -> None:
 
 def test_an_older_server_is_not_used() -> None:
     standin = StandIn(version="1.16.3")
-    line = asyncio.run(refusal(Place(standin.url).store()))
+    line = asyncio.run(refusal(Place(standin.url)))
     standin.close()
     assert "version 1.16.3" in line
     assert "1.17" in line
 
 
 def test_a_server_that_hangs(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(qdrant_client, "TIMEOUT_SECONDS", 1)
     standin.fault = hang(1.5)
-    assert asyncio.run(refusal(Place(standin.url).store())).endswith("no answer within 1 s")
+    assert asyncio.run(refusal(Place(standin.url))).endswith("no answer within 1 s")
 
 
 def test_a_failure_in_the_middle_is_unready_and_over_when_the_server_is_back(standin: StandIn) -> None:
@@ -89,19 +89,19 @@ def test_a_failure_in_the_middle_is_unready_and_over_when_the_server_is_back(sta
             await store.add([anchor("before")], ONE)
             standin.fault = lambda method, path: (500, b'{"status":{"error":"disk full"}}')
             with pytest.raises(StoreUnavailableError, match="500: disk full"):
-                await store.recall([query(np.ones(8))])
+                await strongest(store, [query(np.ones(8))])
             with pytest.raises(StoreUnavailableError, match="500: disk full"):
                 await store.add([anchor("meanwhile")], ONE)
             await asyncio.sleep(0.6)
-            (line,) = await store.not_ready()
+            (line,) = store.not_ready()
             assert "disk full" in line
             standin.fault = None
             started = time.monotonic()
-            while await store.not_ready():
+            while store.not_ready():
                 assert time.monotonic() - started < 2
                 await asyncio.sleep(0.05)
-            assert await store.add([anchor("meanwhile")], ONE) == [Stored.NEW]
-            assert len((await store.recall([query(np.ones(8), diversity_threshold=1.0)]))[0]) == 2
+            assert await store.add([anchor("meanwhile")], ONE) == [WriteOutcome.STORED]
+            assert len((await strongest(store, [query(np.ones(8), diversity_threshold=1.0)]))[0]) == 2
 
     asyncio.run(lived())
 
@@ -127,21 +127,7 @@ def test_garbage_in_points_is_no_anchor(standin: StandIn) -> None:
             good = anchor().anchor_id
             points[-1].id = str(good)
             standin.client.upsert("anchors", points)
-            (beats,) = await store.recall([query(np.ones(8), limit=9)])
+            (beats,) = await strongest(store, [query(np.ones(8), limit=9)])
             assert [(beat.text, beat.anchor_id, beat.salience) for beat in beats] == [("good", good, 1.0)]
-
-    asyncio.run(lived())
-
-
-def test_before_opening_and_after_closing() -> None:
-    async def lived() -> None:
-        store = Place("local::memory:closed").store()
-        assert await store.not_ready() == ["the store is not open yet"]
-        with pytest.raises(StoreUnavailableError, match="not open"):
-            await store.recall([query(np.ones(8))])
-        await store.close()
-        await store.open()
-        await store.close()
-        await store.close()
 
     asyncio.run(lived())

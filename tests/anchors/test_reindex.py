@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
-from anchors.places import NOW, FixedModel, Place, anchor, fresh_name, query, unit
-from vhm.anchors import AnchorStore, Stored, StoreMismatchError, StoreUnavailableError
+from anchors.places import FixedModel, Place, anchor, fresh_name, query, strongest, unit
+from vhm.anchors import AnchorStore, Scope, StoreMismatchError, StoreUnavailableError, WriteOutcome
 from vhm.anchors.reindex import Progress, Reindexed, reindex
 from vhm.embedding import EmbeddingFailedError, EmbeddingUnavailableError
 
@@ -43,7 +43,7 @@ class HashModel(FixedModel, kw_only=True):
 OLD, NEW = HashModel(name="deterministic"), HashModel(name="minilm", size=12)
 
 
-async def fill(store: AnchorStore, model: HashModel, texts: Sequence[str]) -> list[Stored]:
+async def fill(store: AnchorStore, model: HashModel, texts: Sequence[str]) -> list[WriteOutcome]:
     anchors = [
         msgspec.structs.replace(anchor(text, days=1 + n), anchor_id=anchor_id(text))
         for n, text in enumerate(texts)
@@ -55,7 +55,7 @@ async def recalled(store: AnchorStore, model: HashModel, texts: Sequence[str]) -
     """Which of the texts the store holds as the model embeds them; a few of them it is asked for."""
     some = list(texts[:: max(1, len(texts) // 4)])
     vectors = await model.embed(some)
-    found = await store.recall([query(vector, limit=1, decay_lambda=0.0) for vector in vectors])
+    found = await strongest(store, [query(vector, limit=1, decay_lambda=0.0) for vector in vectors])
     assert [beat.text for (beat,) in found] == some
     return await held(store, texts)
 
@@ -63,7 +63,8 @@ async def recalled(store: AnchorStore, model: HashModel, texts: Sequence[str]) -
 async def held(store: AnchorStore, texts: Sequence[str]) -> set[str]:
     """Those of the texts whose anchors are there."""
     ids = {anchor_id(text): text for text in texts}
-    return {ids[known] for known in await store.known(list(ids))}
+    anchors = [msgspec.structs.replace(anchor(text), anchor_id=one) for one, text in ids.items()]
+    return {ids[known] for known in await store.known(anchors)}
 
 
 def anchor_id(text: str) -> uuid.UUID:
@@ -88,12 +89,12 @@ def test_re_embedded_into_a_collection_beside_and_back(place: Place) -> None:
             assert {step.total for step in steps} == {150}
         async with place.opened(NEW) as new:
             assert await recalled(new, NEW, texts) == set(texts)
-            assert (await new.summary(NOW, None)).total == 150
+            assert await new.count(Scope("")) == 150
             await fill(new, NEW, ["only in the new one"])
         with pytest.raises(
             StoreMismatchError, match=f"{place.collection}@minilm' holds cosine vectors of 12 of 'minilm'"
         ):
-            await place.store(OLD).open()
+            await place.open(OLD)
         back = await again(place, OLD)
         assert (back.source, back.target, back.copied) == (f"{place.collection}@minilm", place.collection, 1)
         async with place.opened(OLD) as old:
@@ -114,7 +115,7 @@ def test_under_writes_nothing_is_lost_and_recall_never_stops(place: Place) -> No
     acknowledged: list[str] = []
     refusals: list[str] = []
 
-    async def lived() -> None:
+    async def lived(old: AnchorStore) -> None:
         await fill(old, OLD, before := [f"before {n}" for n in range(200)])
         acknowledged.extend(before)
         switched = asyncio.Event()
@@ -134,7 +135,7 @@ def test_under_writes_nothing_is_lost_and_recall_never_stops(place: Place) -> No
             nonlocal recalls
             while not switched.is_set():
                 assert await recalled(old, OLD, before[:1]) == set(before[:1])
-                assert await old.not_ready() == []
+                assert old.not_ready() == []
                 recalls += 1
                 await asyncio.sleep(0.01)
 
@@ -150,11 +151,9 @@ def test_under_writes_nothing_is_lost_and_recall_never_stops(place: Place) -> No
             assert await recalled(new, NEW, acknowledged) == set(acknowledged)
 
     async def kept() -> None:
-        nonlocal old
         async with place.opened(OLD) as old:
-            await lived()
+            await lived(old)
 
-    old = place.store(OLD)
     asyncio.run(kept())
 
 
@@ -166,7 +165,7 @@ def test_an_interruption_is_taken_up_where_it_was(place: Place) -> None:
             with pytest.raises(EmbeddingUnavailableError):
                 await again(place, failing)
             assert await recalled(old, OLD, ["memory 7"]) == {"memory 7"}
-            assert await fill(old, OLD, ["still written"]) == [Stored.NEW]
+            assert await fill(old, OLD, ["still written"]) == [WriteOutcome.STORED]
             done = await again(place, NEW)
             assert done.copied == 201 - 128
             assert (await again(place, NEW)).copied == 0
@@ -207,13 +206,13 @@ def test_a_collection_of_unknown_make_is_adopted_if_it_is_this_models(
 
     async def lived() -> None:
         with pytest.raises(StoreMismatchError, match="vhm reindex"):
-            await place.store(NEW).open()
+            await place.open(NEW)
         done = await again(place, NEW)
         assert (done.adopted, done.copied) == (adopted, 0 if adopted else 40)
         async with place.opened(NEW) as store:
-            (beats,) = await store.recall([query((await NEW.embed(texts[:1]))[0], limit=1)])
+            (beats,) = await strongest(store, [query((await NEW.embed(texts[:1]))[0], limit=1)])
             assert [beat.text for beat in beats] == texts[:1]
-            assert (await store.summary(NOW, None)).total == 40
+            assert await store.count(Scope("")) == 40
 
     asyncio.run(lived())
 

@@ -27,7 +27,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).parent)]
@@ -35,13 +35,13 @@ sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).pare
 import numpy as np  # noqa: E402  path above
 from confluent_kafka import Producer  # noqa: E402
 from qdrant_client import AsyncQdrantClient, models  # noqa: E402
-from runtime import reader, topics, usage  # noqa: E402
 from store import made_up  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
+from runtime import reader, topics, usage  # noqa: E402
 from vhm import embedding  # noqa: E402
-from vhm.anchors import AnchorStore  # noqa: E402
-from vhm.anchors.folder import Folder, Point  # noqa: E402
+from vhm.anchors import Scope, open_store  # noqa: E402
+from vhm.anchors.local.database import Database, Point  # noqa: E402
 from vhm.anchors.payload import to_payload  # noqa: E402
 from vhm.contract.messages import Anchor, encode  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402
@@ -79,8 +79,7 @@ async def alone(settings: EmbeddingSettings, anchors: list[Anchor]) -> tuple[flo
     """Anchors a second of the bare store, of our store, of the model, and of one after the other."""
     embedder = embedding.create(settings)
     await embedder.open()
-    store = AnchorStore(settings, embedder)
-    await store.open()
+    store = await open_store(settings, embedder)
     batches = [anchors[start : start + BATCH] for start in range(0, len(anchors), BATCH)]
     await embedder.embed([anchor.text for anchor in batches[0]])
     began = time.perf_counter()
@@ -96,24 +95,29 @@ async def alone(settings: EmbeddingSettings, anchors: list[Anchor]) -> tuple[flo
     return count / bare, count / (stored - embedded), count / (embedded - began), count / (stored - began)
 
 
+def payload(anchor: Anchor, settings: EmbeddingSettings) -> dict[str, Any]:
+    """As the store keeps it."""
+    return to_payload(anchor, Scope(""), settings.embedding_model, None)
+
+
 async def seconds_bare(
     settings: EmbeddingSettings, batches: list[list[Anchor]], vectors: list[Vectors]
 ) -> float:
     """Seconds for the same points without a look at what is there."""
     if settings.qdrant_url.startswith("local:"):
-        folder = Folder(Path(f"{settings.qdrant_url.removeprefix('local:')}-bare"))
+        database = Database(Path(f"{settings.qdrant_url.removeprefix('local:')}-bare"))
         points = [
             [
-                Point(str(anchor.anchor_id), vector.tolist(), to_payload(anchor, settings.embedding_model))
+                Point(str(anchor.anchor_id), payload(anchor, settings), vector)
                 for anchor, vector in zip(batch, each, strict=True)
             ]
             for batch, each in zip(batches, vectors, strict=True)
         ]
         began = time.perf_counter()
         for batch in points:
-            folder.write("bare", batch)
+            database.insert("bare", batch)
         seconds = time.perf_counter() - began
-        folder.close()
+        database.close()
         return seconds
     client = AsyncQdrantClient(url=settings.qdrant_url, check_compatibility=False)
     name = f"{settings.qdrant_collection}-bare"
@@ -127,7 +131,7 @@ async def seconds_bare(
             models.PointStruct(
                 id=str(anchor.anchor_id),
                 vector=vector.tolist(),
-                payload=to_payload(anchor, settings.embedding_model),
+                payload=payload(anchor, settings),
             )
             for anchor, vector in zip(batch, each, strict=True)
         ]

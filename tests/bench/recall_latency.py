@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import msgspec
 import numpy as np
 import structlog
@@ -34,14 +35,13 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition  # noqa: E402  path above
-from qdrant_client import QdrantClient  # noqa: E402
-from runtime import topics  # noqa: E402
+from qdrant_client import AsyncQdrantClient, QdrantClient  # noqa: E402
 
 from broker.kafka import Kafka, free_ports  # noqa: E402
+from runtime import topics  # noqa: E402
 from vhm import embedding  # noqa: E402
-from vhm.anchors import AnchorStore  # noqa: E402
-from vhm.anchors.connection import Connection  # noqa: E402
-from vhm.anchors.requests import Request, numbers  # noqa: E402
+from vhm.anchors import Scope, open_store  # noqa: E402
+from vhm.anchors.local.database import Database  # noqa: E402
 from vhm.contract.messages import Anchor  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402
 from vhm.memory.tokenizer import STOP_WORDS  # noqa: E402
@@ -113,9 +113,8 @@ async def fill(place: Place, count: int) -> float:
     hashed = embedding.create(msgspec.structs.replace(settings, embedding_model="deterministic"))
     await hashed.open()
     model = Named(place.model, embedding.create(settings).calibration)
-    store = AnchorStore(settings, model, hybrid=True)
-    await store.open()
-    if (await store.summary(NOW, None)).total >= count:
+    store = await open_store(settings, model)
+    if await store.count(Scope("")) >= count:
         await store.close()
         return float("nan")
     anchors = made_up(count)
@@ -134,23 +133,21 @@ async def bare(place: Place, times: int = 300) -> float:
     vectors = rng.random((times, 384)).astype(np.float32)
     took = []
     if place.url.startswith("local:"):
-        store = AnchorStore(place.settings(), Named(place.model, embedding.Calibration()))
-        await store.open()
-        columns = store._opened._columns  # type: ignore[union-attr]
+        columns = np.stack([point.vector for point in Database(Path(place.url[6:])).load(place.collection)])
         for vector in vectors:
             began = time.perf_counter()
-            cosines = np.vecdot(columns._vectors[: len(columns)], vector)
+            cosines = np.vecdot(columns, vector)
             np.argpartition(cosines, -10)
             took.append(time.perf_counter() - began)
-        await store.close()
     else:
-        connection = Connection(place.url)
+        client = AsyncQdrantClient(
+            url=place.url, check_compatibility=False, limits=httpx.Limits(keepalive_expiry=4)
+        )
         for vector in vectors:
-            request = Request(query=numbers(vector), limit=10, with_payload=True)
             began = time.perf_counter()
-            await connection.query(place.collection, [request])
+            await client.query_points(place.collection, query=vector.tolist(), limit=10)
             took.append(time.perf_counter() - began)
-        await connection.close()
+        await client.close()
     return float(np.median(took) * 1000)
 
 

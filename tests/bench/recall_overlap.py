@@ -25,8 +25,8 @@ sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests")]
 
 from bench.recall_latency import BATCH, NOW, Place, fill, made_up, texts  # noqa: E402  path above
 from vhm import embedding  # noqa: E402
-from vhm.anchors import AnchorStore, Query  # noqa: E402
-from vhm.anchors.server import EXACT_BELOW  # noqa: E402
+from vhm.anchors import Query, Scope, open_store  # noqa: E402
+from vhm.anchors.qdrant.store import EXACT_BELOW  # noqa: E402
 
 LIMITS = (3, 10)
 
@@ -36,26 +36,23 @@ async def compare(place: Place, count: int, questions: int) -> None:
     await fill(place, count)
     model = embedding.create(place.settings())
     await model.open()
-    exact = AnchorStore(
-        msgspec.structs.replace(place.settings(), qdrant_url="local::memory:overlap"), model, hybrid=True
-    )
-    await exact.open()
+    memory = msgspec.structs.replace(place.settings(), qdrant_url="local::memory:overlap")
+    exact = await open_store(memory, model)
     anchors = made_up(count)
     for start in range(0, count, BATCH):
         part = anchors[start : start + BATCH]
         await exact.add(part, await model.embed([anchor.text for anchor in part]))
-    server = AnchorStore(place.settings(), model, hybrid=True)
-    await server.open()
+    server = await open_store(place.settings(), model)
     await asyncio.sleep(1)  # it looks how many there are
     asked = texts(np.random.default_rng(5), questions, 4, 12)
     vectors = await model.embed(asked)
     for limit in LIMITS:
         shares = []
         for text, vector in zip(asked, vectors, strict=True):
-            query = Query(vector=vector, text=text, now=NOW, limit=limit)
+            query = Query(scope=Scope(""), vector=vector, text=text, now=NOW, limit=limit)
             (wanted,), (found,) = await exact.recall([query]), await server.recall([query])
-            ids = {beat.anchor_id for beat in wanted}
-            shares.append(len(ids & {beat.anchor_id for beat in found}) / len(ids))
+            ids = {beat.anchor_id for beat in wanted.beats}
+            shares.append(len(ids & {beat.anchor_id for beat in found.beats}) / len(ids))
         how = "every vector compared" if count < EXACT_BELOW else "by the graph"
         print(f"| {count} | {how} | {limit} | {np.mean(shares):.3f} | {np.mean(np.array(shares) == 1):.3f} |")
     await server.close()

@@ -18,11 +18,11 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 from confluent_kafka import Consumer, TopicPartition  # noqa: E402  path above
-from runtime import usage  # noqa: E402
 
 from broker.crash import HEAD, Load, Process, account  # noqa: E402
 from broker.harness import GROUP, IN, Client, until  # noqa: E402
 from broker.kafka import Kafka  # noqa: E402
+from runtime import usage  # noqa: E402
 
 SAMPLE_SECONDS = 30.0
 

@@ -22,7 +22,7 @@ import numpy as np
 from qdrant_client import AsyncQdrantClient
 
 from vhm import embedding
-from vhm.anchors import AnchorStore, Query
+from vhm.anchors import AnchorStore, Query, Scope, open_store
 from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings
 
@@ -67,11 +67,11 @@ async def measure(count: int, url: str, collection: str, recalls: int, hybrid: b
         qdrant_url=url,
         qdrant_collection=collection,
         embedding_model="deterministic",
+        hybrid_recall=hybrid,
     )
     embedder = embedding.create(settings)
     await embedder.open()
-    store = AnchorStore(settings, embedder, hybrid=hybrid)
-    await store.open()
+    store = await open_store(settings, embedder)
     rng = np.random.default_rng(7)
     anchors = made_up(rng, count)
     vectors = await embedder.embed([anchor.text for anchor in anchors])
@@ -81,7 +81,7 @@ async def measure(count: int, url: str, collection: str, recalls: int, hybrid: b
     print(f"{count:>8} anchors   {count / (time.perf_counter() - started):10.0f} stored a second")
 
     queries = [
-        Query(vector=vector, text=words, now=NOW, session_id=f"s{number}")
+        Query(scope=Scope(""), vector=vector, text=words, now=NOW, session_id=f"s{number}")
         for number, (words, vector) in enumerate(await asked(rng, embedder, 64))
     ]
     turn = iter(range(10**9))

@@ -106,7 +106,7 @@ def configs(cluster: Cluster) -> set[str]:
 def test_a_commit_becomes_a_rollout_and_the_old_configuration_goes_last(application: Application) -> None:
     cluster = application.cluster
     before = uids(cluster, "resonance"), uids(cluster, "indexer")
-    application.edit(SETTINGS, "RESONANCE_MAX_BEATS=3", "RESONANCE_MAX_BEATS=4")
+    application.edit(SETTINGS, "RESONANCE_MAX_BEATS=", "RESONANCE_MAX_BEATS=4")
     application.wait_for(application.commit())
     cluster.wait_until_ready()
     assert uids(cluster, "resonance") != before[0]

@@ -30,7 +30,7 @@ def test_an_empty_environment_names_each_address() -> None:
 def test_defaults_are_those_of_the_contract() -> None:
     resonance = load(Resonance, STORE)
     assert (resonance.max_beats, resonance.diversity_threshold, resonance.decay_lambda_per_day) == (
-        3,
+        10,
         0.85,
         0.002,
     )

@@ -161,7 +161,7 @@ def test_an_empty_recall_says_why(
     assert "the store is empty; try `vhm remember TEXT`" in printed.err
     remember("tea", session="s")
     recall("tea", wait=False)
-    assert "the only memory is younger than 5 s" in capsys.readouterr().err
+    assert "the memories about that are younger than 5 s" in capsys.readouterr().err
     recall("tea", session="s", now="2126-01-01")
     assert "without --session" in capsys.readouterr().err
 

@@ -1,25 +1,20 @@
-"""The store of anchors: Qdrant behind one face."""
+"""The store of anchors: one contract, behind it a Qdrant server or a folder of this machine."""
 
-from vhm.anchors.store import AnchorStore
-from vhm.anchors.types import (
-    AnchorRejectedError,
-    Explained,
-    Query,
-    Recalled,
-    Stored,
-    StoreMismatchError,
-    StoreUnavailableError,
-    Summary,
-)
+from vhm.anchors.errors import AnchorRejectedError, StoreMismatchError, StoreUnavailableError
+from vhm.anchors.scope import Scope
+from vhm.anchors.store import AnchorStore, open_store
+from vhm.anchors.types import Explained, Query, Ranking, Recalled, WriteOutcome
 
 __all__ = [
     "AnchorRejectedError",
     "AnchorStore",
     "Explained",
     "Query",
+    "Ranking",
     "Recalled",
+    "Scope",
     "StoreMismatchError",
     "StoreUnavailableError",
-    "Stored",
-    "Summary",
+    "WriteOutcome",
+    "open_store",
 ]

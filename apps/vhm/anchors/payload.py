@@ -1,6 +1,8 @@
-"""An anchor as the payload of a point, and back: `{text, stored_at, salience, meta}`.
+"""An anchor as the payload of a point, and back: `{text, stored_at, salience, meta}` and keys of our own.
 
-Other programs write points too, so what is read may lack a field or hold another type.
+Other programs write points too, so what is read may lack a field or hold another type. Keys of our own begin
+with `vhm_`: the model, the shape of the sparse vector, and for owners other than "" the owner and the id of
+the anchor (that of the point is another one, see `Scope.point_id`).
 """
 
 from __future__ import annotations
@@ -15,10 +17,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from vhm.anchors.scope import Scope
 from vhm.contract.messages import Anchor, checked_moment, session_of
+from vhm.memory.anchor_terms import TurnTerms, turn_terms
 
 MODEL_KEY = "vhm_model"
 """The payload key, and the collection's metadata key, that name the embedding model."""
+
+SHAPE_KEY = "vhm_shape"
+"""The payload key of a point whose sparse vector is there: which rules it was made by."""
+
+SHAPE = 2
+"""The rules of `memory.anchor_terms`. Points without a shape have the words of their own text alone, or
+none."""
+
+OWNER_KEY, ANCHOR_ID_KEY = "vhm_owner", "vhm_anchor_id"
 
 _JSON_INTEGERS = range(-(2**63), 2**64)
 
@@ -26,15 +39,20 @@ _SAME_FLOAT = 1e-14
 """Relative difference that a float may take on between being written and being read."""
 
 
-def to_payload(anchor: Anchor, model: str) -> dict[str, Any]:
+def to_payload(anchor: Anchor, scope: Scope, model: str, shape: int | None) -> dict[str, Any]:
     """The payload of the anchor's point, embedded by `model`."""
-    return {
+    payload = {
         "text": anchor.text,
         "stored_at": anchor.stored_at.isoformat(),
         "salience": anchor.salience,
         "meta": anchor.meta,
         MODEL_KEY: model,
     }
+    if shape is not None:
+        payload[SHAPE_KEY] = shape
+    if scope.owner:
+        payload |= {OWNER_KEY: scope.owner, ANCHOR_ID_KEY: str(anchor.anchor_id)}
+    return payload
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -44,14 +62,25 @@ class Content(msgspec.Struct, frozen=True):
     stored_at: datetime
     salience: float = 1.0
     meta: dict[str, Any] = {}
+    owner: str = msgspec.field(default="", name=OWNER_KEY)
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "stored_at", checked_moment(self.stored_at))
 
     @property
+    def scope(self) -> Scope:
+        """Whose memory it is."""
+        return Scope(self.owner)
+
+    @property
     def session(self) -> str | None:
         """The session it was said in, where `meta` names one."""
         return session_of(self.meta)
+
+    def terms(self) -> TurnTerms:
+        """What it puts into sparse vectors."""
+        named = self.meta.get("speaker")
+        return turn_terms(self.text, self.stored_at, named if isinstance(named, str) else None)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -62,6 +91,11 @@ class Row(msgspec.Struct, frozen=True):
     vector: NDArray[np.float32] | None
 
 
+def to_content(anchor: Anchor, scope: Scope) -> Content:
+    """What the anchor's point will remember."""
+    return Content(anchor.text, anchor.stored_at, anchor.salience, anchor.meta, scope.owner)
+
+
 def from_payload(payload: Mapping[str, Any] | None) -> Content | None:
     """The content of a point, or None where the payload is not that of an anchor."""
     known = {key: value for key, value in (payload or {}).items() if value is not None}
@@ -69,6 +103,18 @@ def from_payload(payload: Mapping[str, Any] | None) -> Content | None:
         return msgspec.convert(known, Content)
     except msgspec.ValidationError:
         return None
+
+
+def to_row(point_id: object, payload: Mapping[str, Any] | None, vector: object = None) -> Row | None:
+    """The anchor that a point is, or None where it is none: another program's."""
+    content = from_payload(payload)
+    if content is None or payload is None:
+        return None
+    try:
+        anchor_id = uuid.UUID(str(payload.get(ANCHOR_ID_KEY) if content.owner else point_id))
+    except ValueError:
+        return None
+    return Row(anchor_id, content, dense(vector))
 
 
 def to_anchor(row: Row) -> Anchor:
@@ -94,17 +140,11 @@ def same(anchor: Anchor, content: Content | None) -> bool:
     )
 
 
-def point_id(value: object) -> uuid.UUID | None:
-    """The anchor_id of a point, or None where its id is no UUID (another program's number)."""
-    try:
-        return uuid.UUID(str(value))
-    except ValueError:
-        return None
-
-
 def dense(vector: object) -> NDArray[np.float32] | None:
     """The unnamed vector; a point with others beside it carries it under the empty name."""
-    if isinstance(vector, dict):
+    if isinstance(vector, np.ndarray):
+        return vector
+    if isinstance(vector, Mapping):
         vector = vector.get("")
     return np.asarray(vector, dtype=np.float32) if isinstance(vector, list) else None
 

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from vhm.anchors.identity import CURRENT_KEY, Facts, target_name
+from vhm.anchors.compatibility import CURRENT_KEY, CollectionInfo, target_name
+from vhm.anchors.errors import AnchorRejectedError, StoreUnavailableError
 from vhm.anchors.payload import MODEL_KEY, Row, to_anchor
-from vhm.anchors.store import AnchorStore
-from vhm.anchors.types import AnchorRejectedError, StoreUnavailableError
+from vhm.anchors.store import AnchorStore, open_store
 from vhm.contract.settings import EmbeddingSettings
 from vhm.embedding import Embedder, EmbeddingFailedError
 
@@ -62,10 +62,10 @@ class Reindexed(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[str, ...] = ()
 
 
-class Admin(Protocol):
+class CollectionAccess(Protocol):
     """Collections as a reindex sees them. Every method raises StoreUnavailableError."""
 
-    async def facts(self, name: str, model: str) -> Facts | None:
+    async def info(self, name: str, model: str) -> CollectionInfo | None:
         """What the collection is; None where there is none."""
         ...
 
@@ -89,53 +89,56 @@ async def reindex(
     embedder: Embedder,
     report: Callable[[Progress], None] = lambda progress: None,
     *,
-    hybrid: bool = False,
     settling_seconds: float | None = None,
 ) -> Reindexed:
     """Make the settings' collection one of `embedder`, which is open. Raises StoreUnavailableError and
-    EmbeddingUnavailableError; called again then, it goes on where it was. `hybrid` as for `AnchorStore`."""
+    EmbeddingUnavailableError; called again then, it goes on where it was."""
     if settling_seconds is None:
         settling_seconds = 0.0 if settings.qdrant_url.startswith("local:") else SETTLING_SECONDS
-    admin = await asyncio.to_thread(_admin, settings)
+    collections = await asyncio.to_thread(_collections_of, settings)
     try:
-        base = await admin.facts(settings.qdrant_collection, embedder.name)
+        base = await collections.info(settings.qdrant_collection, embedder.name)
         if base is None:
             raise StoreUnavailableError(f"there is no collection {settings.qdrant_collection!r} to re-embed")
-        source, target = await _ends(admin, base, embedder)
+        source, target = await _ends(collections, base, embedder)
         if source is None:
             return Reindexed(source=target, target=target)
-        if await _made_by(embedder, admin, source):
-            await admin.describe(source.name, {MODEL_KEY: embedder.name})
+        if await _made_by(embedder, collections, source):
+            await collections.describe(source.name, {MODEL_KEY: embedder.name})
             return Reindexed(source=source.name, target=source.name, adopted=True)
         wanted = msgspec.structs.replace(settings, qdrant_collection=target)
-        copy = _Copy(
-            admin, source, AnchorStore(wanted, embedder, hybrid=hybrid, follow=False), embedder, report
-        )
-        await copy.run(base.name, target, settling_seconds)
+        store = await open_store(wanted, embedder, follow=False)
+        copy = _Copy(collections, source, store, embedder, report)
+        try:
+            await copy.run(base.name, target, settling_seconds)
+        finally:
+            await store.close()
         return Reindexed(
             source=source.name, target=target, copied=copy.copied, refused=tuple(sorted(copy.refused))
         )
     finally:
-        await admin.close()
+        await collections.close()
 
 
-async def _ends(admin: Admin, base: Facts, embedder: Embedder) -> tuple[Facts | None, str]:
+async def _ends(
+    collections: CollectionAccess, base: CollectionInfo, embedder: Embedder
+) -> tuple[CollectionInfo | None, str]:
     """What to copy from (None: nothing is to be done) and the name to copy to."""
-    current = await admin.facts(base.current, embedder.name) if base.current else None
+    current = await collections.info(base.current, embedder.name) if base.current else None
     source = current or base
     if (source.model, source.size) == (embedder.name, embedder.size):
         origin = source.metadata.get(SOURCE_KEY)
         # the last pass of a reindex that was interrupted is still to come, or finds nothing
-        return await admin.facts(str(origin), embedder.name) if origin else None, source.name
+        return await collections.info(str(origin), embedder.name) if origin else None, source.name
     ours = (base.model, base.size) == (embedder.name, embedder.size)
     return source, base.name if ours else target_name(base.name, embedder.name)
 
 
-async def _made_by(embedder: Embedder, admin: Admin, source: Facts) -> bool:
+async def _made_by(embedder: Embedder, collections: CollectionAccess, source: CollectionInfo) -> bool:
     """Whether a collection that does not say so was filled by this model."""
     if source.model is not None or source.size != embedder.size:
         return False
-    rows, _ = await admin.page(source.name, None, SAMPLE, vectors=True)
+    rows, _ = await collections.page(source.name, None, SAMPLE, vectors=True)
     stored = [row.vector for row in rows if row.vector is not None]
     if not stored:
         return False
@@ -149,15 +152,15 @@ class _Copy:
 
     def __init__(
         self,
-        admin: Admin,
-        source: Facts,
+        collections: CollectionAccess,
+        source: CollectionInfo,
         store: AnchorStore,
         embedder: Embedder,
         report: Callable[[Progress], None],
     ) -> None:
         self.copied = 0
         self.refused: set[str] = set()
-        self._admin = admin
+        self._collections = collections
         self._source = source
         self._store = store
         self._embedder = embedder
@@ -165,24 +168,20 @@ class _Copy:
 
     async def run(self, base: str, target: str, settling_seconds: float) -> None:
         """Copy, switch `base` over to `target`, and copy what was written until everyone had noticed."""
-        await self._store.open()
-        try:
-            await self._admin.describe(target, {SOURCE_KEY: self._source.name})
-            for number in range(PASSES):
-                if await self._pass("copying" if number == 0 else "catching up") < PAGE:
-                    break
-            await self._admin.describe(base, {CURRENT_KEY: target})
-            self._report(Progress(done=0, total=self._source.points, step="switched, settling"))
-            await asyncio.sleep(settling_seconds)
-            await self._pass("last pass")
-        finally:
-            await self._store.close()
+        await self._collections.describe(target, {SOURCE_KEY: self._source.name})
+        for number in range(PASSES):
+            if await self._pass("copying" if number == 0 else "catching up") < PAGE:
+                break
+        await self._collections.describe(base, {CURRENT_KEY: target})
+        self._report(Progress(done=0, total=self._source.points, step="switched, settling"))
+        await asyncio.sleep(settling_seconds)
+        await self._pass("last pass")
 
     async def _pass(self, step: str) -> int:
         """Copy what the target lacks; how many that were."""
         before, done = self.copied, 0
         async for rows in self._pages():
-            known = await self._store.known([row.anchor_id for row in rows])
+            known = await self._store.known([to_anchor(row) for row in rows])
             await self._take([row for row in rows if row.anchor_id not in known])
             done += len(rows)
             self._report(Progress(done=done, total=max(done, self._source.points), step=step))
@@ -191,7 +190,7 @@ class _Copy:
     async def _pages(self) -> AsyncIterator[list[Row]]:
         after = None
         while True:
-            rows, after = await self._admin.page(self._source.name, after, PAGE)
+            rows, after = await self._collections.page(self._source.name, after, PAGE)
             if rows:
                 yield rows
             if after is None:
@@ -215,12 +214,12 @@ class _Copy:
         self.copied += len(rows)
 
 
-def _admin(settings: EmbeddingSettings) -> Admin:
+def _collections_of(settings: EmbeddingSettings) -> CollectionAccess:
     if settings.qdrant_url.startswith("local:"):
-        from vhm.anchors.shared import SharedCollections
+        from vhm.anchors.local.store import LocalCollections
 
-        return SharedCollections(settings.qdrant_url)
-    from vhm.anchors.collections import Collections
-    from vhm.anchors.connection import Connection
+        return LocalCollections(settings.qdrant_url)
+    from vhm.anchors.qdrant.client import Client
+    from vhm.anchors.qdrant.collection import Collections
 
-    return Collections(Connection(settings.qdrant_url, settings.qdrant_api_key))
+    return Collections(Client(settings.qdrant_url, settings.qdrant_api_key))

@@ -1,4 +1,4 @@
-"""What goes into the store and what comes out of it, and the ways it can fail."""
+"""What goes into the store of anchors and what comes out of it."""
 
 from __future__ import annotations
 
@@ -6,59 +6,42 @@ import enum
 import uuid
 from collections.abc import Set
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-Vector = NDArray[np.float32]
-Vectors = NDArray[np.float32]
+from vhm.anchors.scope import Scope
+from vhm.embedding import Calibration, Vector, Vectors
+from vhm.memory.activation import BASE_LEVEL_WEIGHT, DECAY_LAMBDA_PER_DAY
 
-YOUNGEST_SECONDS = 5.0
-"""An anchor younger than this at the moment of recall is not a memory yet."""
+__all__ = [
+    "Calibration",
+    "Explained",
+    "Model",
+    "Query",
+    "Ranking",
+    "Recalled",
+    "Vector",
+    "Vectors",
+    "WriteOutcome",
+]
 
-
-class StoreUnavailableError(Exception):
-    """The store cannot be used now; the same call may succeed later. One line for people: what, where
-    and why."""
-
-
-class StoreMismatchError(StoreUnavailableError):
-    """The collection is not filled by the model that is asked for. One line: what it holds, what was
-    asked for, and the command that helps. Nothing is changed."""
-
-
-class AnchorRejectedError(Exception):
-    """The store refuses one of these anchors, and will again. One line for people."""
+MIN_AGE_SECONDS = 5.0
+"""An anchor younger than this at the moment of recall is not a memory yet, unless a request says so."""
 
 
-class Stored(enum.Enum):
+class WriteOutcome(enum.Enum):
     """What became of an anchor. Content is text, moment of `stored_at`, salience and meta."""
 
-    NEW = "new"
-    SAME = "same"
-    """It was there already, with the same content."""
+    STORED = "stored"
+    """It is there with this content, since now or since before."""
 
     DIFFERENT = "different"
     """Its id holds other content, which stays as it is."""
 
 
-class Calibration(Protocol):
-    """How a model's cosine reads as a similarity of 0..1."""
-
-    def similarity(self, cosines: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Similarities of an array of cosines; never falls as the cosine rises."""
-        ...
-
-    @property
-    def hinges(self) -> tuple[tuple[float, float], ...]:
-        """The same as pairs (x, slope): similarity = Σ slope · max(0, cosine - x)."""
-        ...
-
-
 class Model(Protocol):
-    """What the store wants to know of the embedding model. Read when the store is opened."""
+    """What the store asks of the embedding model, when it is opened."""
 
     @property
     def name(self) -> str:
@@ -72,38 +55,44 @@ class Model(Protocol):
 
     @property
     def calibration(self) -> Calibration:
-        """How its cosine reads."""
+        """How its cosine reads as a similarity."""
         ...
 
 
-class Scoring(msgspec.Struct, frozen=True, kw_only=True):
-    """What a similarity is made of: the calibrated cosine, and with `hybrid` the words as well."""
-
-    calibration: Calibration
-    hybrid: bool = False
-
-
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What to recall. `vector` is the query's embedding (unit length) and `text` its words; `now` is
-    aware; `decay_lambda` is a day; two anchors whose cosine reaches `diversity_threshold` say the same."""
+    """What to recall.
 
+    `vector` is the embedding of `text` (unit length); `now` is aware, and days are those of its offset.
+    `decay_lambda` is a day; `base_level_weight` is the power of age and salience; `least_match` is the floor
+    below which nothing is relevant, for 500 memories (0: none); two anchors whose cosine reaches
+    `diversity_threshold` say the same. The ranking explains the `explain` strongest candidates.
+    """
+
+    scope: Scope
     vector: Vector
     text: str
     now: datetime
     limit: int = 3
     session_id: str | None = None
     ignore: Set[uuid.UUID] = frozenset()
-    decay_lambda: float = 0.002
+    min_age_seconds: float = MIN_AGE_SECONDS
+    decay_lambda: float = DECAY_LAMBDA_PER_DAY
+    base_level_weight: float = BASE_LEVEL_WEIGHT
+    least_match: float = 0.0
     diversity_threshold: float = 0.85
+    explain: int = 0
 
 
 class Recalled(msgspec.Struct, frozen=True, kw_only=True):
-    """An anchor that answers a query: activation = similarity · decay · salience."""
+    """An anchor that answers a query: activation = similarity · (decay · salience) ^ base level weight.
+    `match` is how well it fits before that is read as a similarity (see `memory.match`)."""
 
     anchor_id: uuid.UUID
     text: str
     stored_at: datetime
     salience: float
+    meta: dict[str, Any]
+    match: float
     similarity: float
     decay: float
     activation: float
@@ -116,10 +105,12 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     left_out: str | None = None
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a recall may be empty: how many anchors there are, how many of them are younger than 5 s at
-    that moment (or lie in its future), and how many belong to the asking session."""
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """What a recall found: beats strongest first, and the strongest candidates with the reasons for those
+    that are none. `memories` is about how many the owner has. `exhausted`: more candidates could not add
+    beats."""
 
-    total: int
-    younger_than_5s: int
-    of_session: int
+    beats: list[Recalled]
+    explained: list[Explained]
+    memories: int
+    exhausted: bool

@@ -40,7 +40,7 @@ def demo() -> int:
         with Client(client.settings(environment), topics) as connection:
             _remember(connection)
             print(f"\nrecall: {QUERY}\n")
-            found, _ = ask(connection, QUERY, None, 3, None, 1, 30)
+            found, _ = ask(connection, QUERY, None, 5, None, 1, 30)
             show(found)
     print("\nNext: `vhm up`, then `vhm remember` and `vhm recall` in another terminal.")
     return 0

@@ -21,8 +21,11 @@ from vhm.contract.topics import RECALL_REQUEST, RECALL_RESPONSE, RETELL_RESPONSE
 from vhm.errors import UserError
 from vhm.runtime.handler import Outgoing
 
-YOUNGEST_SECONDS = 5.0
+MIN_AGE_SECONDS = 5.0
 """A memory younger than this is not recalled yet (see `memory`)."""
+
+REASONS_FROM = 10
+"""Candidates asked for with every recall: they say why it is empty, or that it came too early."""
 
 
 class Recollection(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +40,7 @@ def recall(
     query: str,
     /,
     *,
-    top_k: int = 3,
+    top_k: int = 5,
     now: str | None = None,
     session: str | None = None,
     json: bool = False,
@@ -75,13 +78,13 @@ def recall(
         raise UserError("the query is empty")
     if plot is not None:
         plotting.check(plot)
-    candidates = max(explain, explaining.MAX_CANDIDATES if plot else 1)
+    candidates = max(explain, explaining.MAX_CANDIDATES if plot else REASONS_FROM)
     at = moment(now, "--now") if now else None
     with Client(client.settings(), [RECALL_RESPONSE, RETELL_RESPONSE]) as connection:
         found, why = ask(connection, query, at, top_k, session, candidates, timeout)
-        if wait and at is None and why is not None and why.too_young:
+        if wait and at is None and why is not None and _any_too_young(why):
             print("a memory is younger than 5 s: waiting for it …", file=sys.stderr)
-            time.sleep(YOUNGEST_SECONDS)
+            time.sleep(MIN_AGE_SECONDS)
             found, why = ask(connection, query, at, top_k, session, candidates, timeout)
     if json:
         print(msgspec.json.encode(found).decode())
@@ -163,12 +166,12 @@ def _show_candidates(candidates: list[Candidate]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", title="candidates", title_justify="left")
-    for title in ("similarity", "decay", "salience", "activation"):
+    for title in ("match", "similarity", "decay", "salience", "activation"):
         table.add_column(title, justify="right")
     table.add_column("left out because")
     table.add_column("memory", overflow="fold")
     for one in candidates:
-        figures = (one.similarity, one.decay, one.salience, one.activation)
+        figures = (one.match, one.similarity, one.decay, one.salience, one.activation)
         table.add_row(*(f"{figure:.3f}" for figure in figures), one.left_out or "", escape(one.text))
     console = Console(highlight=False)
     console.print()
@@ -180,20 +183,23 @@ def reason(why: Explanation | None, query: str, session: str | None) -> str:
     again = f"vhm recall '{query}'"
     if why is None:
         return "nothing was recalled, and the worker did not say why"
-    if why.total == 0:
+    if why.memories == 0 and not why.candidates:
         return "nothing was recalled: the store is empty; try `vhm remember TEXT`"
-    if why.too_young == why.total:
+    reasons = {candidate.left_out or "" for candidate in why.candidates}
+    if reasons and all(one.startswith(explaining.TOO_YOUNG) for one in reasons):
         return (
-            f"nothing was recalled: {_memories(why.too_young)} younger than 5 s, or in the future, at that "
-            f"moment; try `{again}` later, or with a later --now"
+            f"nothing was recalled: the memories about that are younger than {MIN_AGE_SECONDS:g} s, or in "
+            f"the future, at that moment; try `{again}` later, or with a later --now"
         )
-    if session and why.same_session == why.total:
+    if session and reasons == {explaining.SAME_SESSION}:
         return (
-            f"nothing was recalled: {_memories(why.same_session)} of session {session!r} itself; "
+            f"nothing was recalled: the memories about that are of session {session!r} itself; "
             f"try `{again}` without --session"
         )
-    return f"nothing was recalled: all {why.total} memories were left out; try `{again} --explain 10`"
+    if explaining.NOTHING_RELEVANT in reasons:
+        return f"nothing was recalled: {explaining.NOTHING_RELEVANT}; `{again} --explain 10` shows how well"
+    return f"nothing was recalled: all memories were left out; try `{again} --explain 10`"
 
 
-def _memories(count: int) -> str:
-    return "the only memory is" if count == 1 else f"all {count} memories are"
+def _any_too_young(why: Explanation) -> bool:
+    return any((one.left_out or "").startswith(explaining.TOO_YOUNG) for one in why.candidates)

@@ -71,7 +71,7 @@ async def _run(settings: EmbeddingSettings) -> Reindexed:
 
         try:
             await embedder.open()
-            return await re_embed(settings, embedder, report, hybrid=settings.hybrid_recall)
+            return await re_embed(settings, embedder, report)
         except (EmbeddingUnavailableError, StoreUnavailableError) as error:
             raise UserError(str(error)) from None
         finally:

@@ -11,17 +11,25 @@ HEADER = "vhm-explain"
 
 MAX_BYTES = 64_000
 MAX_CANDIDATES = 200
+TOO_YOUNG = ("younger than", "in the future")
+"""How the reasons begin that keep out what is no memory yet at that moment."""
+
+SAME_SESSION = "said in this session"
+NOTHING_RELEVANT = "no memory matches well enough"
+"""Reasons that a recall may be empty for."""
+
 TEXT = 120
 """Characters of a candidate's text that are shown."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One memory that was weighed: activation = similarity * decay * salience. `left_out` says why it
-    is no beat; None when it is one."""
+    """One memory that was scored: activation = similarity * (decay * salience) ^ RESONANCE_BASE_LEVEL_WEIGHT.
+    `left_out` says why it is no beat; None when it is one."""
 
     anchor_id: uuid.UUID
     text: str
     age_days: float
+    match: float
     similarity: float
     decay: float
     salience: float
@@ -30,13 +38,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Candidates, strongest first, and what the store holds for this request: all its memories, those
-    too young (or in the future) at `now`, those of the asking session."""
+    """Candidates, strongest first, and about how many memories there are."""
 
     candidates: list[Candidate]
-    total: int
-    too_young: int
-    same_session: int
+    memories: int
 
 
 def asked(header: bytes | None) -> int:

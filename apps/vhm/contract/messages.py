@@ -82,7 +82,8 @@ REASONS = (IMMUTABLE, INVALID, EMBEDDING_FAILED, STORAGE_FAILED)
 
 
 class RecallRequest(Message, frozen=True, kw_only=True):
-    """recall-request: what to remember. `now` is the moment to remember at."""
+    """recall-request: what to remember. `now` is the moment to remember at; memories younger than
+    `min_age_seconds` then do not come back."""
 
     query: Annotated[str, Meta(min_length=1)]
     request_id: uuid.UUID | None = None
@@ -90,15 +91,19 @@ class RecallRequest(Message, frozen=True, kw_only=True):
     top_k: Annotated[int, Meta(ge=1, le=50)] = 3
     session_id: str | None = None
     ignore_anchor_ids: list[uuid.UUID] = []
+    min_age_seconds: Annotated[float, Meta(ge=0)] = 5.0
 
 
-class Beat(msgspec.Struct, frozen=True, kw_only=True):
-    """One recalled memory: its age in words at `now`, its activation on the scale of `memory`."""
+class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One recalled memory: its age in words at `now`, its activation on the scale of `memory`, how well it
+    matches the query (0..1), when it was said. Workers of earlier versions leave the last two out."""
 
     anchor_id: uuid.UUID
     text: str
     perceived_age: str
     activation: float
+    match: float | None = None
+    stored_at: datetime | None = None
 
 
 class RecallResponse(Message, frozen=True, kw_only=True):

@@ -42,6 +42,10 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         )
         return similarities
 
+    def cosine(self, similarity: float) -> float:
+        """The cosine that reads as a similarity of 0..1; for 0 the greatest that does."""
+        return float(np.interp(similarity, (0.0, GOOD_MATCH, 1.0), (self.floor, self.good, 1.0)))
+
     @property
     def hinges(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The same as a sum, for stores that compute a formula: pairs (x, slope) such that

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from vhm import embedding
-from vhm.anchors import AnchorRejectedError, AnchorStore, Stored
+from vhm.anchors import AnchorRejectedError, WriteOutcome, open_store
 from vhm.contract.messages import (
     EMBEDDING_FAILED,
     IMMUTABLE,
@@ -49,11 +50,9 @@ class Indexer(EmbeddingHandler[Anchor]):
         lines.info(
             "anchors stored",
             anchor_id=str(messages[0].anchor_id),
-            count=len(messages),
-            new=stored.count(Stored.NEW),
-            known=stored.count(Stored.SAME),
+            count=stored.count(WriteOutcome.STORED),
         )
-        return [_answer(anchor, state, lines) for anchor, state in zip(messages, stored, strict=True)]
+        return [_answer(anchor, outcome, lines) for anchor, outcome in zip(messages, stored, strict=True)]
 
     def _refused(self, message: Anchor, error: EmbeddingFailedError | AnchorRejectedError) -> Poison:
         reason, detail = (
@@ -74,11 +73,11 @@ class Indexer(EmbeddingHandler[Anchor]):
 def make(settings: Settings) -> Indexer:
     """The indexer as its settings want it."""
     embedder = embedding.create(settings)
-    return Indexer(embedder, AnchorStore(settings, embedder, hybrid=settings.hybrid_recall))
+    return Indexer(embedder, partial(open_store, settings, embedder, maintain=True))
 
 
-def _answer(anchor: Anchor, state: Stored, lines: FilteringBoundLogger) -> Outcome:
-    if state is Stored.DIFFERENT:
+def _answer(anchor: Anchor, outcome: WriteOutcome, lines: FilteringBoundLogger) -> Outcome:
+    if outcome is WriteOutcome.DIFFERENT:
         lines.warning("anchor refused", anchor_id=str(anchor.anchor_id), reason=IMMUTABLE)
         detail = "this anchor_id already holds other content; a memory never changes: use a new id"
         return Reply(
@@ -89,7 +88,7 @@ def _answer(anchor: Anchor, state: Stored, lines: FilteringBoundLogger) -> Outco
                 ),
             )
         )
-    lines.debug("anchor stored", anchor_id=str(anchor.anchor_id), known=state is Stored.SAME)
+    lines.debug("anchor stored", anchor_id=str(anchor.anchor_id))
     return Reply((_indexed(anchor, AnchorIndexed(anchor_id=anchor.anchor_id, ok=True)),))
 
 

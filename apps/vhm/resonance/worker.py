@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 import structlog
 
 from vhm import embedding
-from vhm.anchors import AnchorRejectedError, AnchorStore, Explained, Query, Recalled
+from vhm.anchors import AnchorRejectedError, Explained, Query, Ranking, Scope, open_store
 from vhm.contract import explain
 from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import (
@@ -26,7 +27,7 @@ from vhm.contract.messages import (
 )
 from vhm.contract.topics import RECALL_RESPONSE
 from vhm.embedding import Embedder, EmbeddingFailedError
-from vhm.embedding_handler import EmbeddingHandler
+from vhm.embedding_handler import EmbeddingHandler, OpenStore
 from vhm.memory.activation import age_days
 from vhm.memory.ages import perceived_age
 from vhm.resonance.settings import Settings
@@ -52,8 +53,8 @@ class Resonance(EmbeddingHandler[Ask]):
     batch = 16
     window = 4
 
-    def __init__(self, settings: Settings, embedder: Embedder, store: AnchorStore) -> None:
-        super().__init__(embedder, store)
+    def __init__(self, settings: Settings, embedder: Embedder, open_store: OpenStore) -> None:
+        super().__init__(embedder, open_store)
         self._settings = settings
 
     def _read(self, record: Record) -> Ask:
@@ -69,12 +70,8 @@ class Resonance(EmbeddingHandler[Ask]):
     async def _work(self, messages: Sequence[Ask]) -> list[Outcome]:
         vectors = await self._embedder.embed([ask.request.query for ask in messages])
         queries = [self._query(ask, vector) for ask, vector in zip(messages, vectors, strict=True)]
-        found = await self._store.recall(queries)
-        explained = [await self._explain(ask, query) for ask, query in zip(messages, queries, strict=True)]
-        return [
-            _reply(ask, beats, headers)
-            for ask, beats, headers in zip(messages, found, explained, strict=True)
-        ]
+        rankings = await self._store.recall(queries)
+        return [_reply(ask, ranking) for ask, ranking in zip(messages, rankings, strict=True)]
 
     def _refused(self, message: Ask, error: EmbeddingFailedError | AnchorRejectedError) -> Poison:
         log.warning("query refused", request_id=str(message.request_id), detail=str(error))
@@ -83,37 +80,29 @@ class Resonance(EmbeddingHandler[Ask]):
     def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:
         return Poison(reason=INVALID, errors=tuple(error.errors))
 
-    async def _explain(self, ask: Ask, query: Query) -> Headers:
-        if not ask.explain:
-            return ()
-        candidates = await self._store.explain(query, ask.explain)
-        summary = await self._store.summary(query.now, query.session_id)
-        explanation = Explanation(
-            candidates=[_candidate(one, query.now) for one in candidates],
-            total=summary.total,
-            too_young=summary.younger_than_5s,
-            same_session=summary.of_session,
-        )
-        return ((explain.HEADER, explain.encode(explanation)),)
-
     def _query(self, ask: Ask, vector: embedding.Vector) -> Query:
         request, settings = ask.request, self._settings
         return Query(
+            scope=Scope(""),
             vector=vector,
             text=request.query,
             now=ask.now,
             limit=min(settings.max_beats, request.top_k),
             session_id=request.session_id,
             ignore=frozenset(request.ignore_anchor_ids),
+            min_age_seconds=request.min_age_seconds,
             decay_lambda=settings.decay_lambda_per_day,
+            base_level_weight=settings.base_level_weight,
+            least_match=settings.floor,
             diversity_threshold=settings.diversity_threshold,
+            explain=ask.explain,
         )
 
 
 def make(settings: Settings) -> Resonance:
     """Resonance as its settings want it."""
     embedder = embedding.create(settings)
-    return Resonance(settings, embedder, AnchorStore(settings, embedder, hybrid=settings.hybrid_recall))
+    return Resonance(settings, embedder, partial(open_store, settings, embedder))
 
 
 def _candidate(explained: Explained, now: datetime) -> Candidate:
@@ -122,6 +111,7 @@ def _candidate(explained: Explained, now: datetime) -> Candidate:
         anchor_id=one.anchor_id,
         text=one.text[: explain.TEXT],
         age_days=age_days(one.stored_at, now),
+        match=one.match,
         similarity=one.similarity,
         decay=one.decay,
         salience=one.salience,
@@ -130,18 +120,29 @@ def _candidate(explained: Explained, now: datetime) -> Candidate:
     )
 
 
-def _reply(ask: Ask, recalled: Sequence[Recalled], headers: Headers) -> Reply:
+def _headers(ask: Ask, ranking: Ranking) -> Headers:
+    if not ask.explain:
+        return ()
+    explanation = Explanation(
+        candidates=[_candidate(one, ask.now) for one in ranking.explained], memories=ranking.memories
+    )
+    return ((explain.HEADER, explain.encode(explanation)),)
+
+
+def _reply(ask: Ask, ranking: Ranking) -> Reply:
     beats = [
         Beat(
             anchor_id=one.anchor_id,
             text=one.text,
             perceived_age=perceived_age(one.stored_at, ask.now),
             activation=one.activation,
+            match=one.match,
+            stored_at=one.stored_at,
         )
-        for one in recalled
+        for one in ranking.beats
     ]
     log.info("recalled", request_id=str(ask.request_id), beats=len(beats))
     response = RecallResponse(request_id=ask.request_id, beats=beats)
     key = str(ask.request_id).encode()
-    answer = Outgoing(topic=RECALL_RESPONSE, key=key, value=encode(response), headers=headers)
+    answer = Outgoing(topic=RECALL_RESPONSE, key=key, value=encode(response), headers=_headers(ask, ranking))
     return Reply((answer,))

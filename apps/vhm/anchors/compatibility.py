@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from vhm.anchors.errors import StoreMismatchError, StoreUnavailableError
 from vhm.anchors.payload import MODEL_KEY
-from vhm.anchors.types import StoreMismatchError, StoreUnavailableError
 
 CURRENT_KEY = "vhm_current"
 """Metadata of a collection that was re-embedded: the name of the one that is used in its place."""
@@ -16,7 +16,7 @@ CURRENT_KEY = "vhm_current"
 REINDEX = "`vhm reindex`"
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class CollectionInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A collection as it is. `shape` says what its vectors are, `size` is None unless they are a single
     unnamed cosine vector; `foreign` counts points that do not say that `model` made them."""
 
@@ -42,30 +42,28 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return current if isinstance(current, str) else None
 
 
-def fits(facts: Facts, model: str, size: int) -> bool:
+def check_model(info: CollectionInfo, model: str, size: int) -> bool:
     """Whether `model` may use the collection as it is; False: it may once it was adopted, which is so
     for an empty one and for one that holds nothing but what we wrote ourselves before we noticed that
     others had recreated it. Raises StoreMismatchError."""
-    holds = f"collection {facts.name!r} holds"
-    wanted = f"EMBEDDING_MODEL={model} makes vectors of {size}"
-    if facts.size != size:
-        known = f" of {facts.model!r}" if facts.model else ""
+    holds = f"collection {info.name!r} holds"
+    asked = f"EMBEDDING_MODEL={model} makes vectors of {size}"
+    if info.size != size:
+        known = f" of {info.model!r}" if info.model else ""
+        raise StoreMismatchError(f"{holds} {info.shape}{known}, {asked} (cosine, unnamed): {_advice(info)}")
+    if info.model is not None and info.model != model:
         raise StoreMismatchError(
-            f"{holds} {facts.shape}{known}, {wanted} (cosine, unnamed): {_advice(facts)}"
+            f"{holds} vectors of {info.model!r}, EMBEDDING_MODEL={model}: {_advice(info)}"
         )
-    if facts.model is not None and facts.model != model:
+    if info.model is None and info.foreign:
         raise StoreMismatchError(
-            f"{holds} vectors of {facts.model!r}, EMBEDDING_MODEL={model}: {_advice(facts)}"
-        )
-    if facts.model is None and facts.foreign:
-        raise StoreMismatchError(
-            f"{holds} {facts.points} points and does not say which model made them, {wanted}: "
+            f"{holds} {info.points} points and does not say which model made them, {asked}: "
             f"{REINDEX} adopts it if {model!r} did, else re-embeds it"
         )
-    return facts.model is not None
+    return info.model is not None
 
 
-def moved(name: str, current: Facts) -> StoreUnavailableError:
+def moved_error(name: str, current: CollectionInfo) -> StoreUnavailableError:
     """What writers are told once `current` has taken the place of the collection they were opened on."""
     return StoreUnavailableError(
         f"collection {name!r} was re-embedded into {current.name!r}: anchors wait until the workers run "
@@ -73,10 +71,10 @@ def moved(name: str, current: Facts) -> StoreUnavailableError:
     )
 
 
-def gone(facts: Facts) -> StoreMismatchError:
+def missing_error(info: CollectionInfo) -> StoreMismatchError:
     """What is said when the collection that took this one's place is missing."""
     return StoreMismatchError(
-        f"collection {facts.name!r} says that {facts.current!r} took its place, which is not there: "
+        f"collection {info.name!r} says that {info.current!r} took its place, which is not there: "
         f"restore it from a snapshot, or run {REINDEX}"
     )
 
@@ -86,6 +84,6 @@ def target_name(base: str, model: str) -> str:
     return f"{base}@{re.sub(r'[^A-Za-z0-9._-]', '-', model)}"
 
 
-def _advice(facts: Facts) -> str:
-    back = f"set EMBEDDING_MODEL={facts.model}, or " if facts.model else ""
+def _advice(info: CollectionInfo) -> str:
+    back = f"set EMBEDDING_MODEL={info.model}, or " if info.model else ""
     return f"{back}re-embed it with {REINDEX}"

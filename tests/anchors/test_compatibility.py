@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
-from anchors.places import FixedModel, Place, anchor, fresh_name, looked_at, query, unit
-from vhm.anchors import Stored, StoreMismatchError
-from vhm.anchors.identity import Facts, fits
+from anchors.places import FixedModel, Place, anchor, fresh_name, looked_at, query, strongest, unit
+from vhm.anchors import StoreMismatchError, WriteOutcome
+from vhm.anchors.compatibility import CollectionInfo, check_model
 
 ONE = unit(np.ones(8))
 COSINE = models.VectorParams(size=8, distance=models.Distance.COSINE)
@@ -56,7 +56,7 @@ def test_the_collection_is_as_other_programs_expect_it(server: Place) -> None:
     assert info.config.params.vectors == COSINE
     assert not info.config.params.sparse_vectors
     assert info.config.metadata == {"vhm_model": "deterministic"}
-    assert set(info.payload_schema) == {"stored_at", "meta.session", "salience"}
+    assert set(info.payload_schema) == {"stored_at", "meta.session", "vhm_owner", "vhm_shape"}
 
 
 def test_recreated_while_we_run_it_is_adopted_within_a_second_and_used(server: Place) -> None:
@@ -67,11 +67,11 @@ def test_recreated_while_we_run_it_is_adopted_within_a_second_and_used(server: P
             await asyncio.sleep(1.0)
             info = await asyncio.to_thread(looked_at, server)
             assert info.config.metadata == {"vhm_model": "deterministic"}
-            assert len(info.payload_schema) == 3
-            assert await indexer.add([anchor("after")], ONE) == [Stored.NEW]
-            ((beat,),) = await resonance.recall([query(np.ones(8))])
+            assert len(info.payload_schema) == 4
+            assert await indexer.add([anchor("after")], ONE) == [WriteOutcome.STORED]
+            ((beat,),) = await strongest(resonance, [query(np.ones(8))])
             assert beat.text == "after"
-            assert await indexer.not_ready() == await resonance.not_ready() == []
+            assert indexer.not_ready() == resonance.not_ready() == []
 
     asyncio.run(lived())
 
@@ -80,9 +80,9 @@ def test_what_is_written_before_the_recreation_is_noticed_does_not_lock_us_out(s
     async def lived() -> None:
         async with server.opened() as store:
             await asyncio.to_thread(recreate, server)
-            assert await store.add([anchor("at once")], ONE) == [Stored.NEW]
+            assert await store.add([anchor("at once")], ONE) == [WriteOutcome.STORED]
             await asyncio.sleep(1.0)
-            assert await store.not_ready() == []
+            assert store.not_ready() == []
         assert looked_at(server).config.metadata == {"vhm_model": "deterministic"}
 
     asyncio.run(lived())
@@ -95,13 +95,13 @@ def test_a_deleted_one_leaves_its_name_free_for_a_while_and_is_made_again(server
             await asyncio.to_thread(client.delete_collection, server.collection)
             await asyncio.sleep(1.0)
             assert not client.collection_exists(server.collection)
-            (line,) = await store.not_ready()
+            (line,) = store.not_ready()
             assert server.collection in line
             started = time.monotonic()
-            while await store.not_ready():
+            while store.not_ready():
                 assert time.monotonic() - started < 10
                 await asyncio.sleep(0.1)
-            assert await store.add([anchor("again")], ONE) == [Stored.NEW]
+            assert await store.add([anchor("again")], ONE) == [WriteOutcome.STORED]
             client.close()
 
     asyncio.run(lived())
@@ -114,7 +114,7 @@ def test_recreated_with_another_size_we_are_unready_and_write_nothing(server: Pl
             await asyncio.to_thread(recreate, server, other)
             with pytest.raises(StoreMismatchError, match="cosine vectors of 5"):
                 await store.add([anchor("never")], ONE)
-            (line,) = await store.not_ready()
+            (line,) = store.not_ready()
             assert "vhm reindex" in line
         assert looked_at(server).points_count == 0
 
@@ -125,14 +125,13 @@ def test_another_model_is_refused_and_nothing_is_lost(place: Place) -> None:
     async def lived() -> None:
         async with place.opened() as store:
             await store.add([anchor("stays")], ONE)
-            other = place.store(FixedModel(name="minilm"))
             with pytest.raises(StoreMismatchError) as refused:
-                await other.open()
+                await place.open(FixedModel(name="minilm"))
             assert str(refused.value) == (
                 f"collection '{place.collection}' holds vectors of 'deterministic', EMBEDDING_MODEL=minilm: "
                 "set EMBEDDING_MODEL=deterministic, or re-embed it with `vhm reindex`"
             )
-            ((beat,),) = await store.recall([query(np.ones(8))])
+            ((beat,),) = await strongest(store, [query(np.ones(8))])
             assert beat.text == "stays"
 
     asyncio.run(lived())
@@ -147,7 +146,7 @@ def test_points_of_unknown_make_are_refused(server: Place) -> None:
         client.upsert(server.collection, [point], wait=True)
         client.close()
         with pytest.raises(StoreMismatchError, match=r"holds 1 points and does not say .* `vhm reindex`"):
-            await server.store().open()
+            await server.open()
 
     asyncio.run(lived())
 
@@ -156,28 +155,31 @@ def test_an_empty_one_is_adopted(server: Place) -> None:
     async def lived() -> None:
         recreate(server)
         async with server.opened() as store:
-            assert await store.add([anchor("ours")], ONE) == [Stored.NEW]
+            assert await store.add([anchor("ours")], ONE) == [WriteOutcome.STORED]
 
     asyncio.run(lived())
     assert looked_at(server).config.metadata == {"vhm_model": "deterministic"}
 
 
 @pytest.mark.parametrize(
-    ("facts", "why"),
+    ("info", "why"),
     [
-        (Facts(name="c", shape="dot vectors of 8", size=None), "dot vectors of 8"),
-        (Facts(name="c", shape="named vectors ('a')", size=None), "named vectors"),
+        (CollectionInfo(name="c", shape="dot vectors of 8", size=None), "dot vectors of 8"),
+        (CollectionInfo(name="c", shape="named vectors ('a')", size=None), "named vectors"),
         (
-            Facts(name="c", shape="cosine vectors of 5", size=5, metadata={"vhm_model": "minilm"}),
+            CollectionInfo(name="c", shape="cosine vectors of 5", size=5, metadata={"vhm_model": "minilm"}),
             "of 'minilm'",
         ),
-        (Facts(name="c", shape="cosine vectors of 8", size=8, metadata={"vhm_model": "minilm"}), "'minilm'"),
-        (Facts(name="c", shape="cosine vectors of 8", size=8, points=3, foreign=1), "3 points"),
+        (
+            CollectionInfo(name="c", shape="cosine vectors of 8", size=8, metadata={"vhm_model": "minilm"}),
+            "'minilm'",
+        ),
+        (CollectionInfo(name="c", shape="cosine vectors of 8", size=8, points=3, foreign=1), "3 points"),
     ],
 )
-def test_one_line_says_what_it_holds_what_was_asked_and_the_command(facts: Facts, why: str) -> None:
+def test_one_line_says_what_it_holds_what_was_asked_and_the_command(info: CollectionInfo, why: str) -> None:
     with pytest.raises(StoreMismatchError) as refused:
-        fits(facts, "deterministic", 8)
+        check_model(info, "deterministic", 8)
     line = str(refused.value)
     assert "\n" not in line
     for part in (why, "EMBEDDING_MODEL=deterministic", "`vhm reindex`"):
@@ -186,6 +188,6 @@ def test_one_line_says_what_it_holds_what_was_asked_and_the_command(facts: Facts
 
 def test_empty_or_our_own_points_may_be_adopted_and_our_model_is_fine() -> None:
     shape = {"name": "c", "shape": "cosine vectors of 8", "size": 8}
-    assert not fits(Facts(**shape), "minilm", 8)
-    assert not fits(Facts(**shape, points=9, foreign=0), "minilm", 8)
-    assert fits(Facts(**shape, points=9, metadata={"vhm_model": "minilm"}), "minilm", 8)
+    assert not check_model(CollectionInfo(**shape), "minilm", 8)
+    assert not check_model(CollectionInfo(**shape, points=9, foreign=0), "minilm", 8)
+    assert check_model(CollectionInfo(**shape, points=9, metadata={"vhm_model": "minilm"}), "minilm", 8)

@@ -1,0 +1,1 @@
+"""Anchors in a folder of this machine."""

@@ -1,0 +1,1 @@
+"""Anchors in a Qdrant collection on a server."""

@@ -1,0 +1,225 @@
+"""Qdrant queries, each made from the scope it may look at."""
+
+from __future__ import annotations
+
+import functools
+import math
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from qdrant_client import models
+
+from vhm.anchors.payload import ANCHOR_ID_KEY, OWNER_KEY, SHAPE, SHAPE_KEY
+from vhm.anchors.qdrant import sparse
+from vhm.anchors.scope import Scope
+from vhm.anchors.types import Calibration, Query
+from vhm.memory import activation
+from vhm.memory import match as matching
+from vhm.memory.question import Question
+from vhm.memory.time_expressions import Period
+
+PREFETCH = 100
+"""Points that each part of a recall prefetches where age and salience count a fifth: of the exact top three
+.99 are then among the page that is scored. The more they count, the more are prefetched."""
+
+PAYLOAD = ["text", "stored_at", "salience", "meta", OWNER_KEY, ANCHOR_ID_KEY]
+"""What an anchor is made of."""
+
+DENSE = ""
+"""The unnamed vector beside others."""
+
+UNSEEN_SIMILARITY = 0.25
+"""The calibrated cosine taken for anchors that only their words brought."""
+
+LEAST_SALIENCE = 0.01
+
+
+class ScopedQuery:
+    """A query of one owner's anchors. The filter goes down into every prefetch."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        must: Sequence[models.Condition] = (),
+        must_not: Sequence[models.Condition] = (),
+        **request: Any,
+    ) -> None:
+        """`request` is what else `models.QueryRequest` takes."""
+        which = models.Filter(must=[owned(scope), *must], must_not=list(must_not) or None)
+        self.request = models.QueryRequest(filter=which, **request)
+
+
+def owned(scope: Scope) -> models.Condition:
+    """The anchors of a scope. Those of the owner "" name none, as points of other programs do."""
+    if scope.owner:
+        return models.FieldCondition(key=OWNER_KEY, match=models.MatchValue(value=scope.owner))
+    return models.IsEmptyCondition(is_empty=models.PayloadField(key=OWNER_KEY))
+
+
+def of_session(session_id: str) -> models.FieldCondition:
+    """Anchors said in that session."""
+    return models.FieldCondition(key="meta.session", match=models.MatchValue(value=session_id))
+
+
+def said(**span: datetime) -> models.FieldCondition:
+    """Anchors said `gte`, `gt`, `lte` or `lt` some moments."""
+    return models.FieldCondition(key="stored_at", range=models.DatetimeRange(**span))
+
+
+def outdated() -> models.Filter:
+    """Points whose sparse vector is missing or of an older shape."""
+    older = models.FieldCondition(key=SHAPE_KEY, range=models.Range(lt=SHAPE))
+    missing = models.IsEmptyCondition(is_empty=models.PayloadField(key=SHAPE_KEY))
+    return models.Filter(should=[older, missing])
+
+
+def exclusions(query: Query) -> list[models.Condition]:
+    """What keeps anchors out of a recall; see `scoring.exclusions`."""
+    oldest = query.now - timedelta(seconds=query.min_age_seconds)
+    # denied twice: an index of what must be would be gone through from end to end, and that is all there is
+    found: list[models.Condition] = [models.Filter(must_not=[said(lte=oldest)])]
+    if query.session_id is not None:
+        found.append(of_session(query.session_id))
+    if query.ignore:
+        found.append(models.HasIdCondition(has_id=ids(query.scope, query.ignore)))
+    return found
+
+
+def ids(scope: Scope, anchor_ids: Iterable[uuid.UUID]) -> list[models.ExtendedPointId]:
+    """Point ids of anchors."""
+    return [str(scope.point_id(anchor_id)) for anchor_id in anchor_ids]
+
+
+def candidates(
+    query: Query,
+    question: Question | None,
+    calibration: Calibration,
+    *,
+    self_score: float,
+    page: int,
+    exact: bool,
+    excluded: bool = False,
+) -> ScopedQuery:
+    """The `page` strongest of the nearest, of those that share most words, and for a question only about a
+    time of the nearest said then; with their vectors. `excluded`: among those that may not answer."""
+    count = max(page, round(PREFETCH * max(1.0, 5 * query.base_level_weight)))
+    nearest: dict[str, Any] = {
+        "query": query.vector.tolist(),
+        "limit": count,
+        "params": models.SearchParams(exact=exact),
+    }
+    prefetch = [models.Prefetch(**nearest)]
+    words: str | None = None
+    if question is not None and self_score > 0:
+        words = f"$score[{len(prefetch)}]"
+        asked = sparse.question(question.weights)
+        prefetch.append(models.Prefetch(query=asked, using=sparse.WORDS, limit=count))
+    if question is not None and question.period is not None and question.only_time:
+        within = models.Filter(must=[_in_period(question.period)])
+        prefetch.append(models.Prefetch(**nearest, filter=within))
+    rules = exclusions(query)
+    return ScopedQuery(
+        query.scope,
+        must=[models.Filter(should=rules)] if excluded else (),
+        must_not=() if excluded else rules,
+        prefetch=prefetch,
+        query=_activation(query, question, calibration, words, self_score),
+        limit=page,
+        with_payload=PAYLOAD,
+        with_vector=True,
+    )
+
+
+def strongest_of(scope: Scope, term: str) -> ScopedQuery:
+    """The anchor that a term alone finds first, with its sparse vector: its score is rarity times weight."""
+    return ScopedQuery(
+        scope, query=sparse.question([term]), using=sparse.WORDS, limit=1, with_vector=[sparse.WORDS]
+    )
+
+
+def _in_period(period: Period) -> models.FieldCondition:
+    return said(gte=period.start, lt=period.end)
+
+
+def _activation(
+    query: Query,
+    question: Question | None,
+    calibration: Calibration,
+    words: str | None,
+    self_score: float,
+) -> models.FormulaQuery:
+    """`scoring.Scorer.order` as a formula.
+
+    exp(-λ·w·days) is exp_decay with midpoint 0.5 and scale 86 400·ln 2/(λ·w) seconds; without ageing there is
+    no such scale and no term. Saliences are bounded, since one that other programs wrote as -1 would fail the
+    whole query, and a great one would top it. A formula has no min or max before Qdrant 1.19.
+    """
+    weight = query.base_level_weight
+    cosine = "$score[0]"
+    match: Any = _similarity(calibration, cosine)
+    if words is not None:
+        share = _least(models.MultExpression(mult=[1 / self_score, words]), 1.0)
+        match = _sum(_times(matching.MEANING_WEIGHT, match), _times(1 - matching.MEANING_WEIGHT, share))
+    parts: list[Any] = []
+    if question is not None:
+        if question.period is not None:
+            bonus = _times(matching.PERIOD_WEIGHT, _in_period(question.period))
+            match = _sum(match, bonus, models.NegExpression(neg=_times(bonus, match)))
+        slope = matching.GOOD_SIMILARITY / matching.GOOD_MATCH
+        beyond = (1 - matching.GOOD_SIMILARITY) / (1 - matching.GOOD_MATCH) - slope
+        match = _sum(_times(slope, match), _times(beyond, _above(match, matching.GOOD_MATCH)))
+    factors: list[Any] = [match]
+    if weight > 0:
+        salience = _least(_greatest("salience", LEAST_SALIENCE), activation.MOST_SALIENCE)
+        factors.append(models.PowExpression(pow=models.PowParams(base=salience, exponent=weight)))
+        if query.decay_lambda > 0:
+            factors.append(_decay(query, query.decay_lambda * weight))
+    parts.append(models.MultExpression(mult=factors))
+    if question is not None and question.only_time and question.period is not None:
+        parts.append(_times(1e3, _in_period(question.period)))
+    defaults = {"salience": 1.0, cosine: calibration.cosine(UNSEEN_SIMILARITY)}
+    if words is not None:
+        defaults[words] = 0.0
+    return models.FormulaQuery(formula=_sum(*parts), defaults=defaults)
+
+
+def _decay(query: Query, per_day: float) -> models.Expression:
+    return models.ExpDecayExpression(
+        exp_decay=models.DecayParamsExpression(
+            x=models.DatetimeKeyExpression(datetime_key="stored_at"),
+            target=models.DatetimeExpression(datetime=query.now.isoformat()),
+            scale=activation.SECONDS_PER_DAY * math.log(2) / per_day,
+            midpoint=0.5,
+        )
+    )
+
+
+@functools.cache
+def _similarity(calibration: Calibration, cosine: str) -> Any:
+    """The calibrated cosine: Σ slope · max(0, cosine - x)."""
+    return _sum(*(_times(slope, _above(cosine, x)) for x, slope in calibration.hinges if slope))
+
+
+def _sum(*terms: Any) -> Any:
+    return models.SumExpression(sum=list(terms))
+
+
+def _times(*factors: Any) -> Any:
+    return models.MultExpression(mult=list(factors))
+
+
+def _above(value: Any, bound: float) -> Any:
+    """max(0, value - bound), as (y + |y|) / 2."""
+    over = _sum(value, -bound)
+    return _times(0.5, _sum(over, models.AbsExpression(abs=over)))
+
+
+def _greatest(value: Any, bound: float) -> Any:
+    return _sum(bound, _above(value, bound))
+
+
+def _least(value: Any, bound: float) -> Any:
+    return _sum(value, models.NegExpression(neg=_above(value, bound)))

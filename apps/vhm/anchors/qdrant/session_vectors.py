@@ -1,0 +1,265 @@
+"""Keeps the sparse vectors of a server's anchors as if all turns of a session had come in order.
+
+An anchor's vector holds words of up to three turns before it, so whoever writes a turn derives the vectors
+around it anew: it reads the turns there, writes the vectors that differ, and reads again until none does.
+Several indexers do so at once. Whoever reads last sees all that was written, and whoever was killed between a
+write and the reading after it did not acknowledge its anchors, so they come again and are derived again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from qdrant_client import models
+
+from vhm.anchors.errors import CollectionMissingError, StoreUnavailableError
+from vhm.anchors.payload import SHAPE, SHAPE_KEY, Content, Row, to_row
+from vhm.anchors.qdrant import queries, sparse
+from vhm.anchors.qdrant.client import Client, RefusedError
+from vhm.anchors.qdrant.queries import ScopedQuery
+from vhm.anchors.scope import Scope
+from vhm.anchors.sessions import Session, Sessions, session_of
+from vhm.memory.session_context import DEPTH, LONGEST_PAUSE
+
+ROUNDS = 20
+"""Readings until nothing differs, at most; others may write the same session without end."""
+
+BEFORE, AFTER, WITHIN = DEPTH + 1, 16, 1_000
+"""Turns read before, after and among those in question. Three count; one more tells whether the third shares
+its moment with others. More are read after them, since a worker that was killed may have written the vectors
+of turns that others, which came meanwhile, have moved away."""
+
+WIDER = 4
+"""Where so many were not enough, so many times more."""
+
+UNCERTAIN_MOST = 10_000
+"""Anchors remembered for another derivation, at most."""
+
+PART = 256
+"""Anchors derived at once."""
+
+Key = tuple[Scope, uuid.UUID]
+Payloads = dict[Key, Mapping[str, Any]]
+
+
+class SessionVectors:
+    """The sparse vectors of one server's anchors. Everything raises StoreUnavailableError, after which the
+    same call may be made again, or RefusedError."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._uncertain: dict[Key, Content] = {}
+        """Around these a write failed. It may still be done, and late."""
+
+    async def payloads(self, collection: str, anchors: Mapping[Key, Content]) -> Payloads:
+        """The payloads of those of the anchors that are there."""
+        answers = await self._read(collection, _by_ids(anchors))
+        return _payloads(anchors, itertools.chain.from_iterable(answers))
+
+    async def derive(
+        self, collection: str, anchors: Mapping[Key, Content], *, dependents: bool = True
+    ) -> Payloads:
+        """Bring the vectors of anchors, and with `dependents` those of the turns after them, up to date; the
+        payloads of those of the anchors that are there."""
+        wanted, payloads = dict(anchors), None
+        try:
+            for _ in range(ROUNDS):
+                points = await self._around(collection, wanted)
+                if payloads is None:
+                    payloads = _payloads(anchors, points)
+                turns = {turn.key: turn for turn in map(_turn, points) if turn is not None}
+                changes = _changes(turns, wanted, dependents=dependents)
+                if not changes:
+                    return payloads
+                wanted |= {key: turns[key].row.content for key in changes}
+                await self._write(collection, changes, turns)
+        except StoreUnavailableError:
+            if len(self._uncertain) < UNCERTAIN_MOST:
+                self._uncertain |= wanted
+            raise
+        raise StoreUnavailableError(
+            f"{self._client.address}: sessions change faster than their sparse vectors can be written"
+        )
+
+    async def derive_uncertain(self, collection: str) -> None:
+        """Derive again where a write failed."""
+        uncertain, self._uncertain = list(self._uncertain.items()), {}
+        for start in range(0, len(uncertain), PART):
+            await self.derive(collection, dict(uncertain[start : start + PART]))
+
+    async def _around(self, collection: str, anchors: Mapping[Key, Content]) -> list[models.ScoredPoint]:
+        """The anchors, and the turns around them that count; one request as a rule."""
+        spans, first = _spans(anchors.values()), _by_ids(anchors)
+        found: list[models.ScoredPoint] = []
+        while True:
+            around = [query for span in spans for query in span.queries()]
+            answers = await self._read(collection, [*first, *around])
+            found += itertools.chain.from_iterable(answers)
+            parts = _threes(answers[len(first) :])
+            spans = [span.wider() for span, part in zip(spans, parts, strict=True) if span.cut(*part)]
+            if not spans:
+                return found
+            first = []
+
+    async def _read(self, collection: str, asked: Sequence[ScopedQuery]) -> list[list[models.ScoredPoint]]:
+        return await self._client.query(collection, asked, consistency=models.ReadConsistencyType.MAJORITY)
+
+    async def _write(
+        self, collection: str, changes: Mapping[Key, sparse.Numbered], turns: Mapping[Key, Turn]
+    ) -> None:
+        vectors = [
+            models.PointVectors(id=turns[key].point_id, vector={sparse.WORDS: sparse.to_vector(weights)})
+            for key, weights in changes.items()
+        ]
+        operations: list[Any] = [
+            models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=vectors))
+        ]
+        older: list[models.ExtendedPointId] = [
+            turns[key].point_id for key in changes if turns[key].shape != SHAPE
+        ]
+        if older:
+            payload = models.SetPayload(payload={SHAPE_KEY: SHAPE}, points=older)
+            operations.append(models.SetPayloadOperation(set_payload=payload))
+        # where a turn vanished meanwhile it is refused, and the next reading shows that
+        with contextlib.suppress(CollectionMissingError, RefusedError):
+            await self._client.call(
+                lambda client: client.batch_update_points(
+                    collection, operations, ordering=models.WriteOrdering.STRONG
+                )
+            )
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """An anchor as it was read: its sparse vector, and by which rules it was made."""
+
+    point_id: str
+    row: Row
+    weights: sparse.Numbered
+    shape: object
+
+    @property
+    def key(self) -> Key:
+        """Which anchor it is."""
+        return self.row.content.scope, self.row.anchor_id
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A part of a session: some turns in question that follow one another without a pause. `factor`: how
+    many times the usual limits are read."""
+
+    session: Session
+    first: datetime
+    last: datetime
+    factor: int = 1
+
+    def queries(self) -> tuple[ScopedQuery, ScopedQuery, ScopedQuery]:
+        """What was said before it, after it and in it."""
+        return (
+            self._query(BEFORE, models.Direction.DESC, lt=self.first),
+            self._query(AFTER, models.Direction.ASC, gt=self.last),
+            self._query(WITHIN, None, gte=self.first, lte=self.last),
+        )
+
+    def cut(self, *parts: Sequence[models.ScoredPoint]) -> bool:
+        """Whether turns that count may be missing from the answers to `queries`."""
+        before, after, within = parts
+        return (
+            _cut(before, BEFORE * self.factor)
+            or _cut(after, AFTER * self.factor)
+            or len(within) == WITHIN * self.factor
+        )
+
+    def wider(self) -> Span:
+        """The same, more of it read."""
+        return msgspec.structs.replace(self, factor=self.factor * WIDER)
+
+    def _query(self, limit: int, direction: models.Direction | None, **span: datetime) -> ScopedQuery:
+        owner, session_id = self.session
+        order = models.OrderBy(key="stored_at", direction=direction)
+        return ScopedQuery(
+            Scope(owner),
+            must=[queries.of_session(session_id), queries.said(**span)],
+            query=models.OrderByQuery(order_by=order) if direction else None,
+            limit=limit * self.factor,
+            with_payload=[*queries.PAYLOAD, SHAPE_KEY],
+            with_vector=[sparse.WORDS],
+        )
+
+
+def _cut(points: Sequence[models.ScoredPoint], limit: int) -> bool:
+    """Of turns in the order of their moments so many were read that there may be more; those of the last
+    moment may not all be there. Whether fewer than count are certain."""
+    moments = [row.content.stored_at for point in points if (row := to_row(point.id, point.payload))]
+    return len(points) == limit and sum(moment != moments[-1] for moment in moments) < DEPTH
+
+
+def _spans(contents: Iterable[Content]) -> list[Span]:
+    spans: list[Span] = []
+    turns = [(session, one.stored_at) for one in contents if (session := session_of(one)) is not None]
+    for session, moment in sorted(turns):
+        if spans and spans[-1].session == session and moment - spans[-1].last <= LONGEST_PAUSE:
+            spans[-1] = msgspec.structs.replace(spans[-1], last=moment)
+        else:
+            spans.append(Span(session, moment, moment))
+    return spans
+
+
+def _by_ids(anchors: Iterable[Key]) -> list[ScopedQuery]:
+    """Anchors by their ids, a query an owner."""
+    scopes: dict[Scope, list[uuid.UUID]] = {}
+    for scope, anchor_id in anchors:
+        scopes.setdefault(scope, []).append(anchor_id)
+    return [
+        ScopedQuery(
+            scope,
+            must=[models.HasIdCondition(has_id=queries.ids(scope, anchor_ids))],
+            limit=len(anchor_ids),
+            with_payload=[*queries.PAYLOAD, SHAPE_KEY],
+            with_vector=[sparse.WORDS],
+        )
+        for scope, anchor_ids in scopes.items()
+    ]
+
+
+def _payloads(anchors: Iterable[Key], points: Iterable[models.ScoredPoint]) -> Payloads:
+    keys = {str(scope.point_id(anchor_id)): (scope, anchor_id) for scope, anchor_id in anchors}
+    return {keys[str(point.id)]: point.payload or {} for point in points if str(point.id) in keys}
+
+
+def _turn(point: models.ScoredPoint) -> Turn | None:
+    row, payload = to_row(point.id, point.payload), point.payload or {}
+    if row is None:
+        return None
+    return Turn(str(point.id), row, sparse.from_vector(point.vector), payload.get(SHAPE_KEY))
+
+
+def _changes(
+    turns: Mapping[Key, Turn], anchors: Mapping[Key, Content], *, dependents: bool
+) -> dict[Key, sparse.Numbered]:
+    """The vectors that are not as they should be."""
+    sessions = Sessions()
+    for (_, anchor_id), read in turns.items():
+        sessions.add(anchor_id, read.row.content)
+    wanted = dict.fromkeys(anchors)
+    if dependents:
+        for (scope, anchor_id), content in anchors.items():
+            wanted |= dict.fromkeys((scope, other) for other in sessions.dependents(anchor_id, content))
+    changes = {}
+    for key in wanted:
+        turn = turns.get(key)
+        if turn is None:
+            continue  # it vanished
+        weights = sparse.numbered(sessions.vector(turn.row.anchor_id, turn.row.content))
+        if turn.shape != SHAPE or not sparse.alike(weights, turn.weights):
+            changes[key] = weights
+    return changes
+
+
+def _threes(answers: Sequence[Any]) -> list[Any]:
+    return [answers[start : start + 3] for start in range(0, len(answers), 3)]

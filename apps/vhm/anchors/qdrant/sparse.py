@@ -1,0 +1,60 @@
+"""Sparse vectors as Qdrant keeps them: terms by number, their rarity left to the store."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+
+from qdrant_client import models
+
+from vhm.memory.anchor_terms import Weights
+
+WORDS = "vhm_words"
+"""Name of the sparse vector. It exists only where hybrid recall is on."""
+
+PARAMS = models.SparseVectorParams(modifier=models.Modifier.IDF)
+CONFIG = models.SparseVectorNameConfig(sparse=models.SparseVectorConfig(modifier=models.Modifier.IDF))
+
+Numbered = dict[int, float]
+"""Number of a term → weight."""
+
+_ROUNDING = 1e-5
+"""Weights come back as float32."""
+
+
+def number(term: str) -> int:
+    """The sparse dimension of a term."""
+    return zlib.crc32(term.encode())
+
+
+def numbered(weights: Weights) -> Numbered:
+    """The same weights by number; the weights of terms that share one are added."""
+    found: Numbered = {}
+    for term, weight in weights.items():
+        found[number(term)] = found.get(number(term), 0.0) + weight
+    return found
+
+
+def to_vector(weights: Numbered) -> models.SparseVector:
+    """The sparse vector as it is sent."""
+    return models.SparseVector(indices=list(weights), values=list(weights.values()))
+
+
+def from_vector(vector: object) -> Numbered:
+    """The weights that a point came back with; none where it has no sparse vector."""
+    sparse = vector.get(WORDS) if isinstance(vector, Mapping) else None
+    if not isinstance(sparse, models.SparseVector):
+        return {}
+    return dict(zip(sparse.indices, sparse.values, strict=True))
+
+
+def alike(one: Numbered, other: Numbered) -> bool:
+    """Whether both are the same but for rounding."""
+    return one.keys() == other.keys() and all(
+        abs(weight - other[term]) <= _ROUNDING for term, weight in one.items()
+    )
+
+
+def question(terms: Iterable[str]) -> models.SparseVector:
+    """A query for terms: its score is the sum of rarity times weight."""
+    return to_vector(dict.fromkeys(map(number, terms), 1.0))

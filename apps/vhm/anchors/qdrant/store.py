@@ -1,0 +1,247 @@
+"""Anchors in the Qdrant collection of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+import structlog
+from qdrant_client import models
+
+from vhm.anchors.errors import AnchorRejectedError, CollectionMissingError, StoreUnavailableError
+from vhm.anchors.payload import SHAPE, SHAPE_KEY, from_payload, same, to_content, to_payload
+from vhm.anchors.qdrant import queries, sparse
+from vhm.anchors.qdrant.client import Client, RefusedError
+from vhm.anchors.qdrant.collection import LOOK_EVERY_SECONDS, Collection
+from vhm.anchors.qdrant.idf import IdfCache
+from vhm.anchors.qdrant.recall import Recall
+from vhm.anchors.qdrant.session_vectors import Key, SessionVectors
+from vhm.anchors.scope import Scope, scope_of
+from vhm.anchors.sessions import Sessions
+from vhm.anchors.types import Model, Query, Ranking, Vector, Vectors, WriteOutcome
+from vhm.contract.messages import Anchor
+from vhm.contract.settings import EmbeddingSettings
+
+log = structlog.get_logger("vhm.anchors")
+
+EXACT_BELOW = 20_000
+"""Points from which on a search walks the server's graph. Comparing every vector takes 25 ms at 100 000
+points and finds what the graph misses, which is little (see tests/bench/recall_overlap.py); up to some
+7 000 Qdrant has no graph anyway."""
+
+OUTDATED_PAGE = 128
+"""Sparse vectors of an older shape that are derived anew at once."""
+
+MAINTAIN_EVERY_SECONDS = 10.0
+UNCERTAIN_EVERY_SECONDS = 3600.0
+"""How often vectors around a write that failed are derived again: the server may have been late with it."""
+
+T = TypeVar("T")
+
+
+class QdrantStore:
+    """One collection of a Qdrant server. See `AnchorStore`."""
+
+    def __init__(self, client: Client, collection: Collection, model: Model, *, exact_below: int) -> None:
+        self._client = client
+        self._collection = collection
+        self._model = model
+        self._exact_below = exact_below
+        self._idf = IdfCache()
+        self._vectors = SessionVectors(client)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(
+        cls,
+        settings: EmbeddingSettings,
+        model: Model,
+        *,
+        maintain: bool,
+        follow: bool,
+        exact_below: int = EXACT_BELOW,
+    ) -> QdrantStore:
+        """See `open_store`."""
+        client = Client(settings.qdrant_url, settings.qdrant_api_key)
+        collection = Collection(
+            client, settings.qdrant_collection, model, hybrid=settings.hybrid_recall, follow=follow
+        )
+        store = cls(client, collection, model, exact_below=exact_below)
+        try:
+            await collection.open()
+        except BaseException:
+            await store.close()
+            raise
+        if maintain and settings.hybrid_recall:
+            store._tasks = [
+                asyncio.create_task(store._bring_up_to_date(), name="bring sparse vectors up to date"),
+                asyncio.create_task(store._derive_uncertain(), name="derive uncertain vectors again"),
+            ]
+        return store
+
+    async def close(self) -> None:
+        """See `AnchorStore`."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._collection.close()
+        await self._client.close()
+
+    def not_ready(self) -> list[str]:
+        """See `AnchorStore`."""
+        return [str(self._collection.problem)] if self._collection.problem else []
+
+    async def recall(self, queries: Sequence[Query]) -> list[Ranking]:
+        """See `AnchorStore`. All queries go as one request; a further page is asked for only where repeats
+        leave fewer beats than asked for."""
+        collection = self._collection
+        await collection.ensure_usable()
+        self._idf.refresh(collection.points)
+        recalls = [
+            Recall(
+                query,
+                self._model.calibration,
+                self._idf,
+                hybrid=collection.hybrid,
+                exact=collection.points < self._exact_below,
+                memories=collection.points,
+                floor=collection.up_to_date or not collection.hybrid,
+            )
+            for query in queries
+        ]
+        waiting = recalls
+        while waiting:
+            asked = [recall.queries() for recall in waiting]
+            name = collection.readable()
+            answers = iter(await self._do(self._client.query(name, [one for part in asked for one in part])))
+            for recall, part in zip(waiting, asked, strict=True):
+                recall.take([next(answers) for _ in part])
+            waiting = [recall for recall in waiting if recall.ranking and not recall.ranking.exhausted]
+        return [recall.ranking for recall in recalls if recall.ranking is not None]
+
+    async def count(self, scope: Scope) -> int:
+        """See `AnchorStore`."""
+        name = self._collection.readable()
+        which = models.Filter(must=[queries.owned(scope)])
+        counted = self._client.call(lambda client: client.count(name, count_filter=which, exact=True))
+        return (await self._do(counted)).count
+
+    async def known(self, anchors: Sequence[Anchor]) -> set[uuid.UUID]:
+        """See `AnchorStore`."""
+        name = self._collection.readable()
+        ids = {str(scope_of(one).point_id(one.anchor_id)): one.anchor_id for one in anchors}
+        records = await self._do(
+            self._client.call(lambda client: client.retrieve(name, list(ids), with_payload=False))
+        )
+        return {ids[str(record.id)] for record in records}
+
+    async def add(self, anchors: Sequence[Anchor], vectors: Vectors) -> list[WriteOutcome]:
+        """See `AnchorStore`. Inserts, then reads what is there and brings the sparse vectors around it up to
+        date."""
+        if not anchors:
+            return []
+        await self._collection.ensure_usable()
+        self._collection.writable()
+        first: dict[Key, int] = {}
+        for index, anchor in enumerate(anchors):
+            first.setdefault((scope_of(anchor), anchor.anchor_id), index)
+        name = await self._insert({key: (anchors[index], vectors[index]) for key, index in first.items()})
+        self._collection.points += len(first)  # until it is looked at again
+        contents = {key: to_content(anchors[index], key[0]) for key, index in first.items()}
+        read = self._vectors.derive if self._collection.hybrid else self._vectors.payloads
+        held = await self._do(read(name, contents))
+        if lost := first.keys() - held.keys():
+            raise StoreUnavailableError(
+                f"{self._client.address}: {len(lost)} anchors just written to {name!r} are not there, "
+                f"somebody emptied it meanwhile"
+            )
+        return [_outcome(anchor, held) for anchor in anchors]
+
+    async def _insert(self, new: Mapping[Key, tuple[Anchor, Vector]]) -> str:
+        """Add those whose ids are free; the collection that took them."""
+        try:
+            return await self._upsert(new)
+        except (CollectionMissingError, RefusedError):
+            # others may have made the collection anew since it was last looked at
+            await self._collection.check()
+            try:
+                return await self._upsert(new)
+            except RefusedError as error:
+                raise AnchorRejectedError(str(error)) from error
+
+    async def _upsert(self, new: Mapping[Key, tuple[Anchor, Vector]]) -> str:
+        name, hybrid = self._collection.writable(), self._collection.hybrid
+        sessions = Sessions()
+        if hybrid:
+            for (scope, anchor_id), (anchor, _) in new.items():
+                sessions.add(anchor_id, to_content(anchor, scope))
+        points = []
+        for (scope, anchor_id), (anchor, vector) in new.items():
+            payload = to_payload(anchor, scope, self._model.name, SHAPE if hybrid else None)
+            dense: list[float] = vector.tolist()
+            # with hybrid recall off a plain vector, as published tools take it for granted
+            vectors: Any = dense
+            if hybrid:
+                weights = sparse.numbered(sessions.vector(anchor_id, to_content(anchor, scope)))
+                vectors = {queries.DENSE: dense, sparse.WORDS: sparse.to_vector(weights)}
+            point_id = str(scope.point_id(anchor_id))
+            points.append(models.PointStruct.model_construct(id=point_id, vector=vectors, payload=payload))
+        await self._client.call(
+            lambda client: client.upsert(
+                name,
+                points,
+                update_mode=models.UpdateMode.INSERT_ONLY,
+                ordering=models.WriteOrdering.STRONG,
+            )
+        )
+        return name
+
+    async def _do(self, request: Coroutine[Any, Any, T]) -> T:
+        """A refusal may come of a collection that others deleted or made anew: then that is the reason."""
+        try:
+            return await request
+        except (CollectionMissingError, RefusedError) as error:
+            await self._collection.check()
+            self._collection.readable()
+            raise StoreUnavailableError(str(error)) from error
+
+    async def _bring_up_to_date(self) -> None:
+        """Derive sparse vectors of an older shape anew, while recall goes on by those that are there. Old
+        indexers may write more of them, so it is looked again and again."""
+        done = 0
+        while True:
+            try:
+                name = self._collection.writable()
+                outdated = await self._collection.collections.outdated(name, OUTDATED_PAGE)
+                rows = {
+                    (row.content.scope, row.anchor_id): row.content for _, row in outdated if row is not None
+                }
+                if rows and self._collection.hybrid:
+                    await self._vectors.derive(name, rows, dependents=False)
+                if foreign := [point_id for point_id, row in outdated if row is None]:
+                    await self._collection.collections.set_payload(name, {SHAPE_KEY: SHAPE}, foreign)
+                done += len(rows)
+                if outdated and self._collection.hybrid:
+                    continue
+                if done:
+                    log.info("sparse vectors brought up to date", collection=name, anchors=done)
+                done = 0
+            except (StoreUnavailableError, RefusedError):
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+                continue
+            await asyncio.sleep(MAINTAIN_EVERY_SECONDS)
+
+    async def _derive_uncertain(self) -> None:
+        while True:
+            await asyncio.sleep(UNCERTAIN_EVERY_SECONDS)
+            with contextlib.suppress(StoreUnavailableError, RefusedError):
+                await self._vectors.derive_uncertain(self._collection.writable())
+
+
+def _outcome(anchor: Anchor, held: Mapping[Key, Mapping[str, Any]]) -> WriteOutcome:
+    content = from_payload(held[scope_of(anchor), anchor.anchor_id])
+    return WriteOutcome.STORED if same(anchor, content) else WriteOutcome.DIFFERENT

@@ -1,0 +1,31 @@
+"""An owner's part of a store."""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from vhm.contract.messages import Anchor
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """The memories of one owner; the owner "" is one like any other, never everybody.
+
+    Every query and count of memories is made from a scope, so that nothing crosses owners: candidates,
+    neighbours, duplicates, the rarity of words, counts.
+    """
+
+    owner: str
+
+    def point_id(self, anchor_id: uuid.UUID) -> uuid.UUID:
+        """The id of an anchor's point. Other programs know those of the owner "" by their anchor ids; what
+        others call their anchors can neither collide with those nor be guessed at."""
+        if not self.owner:
+            return anchor_id
+        return uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_OID, self.owner), str(anchor_id))
+
+
+def scope_of(anchor: Anchor) -> Scope:
+    """The scope an anchor belongs to. Anchors name no owner on the wire, so all are the owner ""'s."""
+    return Scope("")
