@@ -62,11 +62,9 @@ class SessionVectors:
         answers = await self._read(collection, _by_ids(anchors))
         return _payloads(anchors, itertools.chain.from_iterable(answers))
 
-    async def derive(
-        self, collection: str, anchors: Mapping[Key, Content], *, dependents: bool = True
-    ) -> Payloads:
-        """Bring the vectors of anchors, and with `dependents` those of the turns after them, up to date; the
-        payloads of those of the anchors that are there."""
+    async def derive(self, collection: str, anchors: Mapping[Key, Content]) -> Payloads:
+        """Bring the vectors of anchors, and of the turns after them, up to date; the payloads of those of
+        the anchors that are there."""
         wanted, payloads = dict(anchors), None
         try:
             for _ in range(ROUNDS):
@@ -74,7 +72,7 @@ class SessionVectors:
                 if payloads is None:
                     payloads = _payloads(anchors, points)
                 turns = {turn.key: turn for turn in map(_turn, points) if turn is not None}
-                changes = _changes(turns, wanted, dependents=dependents)
+                changes = _changes(turns, wanted)
                 if not changes:
                     return payloads
                 wanted |= {key: turns[key].row.content for key in changes}
@@ -239,17 +237,14 @@ def _turn(point: models.ScoredPoint) -> Turn | None:
     return Turn(str(point.id), row, sparse.from_vector(point.vector), payload.get(SHAPE_KEY))
 
 
-def _changes(
-    turns: Mapping[Key, Turn], anchors: Mapping[Key, Content], *, dependents: bool
-) -> dict[Key, sparse.Numbered]:
+def _changes(turns: Mapping[Key, Turn], anchors: Mapping[Key, Content]) -> dict[Key, sparse.Numbered]:
     """The vectors that are not as they should be."""
     sessions = Sessions()
     for (_, anchor_id), read in turns.items():
         sessions.add(anchor_id, read.row.content)
     wanted = dict.fromkeys(anchors)
-    if dependents:
-        for (scope, anchor_id), content in anchors.items():
-            wanted |= dict.fromkeys((scope, other) for other in sessions.dependents(anchor_id, content))
+    for (scope, anchor_id), content in anchors.items():
+        wanted |= dict.fromkeys((scope, other) for other in sessions.dependents(anchor_id, content))
     changes = {}
     for key in wanted:
         turn = turns.get(key)

@@ -221,7 +221,7 @@ class QdrantStore:
                     (row.content.scope, row.anchor_id): row.content for _, row in outdated if row is not None
                 }
                 if rows and self._collection.hybrid:
-                    await self._vectors.derive(name, rows, dependents=False)
+                    await self._vectors.derive(name, rows)
                 if foreign := [point_id for point_id, row in outdated if row is None]:
                     await self._collection.collections.set_payload(name, {SHAPE_KEY: SHAPE}, foreign)
                 done += len(rows)
