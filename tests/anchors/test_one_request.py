@@ -95,7 +95,7 @@ def test_a_batch_of_anchors_is_an_insert_and_a_reading(standin: StandIn) -> None
     async def lived() -> None:
         async with Place(standin.url).opened(hybrid=True) as store:
             standin.fault = note
-            read, write = "POST /query/batch", "POST /batch"
+            read, write = "POST /query/batch", "PUT /vectors"
             assert await add(store, anchor("without a session")) == ["PUT ", read]
             assert await add(store, turn(0), turn(10)) == ["PUT ", read]
             assert await add(store, turn(20)) == ["PUT ", read, write, read]
