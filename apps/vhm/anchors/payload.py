@@ -126,6 +126,7 @@ def to_anchor(row: Row) -> Anchor:
         stored_at=content.stored_at,
         salience=content.salience,
         meta=content.meta,
+        owner=content.owner,
     )
 
 
