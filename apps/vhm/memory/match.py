@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.memory.time_expressions import Period
+from vhm.memory.periods import Period
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

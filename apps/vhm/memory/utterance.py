@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from vhm.memory.past_tense import tells_a_deed
-from vhm.memory.tokenizer import content_words, listed, words
+from vhm.memory.tokenizer import content_words, listed
 
 MOST_CHARACTERS = 2_000
 """Of a text that are looked at: an anchor may have 10 000, and a story has room for 400."""
@@ -52,12 +52,6 @@ def turn(text: str) -> Turn:
     if picture:
         text = (text[: picture.start()] + " " + text[picture.end() :]).strip()
     return Turn(speaker, text, picture[1].strip() if picture else None)
-
-
-def speaker(text: str) -> list[str]:
-    """The words of the name of who says the text, lower-cased; none where nobody in particular does."""
-    label = _SPEAKER.match(text)
-    return words(label[1]) if label and label[1] not in _NOT_SPEAKERS else []
 
 
 def sentences(text: str) -> list[str]:
