@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -14,8 +14,10 @@ from qdrant_client import QdrantClient, models
 
 from anchors.places import NOW, Place, anchor, fresh_name, query, unit
 from anchors.test_session_vectors import expected, stored
+from vhm.anchors.payload import Content
 from vhm.anchors.qdrant import collection, sparse
 from vhm.anchors.qdrant import store as qdrant_store
+from vhm.anchors.qdrant.session_vectors import Key, Payloads, SessionVectors
 from vhm.contract.messages import Anchor
 from vhm.memory.anchor_terms import turn_terms
 
@@ -107,24 +109,26 @@ def test_sparse_vectors_are_rewritten_while_old_indexers_write_on(
     asyncio.run(lived())
 
 
-def outdated(place: Place) -> int:
-    """Points whose sparse vectors are of an older shape."""
-    client = QdrantClient(url=place.url, check_compatibility=False, timeout=60)
-    left = client.count(place.collection, count_filter=qdrant_store.queries.outdated()).count
-    client.close()
-    return left
-
-
 def test_an_interrupted_pass_goes_on_where_it_was(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qdrant_store, "OUTDATED_PAGE", 16)
+    asked: list[int] = []
 
     async def lived() -> None:
-        before = left = outdated(place)
+        stopped = asyncio.Event()
+        derive = SessionVectors.derive
+
+        async def noted(vectors: SessionVectors, name: str, anchors: Mapping[Key, Content]) -> Payloads:
+            asked.append(len(anchors))
+            if len(asked) == 3:
+                stopped.set()
+                await asyncio.sleep(3_600)
+            return await derive(vectors, name, anchors)
+
+        monkeypatch.setattr(SessionVectors, "derive", noted)
         async with place.opened(hybrid=True, maintain=True):
-            while left == before:
-                left = await asyncio.to_thread(outdated, place)
-        assert 0 < outdated(place) < before
+            await stopped.wait()
         async with place.opened(hybrid=True, maintain=True):
             await until_current(place, TURNS)
 
     asyncio.run(lived())
+    assert sum(asked) == len(TURNS) + asked[2], "what was done is not done again"
