@@ -1,3 +1,3 @@
 """A virtual human memory: three Kafka workers that remember, recall and retell."""
 
-__version__ = "0.1.0"
+from vhm.contract.version import __version__ as __version__

@@ -73,8 +73,8 @@ def runtime() -> None:
 
     class Copy:
         name = GROUP
-        batch = int(os.environ.get("BENCH_BATCH", "500"))
-        window = int(os.environ.get("BENCH_WINDOW", "4"))
+        batch_size = int(os.environ.get("BENCH_BATCH", "500"))
+        max_batches = int(os.environ.get("BENCH_WINDOW", "4"))
 
         async def open(self) -> None: ...
 

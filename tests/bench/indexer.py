@@ -50,7 +50,7 @@ from vhm.indexer.worker import Indexer  # noqa: E402
 from vhm.runtime import logs  # noqa: E402
 
 GROUP = Indexer.name
-BATCH = Indexer.batch
+BATCH = Indexer.batch_size
 SAMPLE_SECONDS = 0.005
 WAITING = {
     ("selectors.py", "select"),

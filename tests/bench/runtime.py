@@ -254,10 +254,10 @@ def growth(bootstrap: str, count: int) -> Iterator[str]:
         yield figures.row(f"runtime, {partitions} partition{'s' * (partitions > 1)}")
     for size, number in ((100, 100_000), (1_000, 60_000), (10_000, 20_000), (100_000, 3_000)):
         yield throughput("runtime", bootstrap, number, size, 3).row(f"runtime, {size:,} bytes", size)
-    for batch, window in ((1, 32), (50, 4), (500, 1), (500, 2), (500, 4), (500, 8)):
-        environment = {"BENCH_BATCH": str(batch), "BENCH_WINDOW": str(window)}
+    for batch_size, max_batches in ((1, 32), (50, 4), (500, 1), (500, 2), (500, 4), (500, 8)):
+        environment = {"BENCH_BATCH": str(batch_size), "BENCH_WINDOW": str(max_batches)}
         figures = throughput("runtime", bootstrap, count // 6, BYTES, 3, **environment)
-        yield figures.row(f"runtime, batch {batch}, window {window}")
+        yield figures.row(f"runtime, batches of {batch_size}, {max_batches} in flight")
 
 
 def machine() -> str:

@@ -33,9 +33,9 @@ class Echo:
 
     name = GROUP
 
-    def __init__(self, *, batch: int = 50, window: int = 4, seconds: float = 0.0) -> None:
-        self.batch = batch
-        self.window = window
+    def __init__(self, *, batch_size: int = 50, max_batches: int = 4, seconds: float = 0.0) -> None:
+        self.batch_size = batch_size
+        self.max_batches = max_batches
         self.seconds = seconds
         self.down: str | None = None
         self.opening: str | None = None
@@ -156,8 +156,8 @@ class Running:
 
     def partitions(self) -> set[tuple[str, int]]:
         """What is assigned to it."""
-        consuming = self.worker.status.consuming
-        return set(consuming.partitions.positions()) if consuming is not None else set()
+        consumer = self.worker.status.consumer
+        return set(consumer.assignment.positions()) if consumer is not None else set()
 
     def get(self, path: str) -> Answer:
         """Ask a health page."""

@@ -19,9 +19,9 @@ from typing import Any
 from vhm.reteller.settings import Settings
 from vhm.runtime import kafka_config, worker
 from vhm.runtime.handler import Outcome, Outgoing, Record, Reply
-from vhm.runtime.offset_committer import Offsets
+from vhm.runtime.offset_committer import OffsetCommitter
 from vhm.runtime.poller import Poller
-from vhm.runtime.producer import Sender
+from vhm.runtime.producer import RecordProducer
 
 STEPS = ("poll", "decode", "handle", "store write", "produce", "ack", "offset store", "commit")
 """Every boundary on the way of a record, in order."""
@@ -55,8 +55,8 @@ class Handler:
     """Answers every record with its value, after "storing" it."""
 
     name = "reteller"
-    batch = 20
-    window = 4
+    batch_size = 20
+    max_batches = 4
 
     def __init__(self, death: Death) -> None:
         self._death = death
@@ -103,10 +103,10 @@ def main() -> int:
     step, count, notes = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     death = Death(step, count, notes)
     # between a step and the next one; on the instance's class, because the worker makes its own instances
-    Poller._take = after("poll", death, Poller._take)  # type: ignore[method-assign]
-    Sender._answered = after("ack", death, Sender._answered)  # type: ignore[method-assign]
-    Sender._wake = after("produce", death, Sender._wake)  # type: ignore[method-assign]
-    Offsets._store = after("offset store", death, Offsets._store)  # type: ignore[method-assign]
+    Poller._poll = after("poll", death, Poller._poll)  # type: ignore[method-assign]
+    RecordProducer._on_report = after("ack", death, RecordProducer._on_report)  # type: ignore[method-assign]
+    RecordProducer._wake = after("produce", death, RecordProducer._wake)  # type: ignore[method-assign]
+    OffsetCommitter._store = after("offset store", death, OffsetCommitter._store)  # type: ignore[method-assign]
     configure = kafka_config.consumer_config
 
     static = {"group.instance.id": id} if (id := os.environ.get("VHM_TEST_INSTANCE")) else {}

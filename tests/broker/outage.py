@@ -18,7 +18,7 @@ def survive(
     """Put a worker (at `address` of the broker, if not its plain one) under load, do `fault`, wait until it
     is ready and at work again, and account for everything. It must be alive all along."""
     client = Client(kafka.address)
-    with Running(Echo(batch=20), address or kafka.address, **environment) as worker:
+    with Running(Echo(batch_size=20), address or kafka.address, **environment) as worker:
         worker.ready(60).assigned()
         with Load(client) as load:
             until(lambda: len(worker._handler.handled) > 500)

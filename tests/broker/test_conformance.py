@@ -11,7 +11,7 @@ from structlog.testing import LogCapture
 
 from broker.conftest import Place
 from broker.harness import DEAD, IN, OUT, Echo, until
-from vhm.runtime.version import build
+from vhm.contract.version import build
 
 
 def test_every_record_is_answered_once_and_everything_is_committed(place: Place) -> None:
@@ -34,7 +34,7 @@ def test_an_answer_carries_the_build_and_the_trace(place: Place) -> None:
 
 def test_poison_becomes_a_dead_letter_and_the_next_record_is_handled(place: Place, log: LogCapture) -> None:
     client = place.client
-    with place.run(Echo(batch=1)) as worker:
+    with place.run(Echo(batch_size=1)) as worker:
         worker.ready()
         client.write([b"poison\xff answered"], key=b"k", headers=[("mine", b"1")], partition=1)
         client.write([b"fine"], partition=1)
@@ -109,7 +109,7 @@ def test_a_defect_of_the_handler_costs_one_record_not_the_partition(place: Place
 
 
 def test_only_the_done_prefix_is_committed(place: Place) -> None:
-    handler = Echo(batch=1, window=8)
+    handler = Echo(batch_size=1, max_batches=8)
     with place.run(handler) as worker:
         worker.ready()
         place.client.write([b"0", b"1", b"hold", b"3", b"4"], partition=0)
@@ -123,7 +123,7 @@ def test_only_the_done_prefix_is_committed(place: Place) -> None:
 
 @pytest.mark.slow
 def test_a_full_window_pauses_keeps_the_partitions_and_goes_on(place: Place) -> None:
-    handler = Echo(batch=1, window=2)
+    handler = Echo(batch_size=1, max_batches=2)
     client = place.client
     with place.run(handler) as worker:
         worker.ready().assigned()
@@ -139,7 +139,7 @@ def test_a_full_window_pauses_keeps_the_partitions_and_goes_on(place: Place) -> 
 
 def test_a_graceful_stop_loses_and_repeats_nothing(place: Place) -> None:
     client = place.client
-    with place.run(Echo(seconds=0.002, batch=20)) as first:
+    with place.run(Echo(seconds=0.002, batch_size=20)) as first:
         first.ready().assigned()
         client.write(b"%d" % n for n in range(2_000))
         until(lambda: len(first._handler.handled) > 300)
@@ -151,7 +151,7 @@ def test_a_graceful_stop_loses_and_repeats_nothing(place: Place) -> None:
 
 
 def test_a_stop_is_heard_at_once_and_what_is_in_flight_is_finished(place: Place) -> None:
-    handler = Echo(batch=1)
+    handler = Echo(batch_size=1)
     with place.run(handler) as worker:
         worker.ready()
         place.client.write([b"hold"])
@@ -169,7 +169,7 @@ def test_a_stop_is_heard_at_once_and_what_is_in_flight_is_finished(place: Place)
 
 
 def test_what_does_not_finish_in_time_is_left_for_the_next(place: Place) -> None:
-    with place.run(Echo(batch=1), RETELLER_SHUTDOWN_TIMEOUT_SECONDS="0.5") as first:
+    with place.run(Echo(batch_size=1), RETELLER_SHUTDOWN_TIMEOUT_SECONDS="0.5") as first:
         first.ready()
         place.client.write([b"hold"])
         until(lambda: first._handler.calls == 1)
@@ -186,11 +186,11 @@ def test_what_does_not_finish_in_time_is_left_for_the_next(place: Place) -> None
 @pytest.mark.slow
 def test_work_moves_to_a_newcomer_and_back_without_repeating(place: Place) -> None:
     client = place.client
-    with place.run(Echo(seconds=0.002, batch=10)) as first:
+    with place.run(Echo(seconds=0.002, batch_size=10)) as first:
         first.ready().assigned()
         everything = len(first.partitions())
         client.write(b"a%d" % n for n in range(1_000))
-        with place.run(Echo(seconds=0.002, batch=10)) as second:
+        with place.run(Echo(seconds=0.002, batch_size=10)) as second:
             second.ready().assigned()
             client.write(b"b%d" % n for n in range(1_000))
             until(lambda: 0 < len(first.partitions()) < everything)

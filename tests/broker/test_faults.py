@@ -24,7 +24,6 @@ from broker.harness import DEAD, OUT, Client, Echo, Running, until
 from broker.kafka import STOCK, Kafka, NoKafka
 from broker.outage import states, survive, unready
 from vhm.contract import topics as graph
-from vhm.runtime.dead_letters import envelope
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -159,7 +158,7 @@ def test_a_leader_that_changes(show: Show) -> None:
         pytest.skip(str(error))
     try:
         client = Client(kafka.address)
-        with Running(Echo(batch=20), kafka.address, KAFKA_TOPIC_REPLICATION_FACTOR="3") as worker:
+        with Running(Echo(batch_size=20), kafka.address, KAFKA_TOPIC_REPLICATION_FACTOR="3") as worker:
             worker.ready(60).assigned()
             with Load(client) as load:
                 until(lambda: len(worker._handler.handled) > 300, 60)
@@ -255,7 +254,7 @@ def test_an_answer_larger_than_the_broker_takes_becomes_a_dead_letter(own: Kafka
     assert dict(letter.headers() or [])["vhm-reason"] == b"reply_too_large"
 
 
-def test_a_dead_letter_larger_than_its_topic_takes_is_kept_in_parts(own: Kafka) -> None:
+def test_a_dead_letter_larger_than_its_topic_takes_raises_the_limit_of_the_topic(own: Kafka) -> None:
     own.wipe()
     limited(own, DEAD, 50_000)
     client = Client(own.address)
@@ -265,10 +264,39 @@ def test_a_dead_letter_larger_than_its_topic_takes_is_kept_in_parts(own: Kafka) 
         client.write([value])
         client.write([b"fine"])
         assert client.values(OUT) == [b"fine"]
-        letters = client.read(DEAD, 2, extra=3)
-    parts = [(envelope.part(m.headers() or []), m.value() or b"") for m in letters]  # type: ignore[arg-type]
-    assert len(parts) > 5
-    assert envelope.joined(parts) == value
+        assert client.values(DEAD) == [value]
+        worker.ready(10)
+
+
+def test_a_dead_letter_as_large_as_a_record_can_be_fits_a_topic_that_we_created(own: Kafka) -> None:
+    own.wipe()
+    client = Client(own.address)
+    with Running(Echo(), own.address) as worker:
+        worker.ready(60)
+        # the broker's limit of 1,048,588 bytes holds for the batch, whose own header is 61 bytes
+        value = b"poison " + os.urandom(1_048_588 - 61 - 7 - 30)
+        client.write([value])
+        assert client.values(DEAD) == [value]
+        assert worker.get("/health").body["counters"]["produce_failures"] == 0
+
+
+def test_a_dead_letter_too_large_for_a_topic_that_is_not_ours_to_change_holds_its_record(own: Kafka) -> None:
+    own.wipe()
+    limited(own, OUT, 1_000_000)
+    limited(own, DEAD, 50_000)
+    client = Client(own.address)
+    value = b"poison " + os.urandom(300_000)
+    with Running(Echo(batch_size=1), own.address, KAFKA_CREATE_TOPICS="false") as worker:
+        worker.ready(60).assigned()
+        client.write([value], partition=0)
+        client.write([b"fine"], partition=1)
+        assert client.values(OUT) == [b"fine"]
+        until(lambda: worker.get("/readyz").status == 503, 30)
+        assert "max.message.bytes" in worker.get("/readyz").body["reasons"][0]
+        assert 0 not in client.committed()
+        limited(own, DEAD, 500_000)
+        assert client.values(DEAD) == [value]
+        worker.ready(10)
 
 
 def test_a_missing_dead_letter_topic_holds_the_record_until_it_is_there(own: Kafka, log: LogCapture) -> None:
@@ -276,7 +304,7 @@ def test_a_missing_dead_letter_topic_holds_the_record_until_it_is_there(own: Kaf
     limited(own, OUT, 1_000_000)
     admin = AdminClient({"bootstrap.servers": own.address})
     client = Client(own.address)
-    with Running(Echo(batch=1), own.address, KAFKA_CREATE_TOPICS="false") as worker:
+    with Running(Echo(batch_size=1), own.address, KAFKA_CREATE_TOPICS="false") as worker:
         worker.ready(60).assigned()
         admin.delete_topics([DEAD])[DEAD].result(10)
         client.write([b"poison"], partition=0)

@@ -88,7 +88,7 @@ def test_what_to_send_must_be_said(refused: Place) -> None:
 
 def test_nobody_listening_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.setattr(admin, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(admin, "ANSWER_SECONDS", 0.5)
     with pytest.raises(UserError, match="cannot read dead letters") as caught:
         run("list")
     assert "\n" not in str(caught.value)

@@ -115,7 +115,7 @@ def test_a_port_in_use_is_one_line_and_1(log: LogCapture) -> None:
             from vhm.contract.env_loader import load
 
             settings = load(Settings, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "HEALTH_PORT": str(port)})
-            return await worker.run(Echo(), settings, host="127.0.0.1")
+            return await worker.Worker(Echo(), settings, host="127.0.0.1").run()
 
         assert asyncio.run(live()) == 1
     line = f"HEALTH_PORT: cannot listen on 127.0.0.1:{port}: in use; choose another port"
@@ -137,7 +137,7 @@ def test_missing_topics_are_named_when_they_are_not_to_be_created() -> None:
 def test_records_the_broker_dropped_are_told(log: LogCapture) -> None:
     broker = EmbeddedBroker()
     client = Client(broker.address)
-    handler = Echo(batch=10)
+    handler = Echo(batch_size=10)
     with Running(handler, broker.address, KAFKA_GROUP_PROTOCOL="consumer") as running:
         running.ready().assigned()
         client.write([b"first"], partition=0)
@@ -191,7 +191,7 @@ def test_a_loop_that_stands_still_and_a_silent_poll_thread_are_not_alive(
     monkeypatch.setattr("vhm.runtime.status.POLL_STALLED_SECONDS", 0.4)
     monkeypatch.setattr("vhm.runtime.status.HANDLER_STUCK_SECONDS", 0.4)
     broker = EmbeddedBroker()
-    handler = Echo(batch=1)
+    handler = Echo(batch_size=1)
     with Running(handler, broker.address, KAFKA_GROUP_PROTOCOL="consumer") as running:
         running.ready().assigned()
         assert running.get("/livez").status == 200
@@ -200,12 +200,12 @@ def test_a_loop_that_stands_still_and_a_silent_poll_thread_are_not_alive(
         assert running.get("/livez").body["reasons"][0].startswith("handler: one call has taken")
         handler.let_go.set()
         until(lambda: running.get("/livez").status == 200, 5)
-        consuming = running.worker.status.consuming
-        assert consuming is not None
+        consumer = running.worker.status.consumer
+        assert consumer is not None
         stuck = threading.Event()
-        monkeypatch.setattr(consuming.poller, "_take", lambda most: stuck.wait(20) and [])
+        monkeypatch.setattr(consumer.poller, "_poll", lambda most: stuck.wait(20) and [])
         until(lambda: running.get("/livez").status == 503, 5)
-        assert running.get("/livez").body["reasons"][0].startswith("poll thread: has not come round")
+        assert running.get("/livez").body["reasons"][0].startswith("poll thread: stalled")
         stuck.set()
 
 
@@ -213,12 +213,12 @@ def test_a_poll_thread_that_dies_ends_the_worker(log: LogCapture, monkeypatch: p
     broker = EmbeddedBroker()
     with Running(Echo(), broker.address, KAFKA_GROUP_PROTOCOL="consumer") as running:
         running.ready().assigned()
-        consuming = running.worker.status.consuming
-        assert consuming is not None
+        consumer = running.worker.status.consumer
+        assert consumer is not None
 
         def die(most: int) -> None:
             raise MemoryError
 
-        monkeypatch.setattr(consuming.poller, "_take", die)
+        monkeypatch.setattr(consumer.poller, "_poll", die)
         assert running.join(15) == 1
     assert any(e["event"] == "the runtime failed: MemoryError()" for e in log.entries)

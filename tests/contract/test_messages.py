@@ -15,11 +15,14 @@ from vhm.contract.messages import (
     MAX_DEPTH,
     Anchor,
     AnchorIndexed,
+    AnchorsForget,
+    Beat,
     InvalidMessageError,
     RecallRequest,
     RecallResponse,
     RetellResponse,
     decode,
+    decode_noting_unknown,
     derived_request_id,
     encode,
 )
@@ -193,3 +196,61 @@ def test_answers_leave_out_what_does_not_apply() -> None:
 def test_a_request_without_id_gets_the_same_one_each_time() -> None:
     assert derived_request_id("recall-request", 1, 7) == derived_request_id("recall-request", 1, 7)
     assert derived_request_id("recall-request", 1, 7) != derived_request_id("recall-request", 1, 8)
+
+
+def test_unknown_fields_are_noted_and_with_strict_refused_with_the_nearest_name() -> None:
+    body = json.dumps(ANCHOR | {"ownr": "sam", "mood": "good"}).encode()
+    anchor, unknown = decode_noting_unknown(Anchor, body)
+    assert (anchor.owner, unknown) == ("", ("ownr", "mood"))
+    assert decode_noting_unknown(Anchor, json.dumps(ANCHOR).encode())[1] == ()
+    with pytest.raises(InvalidMessageError) as caught:
+        decode(Anchor, body, strict=True)
+    assert caught.value.errors == ["ownr: unknown field, did you mean owner?", "mood: unknown field"]
+    assert caught.value.id == UUID(ID)
+
+
+@pytest.mark.parametrize("owner", ["", "sam", "a.b@c|d~e+f-g_1", "x" * 200])
+def test_an_owner_is_empty_or_a_name(owner: str) -> None:
+    assert decode(Anchor, json.dumps(ANCHOR | {"owner": owner}).encode()).owner == owner
+
+
+@pytest.mark.parametrize("owner", [" ", "-a", "a b", "x" * 201, "a\n", "å", 7])
+def test_other_owners_are_refused(owner: object) -> None:
+    assert errors_of(Anchor, ANCHOR | {"owner": owner})[0].startswith("owner: ")
+
+
+def test_what_contradicts_itself_is_refused() -> None:
+    assert errors_of(Anchor, ANCHOR | {"expires_at": ANCHOR["stored_at"]}) == [
+        "expires_at: not after stored_at"
+    ]
+    assert errors_of(Anchor, ANCHOR | {"supersedes": [ID]}) == ["supersedes: names the anchor itself"]
+    period = {"since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
+    assert errors_of(RecallRequest, REQUEST | period) == ["until: not after since"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "error"),
+    [
+        ({}, "message: expected exactly one of anchor_ids, session, before, everything, got none"),
+        ({"everything": True, "session": "s"}, "got session and everything"),
+        ({"everything": False}, "everything: "),
+        ({"everything": 1}, "everything: "),
+        ({"anchor_ids": []}, "anchor_ids: "),
+        ({"session": ""}, "session: "),
+        ({"befor": "2026-01-01T00:00:00Z"}, "befor: unknown field, did you mean before?"),
+        ({"user_id": "sam", "everything": True}, "user_id: unknown field"),
+    ],
+)
+def test_a_slip_in_a_forget_is_refused(bounds: dict[str, Any], error: str) -> None:
+    assert error in "; ".join(errors_of(AnchorsForget, {"owner": "sam"} | bounds))
+
+
+@pytest.mark.parametrize("owner", [{}, {"owner": None}])
+def test_a_forget_says_whose(owner: dict[str, Any]) -> None:
+    assert "owner: required" in errors_of(AnchorsForget, owner | {"everything": True})[0]
+
+
+def test_an_answer_says_nothing_of_what_it_does_not_use() -> None:
+    beat = Beat(anchor_id=UUID(ID), text="Tea", perceived_age="just now", activation=0.9)
+    answer = json.loads(encode(RecallResponse(request_id=UUID(ID), beats=[beat])))
+    assert answer == RESPONSE

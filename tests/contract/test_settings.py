@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from vhm.contract.env_loader import Secret, SettingsError, load, shown
+from vhm.contract.env_loader import Secret, SettingsError, load, redacted
 from vhm.contract.settings import Settings
 from vhm.indexer.settings import Settings as Indexer
 from vhm.resonance.settings import Settings as Resonance
@@ -111,6 +111,6 @@ def test_a_secret_shows_nowhere() -> None:
     settings = load(Reteller, KAFKA | {"OPENAI_API_KEY": secret})
     assert settings.openai_api_key == Secret(secret)
     assert settings.openai_api_key.reveal() == secret
-    assert secret not in f"{settings} {settings!r} {shown(settings)}"
+    assert secret not in f"{settings} {settings!r} {redacted(settings)}"
     wrong = KAFKA | {"PORTKEY_API_KEY": secret, "KAFKA_SASL_PASSWORD": secret, "HEALTH_PORT": "x"}
     assert secret not in "\n".join(errors_of(Reteller, wrong))

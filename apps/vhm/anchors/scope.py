@@ -27,5 +27,5 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 def scope_of(anchor: Anchor) -> Scope:
-    """The scope an anchor belongs to. Anchors name no owner on the wire, so all are the owner ""'s."""
-    return Scope("")
+    """The scope an anchor belongs to."""
+    return Scope(anchor.owner)

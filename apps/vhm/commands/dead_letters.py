@@ -13,7 +13,7 @@ from vhm.commands.dates import moment
 from vhm.contract.topics import DEAD_LETTER_SUFFIX, dead_letter
 from vhm.errors import UserError
 from vhm.runtime.dead_letters import admin
-from vhm.runtime.dead_letters.admin import DEAD_LETTER_TOPICS, Letter, LettersError
+from vhm.runtime.dead_letters.admin import DEAD_LETTER_TOPICS, DeadLetter, DeadLettersError
 from vhm.runtime.kafka_config import Config, client_config
 
 app = App(name="dead-letters", help="Look at what was refused, and send it again.")
@@ -116,7 +116,7 @@ def replay(*places: str, only: Only = EVERY, all: bool = False, dry_run: bool = 
     else:
         try:
             sent = admin.replay(config, found)
-        except LettersError as error:
+        except DeadLettersError as error:
             raise UserError(str(error)) from None
         for name, count in sorted(sent.items()):
             print(f"sent {count} to {name}")
@@ -129,7 +129,7 @@ def _config() -> Config:
     return client_config(client.settings(), "dead-letters") | {"log_level": 0}
 
 
-def _chosen(config: Config, places: Sequence[str], only: Only) -> list[Letter]:
+def _chosen(config: Config, places: Sequence[str], only: Only) -> list[DeadLetter]:
     origin = only.topic.removesuffix(DEAD_LETTER_SUFFIX) if only.topic else None
     if origin is not None and dead_letter(origin) not in DEAD_LETTER_TOPICS:
         known = ", ".join(name.removesuffix(DEAD_LETTER_SUFFIX) for name in DEAD_LETTER_TOPICS)
@@ -137,7 +137,7 @@ def _chosen(config: Config, places: Sequence[str], only: Only) -> list[Letter]:
     topics = [dead_letter(origin)] if origin is not None else DEAD_LETTER_TOPICS
     try:
         found = admin.read(config, topics, moment(only.since, "--since") if only.since else None)
-    except LettersError as error:
+    except DeadLettersError as error:
         raise UserError(f"cannot read dead letters: {error}") from None
     found = [letter for letter in found if only.reason in (None, letter.reason)]
     missing = set(places) - {letter.place for letter in found}

@@ -67,7 +67,7 @@ def variables(workers: list[str]) -> list[Variable]:
             found[field.encode_name] = Variable(
                 name=field.encode_name,
                 default=_default(field, hints[field.name]),
-                wants=env_loader.wants(hints[field.name]),
+                wants=env_loader.expected(hints[field.name]),
                 about=_about(hints[field.name]),
                 readers=(*(known.readers if known else ()), worker),
                 secret=env_loader.is_secret(hints[field.name]),

@@ -71,7 +71,7 @@ def values(settings: msgspec.Struct) -> dict[str, Any]:
     return {f.encode_name: getattr(settings, f.name) for f in msgspec.structs.fields(settings)}
 
 
-def shown(settings: msgspec.Struct) -> dict[str, Any]:
+def redacted(settings: msgspec.Struct) -> dict[str, Any]:
     """The settings by variable name, fit to be shown: secrets are only said to be set."""
     return {
         name: "***" if isinstance(value, Secret) else value
@@ -93,7 +93,7 @@ def load(kind: type[S], environment: Mapping[str, str]) -> S:
             if raw is not None:
                 given[name] = decoded[field.name] = _decode(name, raw, hint)
             elif field.required:
-                raise ValueError(f"{name}: not set, wants {wants(hint)}")
+                raise ValueError(f"{name}: not set, wants {expected(hint)}")
             else:
                 given[name] = field.default
         except ValueError as error:
@@ -119,7 +119,7 @@ def _decode(name: str, raw: str, hint: Any) -> Any:
     except msgspec.ValidationError:
         value = math.nan
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{name}: got {_clipped(raw)!r}, wants {wants(hint)}")
+        raise ValueError(f"{name}: got {_clipped(raw)!r}, wants {expected(hint)}")
     return value
 
 
@@ -146,7 +146,7 @@ def aliases(hint: Any) -> list[str]:
     return [name for meta in metas(hint) for name in (meta.extra or {}).get("aliases", ())]
 
 
-def wants(hint: Any) -> str:
+def expected(hint: Any) -> str:
     """The type in a person's words: what a value must look like."""
     for meta in metas(hint):
         if meta.extra and "wants" in meta.extra:

@@ -1,4 +1,4 @@
-"""The five messages on the wire, and the decoding that lists everything wrong with one.
+"""The messages on the wire, and the decoding that lists everything wrong with one.
 
 A well-formed message takes one pass through msgspec. Anything else is read again field by field, so
 that its sender learns all its mistakes at once and a null in an optional field counts as absent.
@@ -6,11 +6,12 @@ that its sender learns all its mistakes at once and a null in an optional field 
 
 from __future__ import annotations
 
+import difflib
 import functools
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -18,8 +19,18 @@ from msgspec import Meta
 MAX_DEPTH = 64
 """Levels of nesting a message may have; deeper ones break the encoders behind us."""
 
+SHOWN_NAME = 80
+"""Characters of an unknown field's name that are shown."""
+
 YEARS = (1900, 2200)
 """First and last year a date may lie in."""
+
+Owner = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._@|~+-]{0,199})?$(?!\n)")]
+"""Whose memory it is; empty is an owner like any other, never everybody. (A bare `$` would also match before
+a final newline.)"""
+
+Where = Annotated[dict[str, str | int | bool], Meta(max_length=8)]
+"""Top-level keys of `meta` and the value that each must equal."""
 
 M = TypeVar("M", bound="Message")
 
@@ -33,14 +44,25 @@ class InvalidMessageError(ValueError):
         self.id = id
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What all incoming messages share: dates are made aware and checked, whoever builds them."""
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all incoming messages share: dates are made aware and checked, whoever builds them.
+
+    The first pass of decoding forbids unknown fields only in order to notice them."""
+
+    strict: ClassVar[bool] = False
+    """Whether an unknown field is refused whatever the record's headers say."""
 
     def __post_init__(self) -> None:
         for name in _moments(type(self)):
             value = getattr(self, name)
             if value is not None:
                 msgspec.structs.force_setattr(self, name, checked_moment(value))
+        if faults := list(self.faults()):
+            raise ValueError("\n".join(faults))
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong between fields, one line each."""
+        yield from ()
 
 
 def session_of(meta: Mapping[str, Any]) -> str | None:
@@ -57,6 +79,18 @@ class Anchor(Message, frozen=True, kw_only=True):
     stored_at: datetime
     salience: Annotated[float, Meta(ge=0.3, le=2.5)] = 1.0
     meta: dict[str, Any] = {}
+    owner: Owner = ""
+    supersedes: Annotated[list[uuid.UUID], Meta(max_length=64)] = []
+    """Anchors of the same owner that this one replaces in recalls."""
+    expires_at: datetime | None = None
+    """From then on it is recalled no more, and removed within the hour."""
+
+    def faults(self) -> Iterator[str]:
+        """See `Message.faults`."""
+        if self.expires_at is not None and self.expires_at <= self.stored_at:
+            yield "expires_at: not after stored_at"
+        if self.anchor_id in self.supersedes:
+            yield "supersedes: names the anchor itself"
 
     @property
     def session(self) -> str | None:
@@ -78,12 +112,15 @@ IMMUTABLE = "anchor_immutable_violation"
 INVALID = "validation_failed"
 EMBEDDING_FAILED = "embedding_generation_failed"
 STORAGE_FAILED = "qdrant_storage_failed"
-REASONS = (IMMUTABLE, INVALID, EMBEDDING_FAILED, STORAGE_FAILED)
+FORGOTTEN = "anchor_forgotten"
+REASONS = (IMMUTABLE, INVALID, EMBEDDING_FAILED, STORAGE_FAILED, FORGOTTEN)
 
 
 class RecallRequest(Message, frozen=True, kw_only=True):
-    """recall-request: what to remember. `now` is the moment to remember at; memories younger than
-    `min_age_seconds` then do not come back."""
+    """recall-request: what to remember. `now` is the moment to remember at.
+
+    `at_least` bounds each beat's match and takes the place of the floor; `since` is inclusive and `until`
+    exclusive; memories younger than `min_age_seconds` at `now` are left out."""
 
     query: Annotated[str, Meta(min_length=1)]
     request_id: uuid.UUID | None = None
@@ -91,12 +128,23 @@ class RecallRequest(Message, frozen=True, kw_only=True):
     top_k: Annotated[int, Meta(ge=1, le=50)] = 3
     session_id: str | None = None
     ignore_anchor_ids: list[uuid.UUID] = []
+    owner: Owner = ""
+    at_least: Annotated[float, Meta(ge=0, le=1)] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    where: Where = {}
     min_age_seconds: Annotated[float, Meta(ge=0)] = 5.0
+
+    def faults(self) -> Iterator[str]:
+        """See `Message.faults`."""
+        if self.since is not None and self.until is not None and self.until <= self.since:
+            yield "until: not after since"
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One recalled memory: its age in words at `now`, its activation on the scale of `memory`, how well it
-    matches the query (0..1), when it was said. Workers of earlier versions leave the last two out."""
+    """One recalled memory: its age in words at `now`, its activation on the scale of `memory`.
+
+    `meta_left_out` says that its meta is too large for an answer."""
 
     anchor_id: uuid.UUID
     text: str
@@ -104,13 +152,47 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     activation: float
     match: float | None = None
     stored_at: datetime | None = None
+    meta: dict[str, Any] | None = None
+    meta_left_out: bool = False
 
 
-class RecallResponse(Message, frozen=True, kw_only=True):
-    """recall-response: beats, strongest first; empty when nothing came back."""
+class RecallResponse(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """recall-response: beats, strongest first; empty when nothing came back. `error` says why a request
+    whose id could be read was refused."""
 
     request_id: uuid.UUID
     beats: list[Beat]
+    owner: Owner = ""
+    error: str | None = None
+
+
+class AnchorsForget(Message, frozen=True, kw_only=True):
+    """anchors-forget: what to forget of one owner, by exactly one of four bounds. `before` is exclusive."""
+
+    strict: ClassVar[bool] = True
+    owner: Owner
+    request_id: uuid.UUID | None = None
+    anchor_ids: Annotated[list[uuid.UUID], Meta(min_length=1, max_length=1_000)] | None = None
+    session: Annotated[str, Meta(min_length=1)] | None = None
+    before: datetime | None = None
+    everything: Literal[True] | None = None
+
+    def faults(self) -> Iterator[str]:
+        """See `Message.faults`."""
+        bounds = ("anchor_ids", "session", "before", "everything")
+        given = [name for name in bounds if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            yield f"message: expected exactly one of {', '.join(bounds)}, got {found}"
+
+
+class AnchorsForgotten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """anchors-forgotten: how many memories are gone, or why nothing was done."""
+
+    request_id: uuid.UUID | None
+    owner: str | None = None
+    forgotten: int | None = None
+    errors: list[str] | None = None
 
 
 class RetellResponse(Message, frozen=True, kw_only=True):
@@ -137,17 +219,26 @@ def encode(message: msgspec.Struct) -> bytes:
     return msgspec.json.encode(message)
 
 
-def decode(kind: type[M], data: bytes | None) -> M:
+def decode(kind: type[M], data: bytes | None, *, strict: bool = False) -> M:
     """`data` as a `kind`. Raises InvalidMessageError with every error found."""
+    return decode_noting_unknown(kind, data, strict=strict)[0]
+
+
+def decode_noting_unknown(
+    kind: type[M], data: bytes | None, *, strict: bool = False
+) -> tuple[M, tuple[str, ...]]:
+    """`data` as a `kind`, and the names of fields that it has beyond those of `kind`.
+
+    With `strict` such a field is an error. Raises InvalidMessageError with every error found."""
     if not data:
-        raise InvalidMessageError(["message: empty, wants a JSON object"])
+        raise InvalidMessageError(["message: empty, expected a JSON object"])
     try:
         message: M = _decoder(kind).decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _decode_by_field(kind, data)
+        return _decode_by_field(kind, data, strict or kind.strict)
     if isinstance(message, Anchor) and _too_deep(message.meta):
         raise InvalidMessageError([_depth_error("meta")], message.anchor_id)
-    return message
+    return message, ()
 
 
 @functools.cache
@@ -167,7 +258,7 @@ def _moments(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     )
 
 
-def _decode_by_field(kind: type[M], data: bytes) -> M:
+def _decode_by_field(kind: type[M], data: bytes, strict: bool) -> tuple[M, tuple[str, ...]]:
     try:
         raw = msgspec.json.decode(data)
     except UnicodeDecodeError:
@@ -177,13 +268,25 @@ def _decode_by_field(kind: type[M], data: bytes) -> M:
     except msgspec.MsgspecError as error:
         raise InvalidMessageError([f"message: {error}"]) from None
     if not isinstance(raw, dict):
-        raise InvalidMessageError([f"message: wants a JSON object, got {_name(raw)}"])
+        raise InvalidMessageError([f"message: expected a JSON object, got {_name(raw)}"])
     values: dict[str, Any] = {}
     errors = _read_struct(kind, raw, "", values)
     identity = values.get("anchor_id") or values.get("request_id")
+    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    unknown = tuple(name[:SHOWN_NAME] for name in raw if name not in known)
+    if strict:
+        errors += [_unknown_error(name, known) for name in unknown]
     if errors:
         raise InvalidMessageError(errors, identity)
-    return kind(**values)
+    try:
+        return kind(**values), unknown
+    except ValueError as error:
+        raise InvalidMessageError(str(error).split("\n"), identity) from None
+
+
+def _unknown_error(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"{name[:SHOWN_NAME]}: unknown field" + (f", did you mean {near[0]}?" if near else "")
 
 
 def _read_struct(kind: type[msgspec.Struct], raw: dict[str, Any], at: str, into: dict[str, Any]) -> list[str]:

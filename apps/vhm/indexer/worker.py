@@ -37,8 +37,8 @@ class Indexer(EmbeddingHandler[Anchor]):
     """anchors-write → the store → anchors-indexed."""
 
     name = "indexer"
-    batch = 256
-    window = 2
+    batch_size = 256
+    max_batches = 2
 
     def _read(self, record: Record) -> Anchor:
         return decode(Anchor, record.value)

@@ -50,8 +50,8 @@ class Resonance(EmbeddingHandler[Ask]):
     """recall-request → the store → recall-response."""
 
     name = "resonance"
-    batch = 16
-    window = 4
+    batch_size = 16
+    max_batches = 4
 
     def __init__(self, settings: Settings, embedder: Embedder, open_store: OpenStore) -> None:
         super().__init__(embedder, open_store)
@@ -83,7 +83,7 @@ class Resonance(EmbeddingHandler[Ask]):
     def _query(self, ask: Ask, vector: embedding.Vector) -> Query:
         request, settings = ask.request, self._settings
         return Query(
-            scope=Scope(""),
+            scope=Scope(request.owner),
             vector=vector,
             text=request.query,
             now=ask.now,

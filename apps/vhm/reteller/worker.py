@@ -22,8 +22,8 @@ class Reteller:
     """
 
     name = "reteller"
-    batch = 1
-    window = 64
+    batch_size = 1
+    max_batches = 64
 
     def __init__(self, settings: Settings) -> None:
         self._chain = language.chain(settings, settings.provider_timeout_seconds)

@@ -1,4 +1,4 @@
-"""The partitions that are ours, and how far each is done."""
+"""The assigned partitions, and how far each is done."""
 
 from __future__ import annotations
 
@@ -6,114 +6,111 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
+from vhm.runtime.context import WorkerContext
 from vhm.runtime.handler import Record
-from vhm.runtime.metrics import Metrics
-from vhm.runtime.offset_committer import Offsets, Partition
-from vhm.runtime.offset_tracker import Ledger
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
+from vhm.runtime.offset_committer import OffsetCommitter, Partition
+from vhm.runtime.offset_tracker import OffsetTracker
 
 
-class Partitions:
-    """Lives on the event loop. A partition that comes back after it was let go starts a new ledger, so
-    that what was in flight before it went can no longer move it."""
+class Assignment:
+    """Lives on the event loop. A partition assigned again gets a new tracker, so that a record still in
+    flight from before can no longer move its position."""
 
-    def __init__(self, offsets: Offsets, metrics: Metrics, log: FilteringBoundLogger) -> None:
-        self._offsets = offsets
-        self._metrics = metrics
-        self._log = log
-        self._ledgers: dict[Partition, Ledger] = {}
+    def __init__(self, context: WorkerContext, committer: OffsetCommitter) -> None:
+        self._log = context.log
+        self._metrics = context.metrics
+        self._committer = committer
+        self._trackers: dict[Partition, OffsetTracker] = {}
         self._next: dict[Partition, int] = {}
+        """The offset expected next, where known."""
 
-    def assigned(self, committed: Mapping[Partition, int | None]) -> None:
-        """New ones, with the committed offset where there is one."""
-        self._ledgers |= {partition: Ledger() for partition in committed}
+    def add(self, committed: Mapping[Partition, int | None]) -> None:
+        """Newly assigned partitions, with the committed offset where there is one."""
+        self._trackers |= {partition: OffsetTracker() for partition in committed}
         self._next |= {partition: offset for partition, offset in committed.items() if offset is not None}
-        self._log.info("assigned", partitions=named(committed), owned=len(self._ledgers))
+        self._log.info("assigned", partitions=names(committed), owned=len(self._trackers))
 
-    async def release(
-        self, partitions: Iterable[Partition], seconds: float, hopeless: Callable[[], bool]
+    async def drain(
+        self, partitions: Iterable[Partition], seconds: float, give_up: Callable[[], bool]
     ) -> None:
-        """Wait up to `seconds`, or until that is `hopeless`, for what is in flight; then forget these."""
-        ledgers = [self._ledgers[p] for p in partitions if p in self._ledgers]
+        """Wait for what is in flight of these, until `seconds` are over or `give_up()`; then forget them."""
+        trackers = [self._trackers[p] for p in partitions if p in self._trackers]
         deadline = time.monotonic() + seconds
-        while any(ledger.in_flight for ledger in ledgers):
-            if time.monotonic() > deadline or hopeless():
+        while any(tracker.in_flight for tracker in trackers):
+            if time.monotonic() > deadline or give_up():
                 break
             await asyncio.sleep(0.005)
-        left = sum(ledger.in_flight for ledger in ledgers)
+        left = sum(tracker.in_flight for tracker in trackers)
         self._forget(partitions)
-        self._log.info("revoked", partitions=named(partitions), left_in_flight=left)
+        self._log.info("revoked", partitions=names(partitions), left_in_flight=left)
 
-    def lost(self, partitions: Iterable[Partition]) -> None:
-        """They are somebody else's already: nothing of them may be stored any more."""
+    def lose(self, partitions: Iterable[Partition]) -> None:
+        """These belong to another member already: nothing of them may be stored any more."""
         self._forget(partitions)
-        self._log.warning("lost", partitions=named(partitions))
+        self._log.warning("lost", partitions=names(partitions))
 
-    def ledger(self, record: Record) -> Ledger | None:
-        """The ledger of the record's partition while that is ours."""
-        return self._ledgers.get((record.topic, record.partition))
+    def tracker(self, record: Record) -> OffsetTracker | None:
+        """The tracker of the record's partition while that is assigned."""
+        return self._trackers.get((record.topic, record.partition))
 
-    def take(self, records: Iterable[Record]) -> None:
+    def track(self, records: Iterable[Record]) -> None:
         """These are in flight now."""
-        taken: dict[Partition, list[int]] = {}
+        polled: dict[Partition, list[int]] = {}
         for record in records:
-            taken.setdefault((record.topic, record.partition), []).append(record.offset)
-        for partition, offsets in taken.items():
+            polled.setdefault((record.topic, record.partition), []).append(record.offset)
+        for partition, offsets in polled.items():
             expected = self._next.get(partition, offsets[0])
             if offsets[-1] - expected >= len(offsets):
-                self._look_into_gap(partition, expected, offsets)
+                self._check_gap(partition, expected, offsets)
             self._next[partition] = offsets[-1] + 1
-            self._ledgers[partition].take(offsets)
+            self._trackers[partition].add(offsets)
 
-    def done(self, records: Iterable[tuple[Record, Ledger]]) -> None:
-        """Everything these led to is acknowledged: store what may be committed."""
-        finished: dict[Partition, tuple[Ledger, list[int]]] = {}
-        for record, ledger in records:
-            finished.setdefault((record.topic, record.partition), (ledger, []))[1].append(record.offset)
-        positions = {
-            partition: ledger.position
-            for partition, (ledger, offsets) in finished.items()
-            if ledger.done(offsets) and ledger.position is not None and self._ledgers.get(partition) is ledger
-        }
+    def mark_done(self, records: Iterable[tuple[Record, OffsetTracker]]) -> None:
+        """Everything these led to is acknowledged: store the offsets that may be committed."""
+        finished: dict[Partition, tuple[OffsetTracker, list[int]]] = {}
+        for record, tracker in records:
+            finished.setdefault((record.topic, record.partition), (tracker, []))[1].append(record.offset)
+        positions: dict[Partition, int] = {}
+        for partition, (tracker, offsets) in finished.items():
+            moved = tracker.mark_done(offsets)
+            if moved and tracker.position is not None and self._trackers.get(partition) is tracker:
+                positions[partition] = tracker.position
         if positions:
-            self._offsets.store(positions)
+            self._committer.store(positions)
 
     def positions(self) -> dict[Partition, int | None]:
-        """Ours, and how far each is done."""
-        return {partition: ledger.position for partition, ledger in self._ledgers.items()}
+        """The assigned partitions and the offset of each to be committed next."""
+        return {partition: tracker.position for partition, tracker in self._trackers.items()}
 
     def in_flight(self) -> int:
-        """Records taken and not done."""
-        return sum(ledger.in_flight for ledger in self._ledgers.values())
+        """The number of records polled and not done."""
+        return sum(tracker.in_flight for tracker in self._trackers.values())
 
     def lag(self) -> dict[Partition, int]:
-        """Records of ours that are not done, as far as librdkafka has heard of them."""
-        ends = self._offsets.ends
+        """Records not done, by partition, where the end offset is known."""
+        ends = self._committer.ends
         return {
-            partition: max(0, ends[partition] - self._at(partition, ledger))
-            for partition, ledger in self._ledgers.items()
+            partition: max(0, ends[partition] - self._position(partition, tracker))
+            for partition, tracker in self._trackers.items()
             if partition in ends
         }
 
-    def _at(self, partition: Partition, ledger: Ledger) -> int:
-        return ledger.position if ledger.position is not None else self._next.get(partition, 0)
+    def _position(self, partition: Partition, tracker: OffsetTracker) -> int:
+        return tracker.position if tracker.position is not None else self._next.get(partition, 0)
 
     def _forget(self, partitions: Iterable[Partition]) -> None:
         for partition in partitions:
-            self._ledgers.pop(partition, None)
+            self._trackers.pop(partition, None)
             self._next.pop(partition, None)
 
-    def _look_into_gap(self, partition: Partition, expected: int, offsets: list[int]) -> None:
-        """Some offsets did not come. Compaction and transactions leave such gaps by right; records dropped
-        before we came to them do not, and they are told by the broker's first offset lying behind."""
+    def _check_gap(self, partition: Partition, expected: int, offsets: list[int]) -> None:
+        """Some offsets did not come. Compaction and transactions leave such gaps by right; for records that
+        retention dropped before we came to them, the broker's first offset lies beyond the expected one."""
         following = next(offset for nth, offset in enumerate(offsets) if offset > expected + nth)
         loop = asyncio.get_running_loop()
-        tell = functools.partial(self._report_skipped, partition, expected, following)
-        self._offsets.look_up(partition, lambda first: _soon(loop, functools.partial(tell, first)))
+        report = functools.partial(self._report_skipped, partition, expected, following)
+        self._committer.look_up_first(partition, lambda first: _call_soon(loop, report, first))
 
     def _report_skipped(self, partition: Partition, expected: int, following: int, first: int) -> None:
         skipped = min(first, following) - expected
@@ -129,11 +126,11 @@ class Partitions:
             )
 
 
-def named(partitions: Iterable[Partition]) -> list[str]:
-    """Partitions as Kafka people write them: topic-0."""
+def names(partitions: Iterable[Partition]) -> list[str]:
+    """Partitions as Kafka's tools write them: topic-0."""
     return [f"{topic}-{partition}" for topic, partition in sorted(partitions)]
 
 
-def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[int], None], first: int) -> None:
     if not loop.is_closed():
-        loop.call_soon_threadsafe(call)
+        loop.call_soon_threadsafe(call, first)

@@ -1,4 +1,4 @@
-"""Whether Kafka can be reached, found out by asking it as soon as a client complains."""
+"""Whether Kafka can be reached: asked as soon as a client reports an error of its connection."""
 
 from __future__ import annotations
 
@@ -6,57 +6,60 @@ import asyncio
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from vhm.runtime.context import WorkerContext
 from vhm.runtime.kafka_config import describe
-from vhm.runtime.readiness import Conditions
 
-ASK_SECONDS = 2.0
+PROBE_SECONDS = 2.0
+"""Longest wait for the answer to one probe."""
+
 PAUSE_SECONDS = 1.0
+"""Pause between two probes."""
 
-VAGUE = frozenset(
+UNSPECIFIC = frozenset(
     {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError.NETWORK_EXCEPTION}
 )
-"""Errors that only say that something is wrong; they never hide one that says what."""
+"""Errors that do not say what is wrong; they never replace one that does."""
 
 
-class Connection:
-    """Turns complaints of the clients into the condition "broker". Lives on the event loop."""
+class BrokerProbe:
+    """Turns connection errors of the clients into the condition "broker". Lives on the event loop."""
 
-    def __init__(self, producer: Producer, servers: str, conditions: Conditions) -> None:
+    def __init__(self, context: WorkerContext, producer: Producer) -> None:
+        self._readiness = context.readiness
+        self._servers = context.settings.kafka_bootstrap_servers
         self._producer = producer
-        self._servers = servers
-        self._conditions = conditions
-        self._complaint: KafkaError | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._error: KafkaError | None = None
+        self._probing: asyncio.Task[None] | None = None
 
-    def complain(self, error: KafkaError) -> None:
-        """A client met this error; see whether Kafka answers."""
-        if self._complaint is None or error.code() not in VAGUE or self._complaint.code() in VAGUE:
-            self._complaint = error
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.get_running_loop().create_task(self._ask_until_answered())
+    def start(self, error: KafkaError) -> None:
+        """A client met `error`: probe until Kafka answers."""
+        if self._error is None or error.code() not in UNSPECIFIC or self._error.code() in UNSPECIFIC:
+            self._error = error
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.get_running_loop().create_task(self._probe_until_answered())
 
-    def unreachable(self, reason: str) -> None:
-        """Nobody answered, for this reason unless a complaint gave a better one."""
-        if self._complaint is not None:
-            reason = describe(self._complaint)
-        self._conditions.report("broker", f"Kafka at {self._servers} cannot be reached: {reason}")
+    def report_unreachable(self, reason: str) -> None:
+        """Set the condition, with the clients' own error where that says more than `reason`."""
+        if self._error is not None:
+            reason = describe(self._error)
+        self._readiness.report("broker", f"Kafka at {self._servers} cannot be reached: {reason}")
 
-    def reachable(self) -> None:
-        """It answered."""
-        self._complaint = None
-        self._conditions.report("broker", None)
+    def report_reachable(self) -> None:
+        """Clear the condition."""
+        self._error = None
+        self._readiness.report("broker", None)
 
     def close(self) -> None:
-        """Ask no more."""
-        if self._asking is not None:
-            self._asking.cancel()
+        """Probe no more."""
+        if self._probing is not None:
+            self._probing.cancel()
 
-    async def _ask_until_answered(self) -> None:
+    async def _probe_until_answered(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._producer.list_topics, timeout=ASK_SECONDS)
+                await asyncio.to_thread(self._producer.list_topics, timeout=PROBE_SECONDS)
             except KafkaException as error:
-                self.unreachable(describe(error.args[0]))
+                self.report_unreachable(describe(error.args[0]))
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                return self.reachable()
+                return self.report_reachable()

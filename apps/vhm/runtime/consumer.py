@@ -1,92 +1,51 @@
-"""Everything between subscribing and leaving the group, put together."""
+"""A worker's membership of its consumer group, from subscribing to leaving."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import Consumer
 
-from vhm.contract import topics as graph
-from vhm.runtime.assignment import Partitions
-from vhm.runtime.backpressure import Window
-from vhm.runtime.delivery import Delivery
-from vhm.runtime.handler import Handler
-from vhm.runtime.metrics import Metrics
-from vhm.runtime.offset_committer import Offsets
+from vhm.runtime.assignment import Assignment
+from vhm.runtime.backpressure import Backpressure
+from vhm.runtime.context import WorkerContext
+from vhm.runtime.offset_committer import OffsetCommitter
 from vhm.runtime.pipeline import Pipeline
 from vhm.runtime.poller import Poller
-from vhm.runtime.producer import Sender
-from vhm.runtime.readiness import Conditions
-from vhm.runtime.retry import Attempts
+from vhm.runtime.producer import RecordProducer
 from vhm.runtime.threads import in_daemon_thread
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
 
 CLOSE_SECONDS = 5.0
 """Longest wait for the last commit and for leaving the group; both need the broker."""
 
 
-class Consuming:
-    """A subscribed consumer at work. Lives on the event loop that makes it."""
+class WorkerConsumer:
+    """A subscribed consumer and the pipeline behind it. Lives on the event loop that makes it."""
 
-    def __init__(
-        self,
-        *,
-        handler: Handler,
-        consumer: Consumer,
-        sender: Sender,
-        conditions: Conditions,
-        metrics: Metrics,
-        log: FilteringBoundLogger,
-        build: str,
-        release_seconds: float,
-        on_error: Callable[[KafkaError], None],
-        on_refusal: Callable[[KafkaError], object],
-        on_defect: Callable[[BaseException], None],
-    ) -> None:
-        self._log = log
-        window = Window(handler.window)
-        offsets = Offsets(consumer)
-        self.partitions = Partitions(offsets, metrics, log)
-        self.pipeline = Pipeline(
-            batch=handler.batch,
-            partitions=self.partitions,
-            attempts=Attempts(handler, conditions, metrics, log),
-            delivery=Delivery(sender, conditions, metrics, log, build, on_refusal),
-            window=window,
-            conditions=conditions,
-            metrics=metrics,
-            on_error=on_error,
-            on_defect=on_defect,
-        )
-        self.poller = Poller(
-            consumer,
-            graph.reads(handler.name),
-            batch=handler.batch,
-            window=window,
-            offsets=offsets,
-            sink=self.pipeline,
-            loop=asyncio.get_running_loop(),
-            release_seconds=release_seconds,
-        )
+    def __init__(self, context: WorkerContext, consumer: Consumer, producer: RecordProducer) -> None:
+        self._log = context.log
+        backpressure = Backpressure(context.handler.max_batches)
+        committer = OffsetCommitter(consumer)
+        self.assignment = Assignment(context, committer)
+        self.pipeline = Pipeline(context, self.assignment, backpressure, producer)
+        self.poller = Poller(context, consumer, committer, backpressure, self.pipeline)
         self.poller.start()
 
-    async def end(self, seconds: float) -> None:
-        """Take nothing more, finish what is in flight within `seconds`, commit it and leave the group."""
+    async def close(self, seconds: float) -> None:
+        """Stop polling, drain for up to `seconds`, commit what is done and leave the group."""
         began = time.monotonic()
         self.poller.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await in_daemon_thread(self.poller.join)  # what it took last has been handed over by then
+                await in_daemon_thread(
+                    self.poller.join
+                )  # by then the records polled last are in the pipeline
         left = await self.pipeline.drain(max(0.0, seconds - (time.monotonic() - began)))
         self._log.info("drained", left_undone=left, after_seconds=round(time.monotonic() - began, 2))
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await in_daemon_thread(self.poller.close)
         except TimeoutError:
-            self._log.warning("left without a goodbye: Kafka did not answer", seconds=CLOSE_SECONDS)
+            self._log.warning("left the group without saying so: Kafka did not answer", seconds=CLOSE_SECONDS)

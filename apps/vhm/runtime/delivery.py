@@ -3,117 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError
 
+from vhm.runtime import topic_admin
+from vhm.runtime.context import WorkerContext
 from vhm.runtime.dead_letters import envelope
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record
 from vhm.runtime.kafka_config import describe
-from vhm.runtime.log_context import where
-from vhm.runtime.metrics import Metrics
-from vhm.runtime.producer import Failure, HeaderList, Sender, Sending
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.logs import record_fields
+from vhm.runtime.producer import DeliveryFailure, HeaderList, ProducerRecord, RecordProducer
 from vhm.runtime.retry import Wait, backoff
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
+from vhm.runtime.threads import in_daemon_thread
 
 TOO_LARGE = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
 )
 
-Done = Callable[[Iterable[int]], None]
+OnDelivered = Callable[[Iterable[int]], None]
+"""Gets the indices of consumed records, each as soon as all it led to is acknowledged."""
 
 
 class Delivery:
-    """Produces what outcomes lead to, until Kafka has taken every record of it."""
+    """Produces the records that outcomes lead to, until Kafka has acknowledged all of them."""
 
-    def __init__(
-        self,
-        sender: Sender,
-        conditions: Conditions,
-        metrics: Metrics,
-        log: FilteringBoundLogger,
-        build: str,
-        on_refusal: Callable[[KafkaError], object],
-    ) -> None:
-        self._sender = sender
-        self._conditions = conditions
-        self._metrics = metrics
-        self._log = log
-        self._build = build
-        self._on_refusal = on_refusal
-        self._headers: HeaderList = [(envelope.BUILD, build.encode())]
+    def __init__(self, context: WorkerContext, producer: RecordProducer) -> None:
+        self._context = context
+        self._producer = producer
+        self._build_header: HeaderList = [(envelope.BUILD, context.build.encode())]
 
     async def deliver(
-        self, records: Sequence[Record], outcomes: Sequence[Outcome], wait: Wait, done: Done
+        self, records: Sequence[Record], outcomes: Sequence[Outcome], wait: Wait, on_delivered: OnDelivered
     ) -> None:
-        """Call `done` with the indices of records as soon as all they led to is acknowledged.
-
-        What Kafka refuses is tried again after `wait`, which may raise to give up."""
-        sendings = self._sendings(records, outcomes)
-        undone = set(range(len(records)))
+        """Produce until nothing is left. What Kafka refuses is produced again after `wait`, whose exceptions
+        end it."""
+        pending = self._to_produce(records, outcomes)
+        undelivered = set(range(len(records)))
         tries = 0
         try:
             while True:
-                failures = await self._sender.send(sendings)
-                failed = {failure.sending.index for failure in failures}
-                done(sorted(undone - failed))
-                undone = failed
-                if not undone:
+                failures = await self._producer.send(pending)
+                failed = {failure.record.index for failure in failures}
+                on_delivered(sorted(undelivered - failed))
+                undelivered = failed
+                if not undelivered:
                     return
-                self._metrics.refused.inc(len(failures))
-                sendings, refused = self._instead(records, failures)
+                self._context.metrics.refused.inc(len(failures))
+                oversized = [failure for failure in failures if _is_oversized_reply(failure)]
+                refused = [failure for failure in failures if not _is_oversized_reply(failure)]
+                pending = [self._oversized(records[failure.record.index], failure) for failure in oversized]
+                pending += [failure.record for failure in refused]
                 if refused:
+                    await self._on_refused(refused, reporter=id(records))
                     tries += 1
                     await wait(backoff(tries))
         finally:
             if tries:
-                self._conditions.report("produce", None, by=id(records))
+                self._context.readiness.report("produce", None, by=id(records))
 
-    def _sendings(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[Sending]:
-        sendings: list[Sending] = []
-        for index, outcome in enumerate(outcomes):
-            record = records[index]
-            for outgoing in outcome.records:
-                headers = self._headers_of(record, outgoing)
-                sendings.append(Sending(index, outgoing.topic, outgoing.key, outgoing.value, headers))
+    def _to_produce(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[ProducerRecord]:
+        produced: list[ProducerRecord] = []
+        for index, (record, outcome) in enumerate(zip(records, outcomes, strict=True)):
+            for out in outcome.records:
+                headers = self._headers(record, out)
+                produced.append(ProducerRecord(index, out.topic, out.key, out.value, headers))
             if isinstance(outcome, Poison):
-                sendings.append(self._dead(index, record, outcome))
-        return sendings
+                produced.append(self._dead_letter(index, record, outcome))
+        return produced
 
-    def _headers_of(self, record: Record, outgoing: Outgoing) -> HeaderList:
+    def _headers(self, record: Record, out: Outgoing) -> HeaderList:
         trace = record.header("traceparent") if record.headers else None
-        if trace is None and not outgoing.headers:
-            return self._headers
-        passed = [("traceparent", trace)] if trace is not None else []
-        return [*outgoing.headers, *passed, *self._headers]
+        if trace is None and not out.headers:
+            return self._build_header
+        passed_on = [("traceparent", trace)] if trace is not None else []
+        return [*out.headers, *passed_on, *self._build_header]
 
-    def _dead(self, index: int, record: Record, poison: Poison) -> Sending:
-        self._metrics.dead_letter(record.topic, poison.reason)
-        self._log.warning("dead letter", reason=poison.reason, errors=poison.errors[:5], **where(record))
-        return envelope.sending(index, record, poison, self._build)
+    def _dead_letter(self, index: int, record: Record, poison: Poison) -> ProducerRecord:
+        self._context.metrics.dead_letter(record.topic, poison.reason)
+        self._context.log.warning(
+            "dead letter", reason=poison.reason, errors=poison.errors[:5], **record_fields(record)
+        )
+        return envelope.dead_letter_record(index, record, poison, self._context.build)
 
-    def _instead(self, records: Sequence[Record], failures: Sequence[Failure]) -> tuple[list[Sending], bool]:
-        """What to produce in place of what was refused, and whether to wait before that."""
-        sendings: list[Sending] = []
-        refused = False
+    def _oversized(self, record: Record, failure: DeliveryFailure) -> ProducerRecord:
+        """The dead letter of a record whose answer no broker will take, however often it is produced."""
+        size = len(failure.record.value or b"")
+        text = f"{failure.record.topic} takes no record of {size} bytes: {describe(failure.error)}"
+        return self._dead_letter(
+            failure.record.index, record, Poison(reason="reply_too_large", errors=(text,))
+        )
+
+    async def _on_refused(self, failures: Sequence[DeliveryFailure], reporter: int) -> None:
+        context = self._context
         for failure in failures:
-            sending, error = failure.sending, failure.error
-            too_large = error.code() in TOO_LARGE
-            halves = envelope.halves(sending) if too_large and sending.is_dead_letter else []
-            if too_large and not sending.is_dead_letter:
-                text = (
-                    f"{sending.topic} takes no record of {len(sending.value or b'')} bytes: {describe(error)}"
-                )
-                poison = Poison(reason="reply_too_large", errors=(text,))
-                sendings.append(self._dead(sending.index, records[sending.index], poison))
-            elif halves:
-                sendings += halves
-            else:
-                self._conditions.report("produce", f"{sending.topic}: {describe(error)}", by=id(records))
-                self._on_refusal(error)
-                sendings.append(sending)
-                refused = True
-        return sendings, refused
+            topic = failure.record.topic
+            context.readiness.report("produce", f"{topic}: {describe(failure.error)}", by=reporter)
+            context.on_kafka_error(failure.error)
+        too_small = {failure.record.topic for failure in failures if failure.error.code() in TOO_LARGE}
+        if context.settings.kafka_create_topics:
+            for topic in sorted(too_small):
+                await in_daemon_thread(topic_admin.raise_size_limit, topic, context.settings)
+
+
+def _is_oversized_reply(failure: DeliveryFailure) -> bool:
+    return failure.error.code() in TOO_LARGE and not failure.record.is_dead_letter

@@ -1,6 +1,6 @@
 """A broker inside this process: librdkafka's mock cluster, which speaks the real protocol on loopback.
 
-It keeps nothing when the process ends, and at most 5 MB a partition while it lives.
+What it holds is gone when the process ends; while it lives it keeps the newest 5 MB of each partition.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ START_SECONDS = 10.0
 
 
 class EmbeddedBroker:
-    """One broker for every client of this process and others. Gone after `close`, or with the process."""
+    """One broker for the clients of this process and of others, until `close` or the end of the process."""
 
     def __init__(self) -> None:
-        # no bootstrap server: the client that carries the cluster is told of it by librdkafka itself
+        # no bootstrap server: librdkafka gives the client that carries the cluster its address
         self._carrier: Producer | None = Producer(
             {"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0}
         )
         broker = next(iter(self._carrier.list_topics(timeout=START_SECONDS).brokers.values()))
         self.address = f"{broker.host}:{broker.port}"
-        """Where it listens: `host:port`, another one at each start."""
+        """Where it listens: `host:port`; the port differs at each start."""
 
     def close(self) -> None:
-        """Stop it; all it held is gone."""
+        """Stop the broker; what it held is gone."""
         self._carrier = None
 
 
 @contextlib.asynccontextmanager
 async def forwarded(address: str, port: int, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """Listen on a fixed port for clients that want to find the broker at `address`; yields `host:port`.
+    """Listen on a fixed port and forward connections to the broker at `address`; yields `host:port`.
 
-    A client needs this for its first connection only: the broker then names its own address.
-    Raises PortInUseError."""
+    A client needs this for its first connection only, in which the broker names its own address.
+    Raises PortInUseError.
+    """
     to_host, _, to_port = address.rpartition(":")
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
+from confluent_kafka import Message
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -27,9 +28,34 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes | None = None
     headers: Headers = ()
 
+    @classmethod
+    def from_message(cls, message: Message) -> Record | None:
+        """The record in a message of confluent-kafka; None when the message is an event of the client."""
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        if topic is None or partition is None or offset is None:
+            return None
+        return cls(
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            timestamp=message.timestamp()[1],
+            value=message.value(),
+            key=message.key(),
+            headers=headers_of(message),
+        )
+
     def header(self, name: str) -> bytes | None:
         """The first header of that name."""
         return next((value for key, value in self.headers if key == name), None)
+
+
+def headers_of(message: Message) -> Headers:
+    """A message's headers, in order; a header without a value gets an empty one."""
+    pairs = message.headers()
+    if not pairs:
+        return ()
+    items = pairs.items() if isinstance(pairs, dict) else pairs
+    return tuple((name, value.encode() if isinstance(value, str) else value or b"") for name, value in items)
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +68,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The record was handled; these records answer it (none is an answer too)."""
+    """The record was handled; `records` answer it. None is an answer too."""
 
     records: tuple[Outgoing, ...] = ()
 
@@ -56,9 +82,11 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnavailableError(Exception):
-    """Something the worker needs is down. Raised from `handle`, the batch is tried again for as long
-    as it takes; nothing is committed and nothing dropped meanwhile. The message is one line for people:
-    what is down, where, and why it looks so."""
+    """Something the worker needs is down.
+
+    Raised from `handle`, the batch is retried for as long as it takes; meanwhile nothing is committed and
+    nothing dropped. The message is one line for people: what is down, where, and how that was noticed.
+    """
 
 
 Outcome = Reply | Poison
@@ -68,12 +96,12 @@ class Handler(Protocol):
     """What a worker is to the runtime."""
 
     name: str
-    """Worker name: consumer group, log and metric label, key into the topic graph."""
+    """The worker's name: consumer group, label of logs and metrics, key into the topic graph."""
 
-    batch: int
+    batch_size: int
     """Most records in one call of `handle`."""
 
-    window: int
+    max_batches: int
     """Most calls of `handle` at once."""
 
     async def open(self) -> None:
@@ -85,18 +113,20 @@ class Handler(Protocol):
         ...
 
     async def not_ready(self) -> Sequence[str]:
-        """Why the worker cannot do its work now, one line each; empty when it can. Asked every second
-        or so; answers within a second and never raises."""
+        """Why the worker cannot work now, one line for each reason; empty when it can.
+
+        Called once a second. Answers within a second and never raises.
+        """
         ...
 
     def details(self) -> Sequence[str]:
-        """What else /health should say, one line each; no secrets. Answers at once."""
+        """Further lines for /health; no secrets. Answers at once."""
         ...
 
     def drain(self, seconds: float) -> None:
-        """A stop has begun: finish what is in flight within `seconds`."""
+        """A stop has begun: what is in flight must be finished within `seconds`. Returns at once."""
         ...
 
     async def close(self) -> None:
-        """Let go of everything. Nothing is in flight any more."""
+        """Free model, connections and threads. Nothing is in flight any more."""
         ...

@@ -1,6 +1,6 @@
 """The health pages of a worker: /startupz /livez /readyz /health /metrics.
 
-They are served on the worker's own event loop, so that a loop that stands still fails its own probe.
+They are served on the worker's own event loop, so that a stalled loop fails its own liveness probe.
 """
 
 from __future__ import annotations
@@ -42,86 +42,86 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The worker's own lines."""
 
 
-class Probe(msgspec.Struct, frozen=True):
+class ProbeResult(msgspec.Struct, frozen=True):
     """The answer of a probe: ok, or why not."""
 
     ok: bool
     reasons: list[str]
 
 
-class Status(Protocol):
-    """What the pages ask the worker; each answers at once."""
+class HealthStatus(Protocol):
+    """What the pages ask of a worker. Every method answers at once."""
 
     def started(self) -> list[str]:
-        """Why it has not come up yet; empty when it has."""
+        """Why it has not started; empty when it has."""
         ...
 
     def alive(self) -> list[str]:
-        """Why it should be killed; empty when it should not."""
+        """Why the kubelet should kill it; empty when it should not."""
         ...
 
     def ready(self) -> list[str]:
-        """Why it cannot do its work; empty when it can."""
+        """Why it cannot work; empty when it can."""
         ...
 
     def report(self) -> Report:
-        """Everything worth knowing at a glance."""
+        """What /health answers."""
         ...
 
     def metrics(self) -> bytes:
-        """Prometheus' text format."""
+        """What /metrics answers: Prometheus' text format."""
         ...
 
 
 class NoWorker:
-    """The status of an app without a worker behind it."""
+    """The status of an app without a worker, as the manifest check makes one."""
 
     def started(self) -> list[str]:
-        """See `Status`."""
+        """See `HealthStatus`."""
         return ["no worker"]
 
     alive = ready = started
 
     def report(self) -> Report:
-        """See `Status`."""
+        """See `HealthStatus`."""
         return Report(ready=False, reasons=["no worker"])
 
     def metrics(self) -> bytes:
-        """See `Status`."""
+        """See `HealthStatus`."""
         return b""
 
 
-def create_app(status: Status | None = None) -> Litestar:
-    """The app with its five routes; without a worker it exists to be looked at."""
-    from litestar import Litestar, Response, get  # 0.2 s; only what serves pages pays for it
+def create_app(status: HealthStatus | None = None) -> Litestar:
+    """The app with its five routes. Without `status` it is only good for listing them."""
+    from litestar import Litestar, Response, get  # 0.2 s to import: only serving the pages costs it
 
     from vhm.runtime.metrics import CONTENT_TYPE
 
-    of: Status = status if status is not None else NoWorker()
+    worker: HealthStatus = status if status is not None else NoWorker()
 
-    def probe(reasons: list[str]) -> Response[Probe]:
-        return Response(Probe(not reasons, reasons), status_code=503 if reasons else 200)
+    def probe(reasons: list[str]) -> Response[ProbeResult]:
+        return Response(ProbeResult(not reasons, reasons), status_code=503 if reasons else 200)
 
     @get("/startupz")
-    async def startupz() -> Response[Probe]:
-        return probe(of.started())
+    async def startupz() -> Response[ProbeResult]:
+        return probe(worker.started())
 
     @get("/livez")
-    async def livez() -> Response[Probe]:
-        return probe(of.alive())
+    async def livez() -> Response[ProbeResult]:
+        return probe(worker.alive())
 
     @get("/readyz")
-    async def readyz() -> Response[Probe]:
-        return probe(of.ready())
+    async def readyz() -> Response[ProbeResult]:
+        return probe(worker.ready())
 
     @get("/health")
     async def health() -> Response[Report]:
-        report = of.report()
+        report = worker.report()
         return Response(report, status_code=200 if report.ready else 503)
 
     @get("/metrics")
     async def metrics() -> Response[bytes]:
-        return Response(of.metrics(), media_type=CONTENT_TYPE)
+        return Response(worker.metrics(), media_type=CONTENT_TYPE)
 
     return Litestar(
         [startupz, livez, readyz, health, metrics],
@@ -132,7 +132,7 @@ def create_app(status: Status | None = None) -> Litestar:
 
 
 class PortInUseError(Exception):
-    """The health pages cannot be served there; one line."""
+    """The port cannot be listened on; one line."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -151,16 +151,16 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class Server:
-    """Serves the pages until stopped. Signals are none of its business."""
+class HealthServer:
+    """Serves the pages until closed. It handles no signals."""
 
-    def __init__(self, status: Status, listener: socket.socket) -> None:
+    def __init__(self, status: HealthStatus, listener: socket.socket) -> None:
         import uvicorn
 
         class Quiet(uvicorn.Server):
             @contextlib.contextmanager
             def capture_signals(self) -> Iterator[None]:
-                yield  # uvicorn would stop at SIGTERM, before the worker has drained
+                yield  # else uvicorn stops at SIGTERM, before the worker has drained
 
         config = uvicorn.Config(
             create_app(status),
@@ -177,13 +177,13 @@ class Server:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns when the pages can be asked for."""
+        """Returns when the pages are being served."""
         self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._listener]))
         while not (self._server.started or self._task.done()):  # noqa: ASYNC110  uvicorn has no event
             await asyncio.sleep(0.001)
 
-    async def stop(self) -> None:
-        """Answer what has been asked, then close."""
+    async def close(self) -> None:
+        """Answer the requests that are here, then stop serving."""
         self._server.should_exit = True
         if self._task is not None:
             await self._task

@@ -1,4 +1,4 @@
-"""How we speak to Kafka: librdkafka's configuration from the settings, and its errors in one line.
+"""librdkafka's configuration from the settings, and its errors in one line.
 
 Names of the properties: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
 """
@@ -20,16 +20,16 @@ MAX_MESSAGE_BYTES = 16_000_000
 """Our own limit on a produced record, well above any sensible broker's, so that the broker decides."""
 
 SESSION_MS = 6_000
-"""A dead member's partitions move on after this (classic protocol)."""
+"""Time after which a dead member's partitions go to another one (classic protocol)."""
 
 EMBEDDED_CLUSTER = "mockCluster"
-"""Cluster ids of librdkafka's mock cluster start so."""
+"""How the cluster ids of librdkafka's mock cluster start."""
 
 Config = dict[str, Any]
 
 
 def client_config(settings: KafkaSettings, name: str) -> Config:
-    """What every client of ours needs: addresses, security, and reconnecting without long waits."""
+    """What every client needs: addresses, security, and reconnecting within 2 s."""
     config: Config = {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "client.id": f"vhm-{name}",
@@ -56,16 +56,16 @@ def client_config(settings: KafkaSettings, name: str) -> Config:
 
 
 def producer_config(settings: KafkaSettings, name: str) -> Config:
-    """An idempotent producer that tries as long as it takes: a broker that is away fails nothing."""
+    """An idempotent producer that retries for as long as it takes: a broker that is down fails no record."""
     return client_config(settings, name) | {
         "enable.idempotence": True,
         "acks": "all",
         "linger.ms": 1,
         "compression.type": "lz4",
         "message.max.bytes": MAX_MESSAGE_BYTES,
-        # no limit: the record is held by us either way, and giving up in between would only reorder
+        # no limit: the worker waits for the acknowledgement either way, and giving up would only reorder
         "message.timeout.ms": 0,
-        # how long a topic may be unknown before its records are refused and we look into it
+        # a topic unknown for this long fails its records, and the worker then checks its topics
         "topic.metadata.propagation.max.ms": 3_000,
     }
 
@@ -103,12 +103,12 @@ def consumer_config(settings: KafkaSettings, group: str, *, embedded: bool = Fal
 
 
 def is_embedded(cluster_id: str | None) -> bool:
-    """Whether that is librdkafka's mock cluster, which cannot create topics when asked to."""
+    """Whether this is librdkafka's mock cluster, which does not know the request that creates topics."""
     return cluster_id is not None and cluster_id.startswith(EMBEDDED_CLUSTER)
 
 
 def describe(error: KafkaError) -> str:
-    """The error in one line, with what to do where we know."""
+    """The error in one line, with the fix where there is one."""
     text = " ".join(error.str().split())
     hint = _HINTS.get(error.code())
     return f"{text} ({error.name()})" + (f": {hint}" if hint else "")
@@ -121,12 +121,13 @@ _HINTS = {
     KafkaError._SSL: "check KAFKA_SSL_CA_LOCATION and the host name in KAFKA_BOOTSTRAP_SERVERS",
     KafkaError._RESOLVE: "check KAFKA_BOOTSTRAP_SERVERS",
     KafkaError._ALL_BROKERS_DOWN: "check KAFKA_BOOTSTRAP_SERVERS and whether the broker runs",
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's max.message.bytes",
     KafkaError.INCONSISTENT_GROUP_PROTOCOL: "another member of the group uses another assignor or "
     "protocol; stop it, or make KAFKA_GROUP_PROTOCOL the same everywhere",
 }
 
 
-CONNECTING = frozenset(
+CONNECTION_ERRORS = frozenset(
     {
         KafkaError._AUTHENTICATION,
         KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -135,16 +136,16 @@ CONNECTING = frozenset(
         KafkaError._RESOLVE,
     }
 )
-"""Errors of reaching a broker that say what is wrong."""
+"""Errors of the connection to a broker that say what is wrong."""
 
 
 def is_fatal(error: KafkaError) -> bool:
-    """Whether the client is of no use any more. `fatal()` alone misses a refused group protocol."""
+    """Whether the client can do no more. `fatal()` alone misses a refused group protocol."""
     return error.fatal() or error.code() == KafkaError._FATAL
 
 
 def fatal_line(error: KafkaError, settings: KafkaSettings) -> str:
-    """Why the client gave up for good, in one line, and what to set when the broker lacks KIP-848."""
+    """Why the client ended, in one line, and what to set when the broker lacks KIP-848."""
     line = f"Kafka client error that cannot be recovered from: {describe(error)}"
     text = error.str()  # other refusals of the heartbeat are fatal, too
     lacking = "ConsumerGroupHeartbeat" in text and "not supported" in text
@@ -154,13 +155,13 @@ def fatal_line(error: KafkaError, settings: KafkaSettings) -> str:
 
 
 def setup_line(error: KafkaError, settings: KafkaSettings) -> str:
-    """Why a client could not even be made: its configuration, of which files are the likeliest fault."""
+    """Why a client could not be made, in one line; the likeliest fault is a file."""
     ca = settings.kafka_ssl_ca_location
     hint = f"; check KAFKA_SSL_CA_LOCATION ({ca})" if ca and "ssl" in error.str() else ""
     return f"Kafka client cannot be set up: {describe(error)}{hint}"
 
 
 _LIBRDKAFKA = logging.getLogger("vhm.librdkafka")
-# librdkafka repeats itself on every attempt; what matters reaches us as errors, so only on DEBUG
+# librdkafka logs every attempt; what matters comes through error callbacks, so this is for DEBUG only
 _LIBRDKAFKA.setLevel(logging.CRITICAL)
 _LIBRDKAFKA.propagate = False

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
+
+from vhm.contract.topics import TOPICS
+from vhm.runtime.handler import Record
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger, Processor
+
+ID_CHARACTERS = 64
+"""Most characters of an id that is not ours to trust."""
+
+_ID_FIELDS = {topic.name: topic.key for topic in TOPICS}
 
 
 def configure(level: str, json: bool | None) -> None:
@@ -38,6 +48,37 @@ def configure(level: str, json: bool | None) -> None:
 
 
 def logger(worker: str) -> FilteringBoundLogger:
-    """The worker's own logger: its name is on every line."""
+    """The worker's logger: its name is on every line."""
     bound: FilteringBoundLogger = structlog.get_logger(worker=worker)
     return bound
+
+
+def record_fields(record: Record) -> dict[str, Any]:
+    """A record as fields of a log line: topic, partition, offset, and `anchor_id` or `request_id`.
+
+    The id is read from the value, else from the key, and left out where neither holds one.
+    """
+    position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    field = _ID_FIELDS.get(record.topic)
+    id = field and (_id_in_value(field, record.value) or _id_in_key(record.key))
+    return {field: id, **position} if field and id else position
+
+
+def _id_in_value(field: str, value: bytes | None) -> str | None:
+    try:
+        id = getattr(_id_decoder(field).decode(value or b""), field)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return id[:ID_CHARACTERS] if isinstance(id, str) else None
+
+
+@functools.cache
+def _id_decoder(field: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(msgspec.defstruct("Identified", [(field, str | None, None)]))
+
+
+def _id_in_key(key: bytes | None) -> str | None:
+    if not key:
+        return None
+    text = key.decode("utf-8", "replace")[:ID_CHARACTERS]
+    return text if text.isprintable() else None

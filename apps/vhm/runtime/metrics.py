@@ -1,4 +1,4 @@
-"""What /metrics tells. Each worker has a registry of its own, so that several live in one process."""
+"""A worker's Prometheus metrics, in a registry of its own: several workers can live in one process."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ class Metrics:
         self.consumed = counter("vhm_records_consumed", "Records taken from Kafka.")
         self.handled = counter("vhm_records_handled", "Records handled, with every answer acknowledged.")
         self.produced = counter("vhm_records_produced", "Records acknowledged by Kafka.")
-        self.retries = counter("vhm_retries", "Calls of the handler that found something unavailable.")
-        self.refused = counter("vhm_produce_failures", "Records Kafka refused for the time being.")
+        self.retries = counter(
+            "vhm_retries", "Calls of the handler that ended because something was unavailable."
+        )
+        self.refused = counter(
+            "vhm_produce_failures",
+            "Records that Kafka refused; each is produced again or becomes a dead letter.",
+        )
         self.skipped = counter("vhm_records_skipped", "Records Kafka dropped before they were consumed.")
         self.in_flight = gauge("vhm_batches_in_flight", "Batches being handled or awaiting Kafka.")
         self.ready = gauge("vhm_ready", "1 when ready.")
@@ -52,7 +57,7 @@ class Metrics:
         self._dead.labels(self._worker, topic, reason).inc()
 
     def set_lag(self, lags: Mapping[tuple[str, int], int]) -> None:
-        """The lag of what is assigned now, and of nothing else."""
+        """Replace the lag of all partitions by that of the partitions assigned now."""
         self._lag.clear()
         for (topic, partition), lag in lags.items():
             self._lag.labels(self._worker, topic, str(partition)).set(lag)
@@ -68,5 +73,5 @@ class Metrics:
         return totals
 
     def render(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """Every metric in Prometheus' text format."""
         return generate_latest(self._registry)

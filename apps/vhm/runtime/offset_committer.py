@@ -1,7 +1,7 @@
 """Offsets on their way from the event loop to the consumer.
 
 confluent-kafka lets one thread at a time into a consumer and makes the others wait until a poll has
-returned, so everything that needs the consumer is left here for the poll thread to do between two polls.
+returned. So whatever needs the consumer is queued here, and the poll thread does it between two polls.
 """
 
 from __future__ import annotations
@@ -13,68 +13,75 @@ from collections.abc import Callable, Iterable, Mapping
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 Partition = tuple[str, int]
+"""Topic and partition number."""
 
 REFRESH_SECONDS = 1.0
-LOOK_UP_SECONDS = 2.0
+"""Age at which the end offsets are read again."""
+
+LOOKUP_SECONDS = 2.0
+"""Longest wait for the broker's answer to a question about offsets."""
 
 
-class Offsets:
-    """`store` and `look_up` may be called from any thread, `settle` and `forget` on the poll thread only."""
+class OffsetCommitter:
+    """Hands offsets to librdkafka, which commits them in the background.
+
+    `store` and `look_up_first` may be called from any thread, everything else on the poll thread only.
+    """
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._lock = threading.Lock()
         self._pending: dict[Partition, int] = {}
-        self._questions: list[tuple[Partition, Callable[[int], None]]] = []
+        self._lookups: list[tuple[Partition, Callable[[int], None]]] = []
         self._refreshed = 0.0
         self.ends: dict[Partition, int] = {}
-        """End of each assigned partition as far as librdkafka has heard; a new dict at each refresh."""
+        """End offset of each assigned partition, as of the last fetch; a new dict at each refresh."""
 
     def store(self, positions: Mapping[Partition, int]) -> None:
-        """These may be committed."""
+        """Queue offsets that may be committed."""
         with self._lock:
             self._pending.update(positions)
 
-    def look_up(self, partition: Partition, tell: Callable[[int], None]) -> None:
-        """Call `tell`, on the poll thread, with the first offset the broker still has."""
+    def look_up_first(self, partition: Partition, callback: Callable[[int], None]) -> None:
+        """Queue a question: `callback` gets, on the poll thread, the first offset the broker still has."""
         with self._lock:
-            self._questions.append((partition, tell))
+            self._lookups.append((partition, callback))
 
-    def settle(self) -> None:
-        """Do what has been asked for."""
+    def flush(self) -> None:
+        """Store what is queued, answer the questions, refresh `ends`."""
         if self._pending:
             with self._lock:
                 pending, self._pending = self._pending, {}
             self._store(pending)
-        if self._questions:
+        if self._lookups:
             with self._lock:
-                questions, self._questions = self._questions, []
-            for partition, tell in questions:
-                first = self.first(partition)
+                lookups, self._lookups = self._lookups, []
+            for partition, callback in lookups:
+                first = self._first(partition)
                 if first is not None:
-                    tell(first)
+                    callback(first)
         if time.monotonic() - self._refreshed > REFRESH_SECONDS:
             self._refreshed = time.monotonic()
             self.ends = dict(self._ends())
 
-    def forget(self, partitions: Iterable[Partition]) -> None:
-        """Nothing of these may be stored any more."""
+    def discard(self, partitions: Iterable[Partition]) -> None:
+        """Drop what is queued for partitions that are lost."""
         with self._lock:
             for partition in partitions:
                 self._pending.pop(partition, None)
 
     def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """Committed offsets; without those that have none, and empty when the broker does not answer."""
+        """Committed offsets of those that have one; empty when the broker does not answer."""
         try:
-            answers = self._consumer.committed([TopicPartition(*p) for p in partitions], LOOK_UP_SECONDS)
+            answers = self._consumer.committed([TopicPartition(*p) for p in partitions], LOOKUP_SECONDS)
         except KafkaException:
             return {}
         return {(p.topic, p.partition): p.offset for p in answers if p.error is None and p.offset >= 0}
 
-    def first(self, partition: Partition) -> int | None:
+    def _first(self, partition: Partition) -> int | None:
         """The first offset the broker still has; None when it does not answer."""
         try:
-            return self._consumer.get_watermark_offsets(TopicPartition(*partition), LOOK_UP_SECONDS)[0]
+            return self._consumer.get_watermark_offsets(TopicPartition(*partition), LOOKUP_SECONDS)[0]
         except KafkaException:
             return None
 
@@ -83,13 +90,13 @@ class Offsets:
             try:
                 self._consumer.store_offsets(offsets=[TopicPartition(topic, partition, offset)])
             except KafkaException:
-                continue  # no longer ours: whoever has it repeats what was in flight
+                continue  # no longer assigned: its new owner repeats what was in flight
 
     def _ends(self) -> Iterable[tuple[Partition, int]]:
-        for place in self._consumer.assignment():
+        for partition in self._consumer.assignment():
             try:
-                _, end = self._consumer.get_watermark_offsets(place, cached=True)
+                _, end = self._consumer.get_watermark_offsets(partition, cached=True)
             except KafkaException:
                 continue
             if end >= 0:
-                yield (place.topic, place.partition), end
+                yield (partition.topic, partition.partition), end

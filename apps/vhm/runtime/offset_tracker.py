@@ -1,4 +1,4 @@
-"""Which offset of a partition may be committed: everything before it is done. Pure."""
+"""Which offset of a partition may be committed: the one before which everything is done. Pure."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from collections import deque
 from collections.abc import Iterable
 
 
-class Ledger:
-    """One assignment of one partition: offsets taken, in order, and those of them that are done.
+class OffsetTracker:
+    """One assignment of one partition: the offsets in flight, in order, and which of them are done.
 
     Offsets may have gaps (compaction and transaction markers leave them); they never go back.
     """
 
-    __slots__ = ("_done", "_taken", "position")
+    __slots__ = ("_done", "_in_flight", "position")
 
     def __init__(self) -> None:
-        self._taken: deque[int] = deque()
+        self._in_flight: deque[int] = deque()
         self._done: set[int] = set()
         self.position: int | None = None
-        """The offset to commit: one past the last of the done prefix; None before the first."""
+        """The offset to commit: one past the contiguous done prefix; None while that is empty."""
 
-    def take(self, offsets: Iterable[int]) -> None:
+    def add(self, offsets: Iterable[int]) -> None:
         """These have been polled, in this order, and are in flight now."""
-        self._taken.extend(offsets)
+        self._in_flight.extend(offsets)
 
-    def done(self, offsets: Iterable[int]) -> bool:
+    def mark_done(self, offsets: Iterable[int]) -> bool:
         """Everything these led to is acknowledged. True when `position` has moved."""
         self._done.update(offsets)
-        taken, done, before = self._taken, self._done, self.position
-        while taken and taken[0] in done:
-            offset = taken.popleft()
+        in_flight, done, before = self._in_flight, self._done, self.position
+        while in_flight and in_flight[0] in done:
+            offset = in_flight.popleft()
             done.discard(offset)
             self.position = offset + 1
         return self.position != before
 
     @property
     def in_flight(self) -> int:
-        """Records taken and not done."""
-        return len(self._taken) - len(self._done)
+        """The number of records polled and not done."""
+        return len(self._in_flight) - len(self._done)

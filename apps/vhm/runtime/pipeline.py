@@ -1,101 +1,113 @@
-"""On the event loop: records → handler → Kafka → ledger → stored offsets, several batches at once."""
+"""A record's way from the poll to the commit, several batches at once.
+
+    poll thread                          event loop
+    -----------                          ----------
+    Poller: consume ──── messages ────▶  Pipeline.accept: batches of Handler.batch_size
+       ▲    │                               │  Assignment.track ──▶ OffsetTracker.add     (in flight)
+       │    └─ Backpressure.acquire         ▼
+       │                                 RetryingHandler.outcomes ──▶ Handler.handle
+       │                                    ▼
+       │                                 Delivery.deliver ──▶ RecordProducer.send ──▶ Kafka
+       │                                    ▼ acknowledged
+       │                                 Assignment.mark_done ──▶ OffsetTracker.mark_done
+       │                                    │ contiguous done prefix has grown
+    OffsetCommitter.flush ◀── positions ─── OffsetCommitter.store
+       │                                    │ batch over
+       ▼                                 Backpressure.release
+    Consumer.store_offsets ──▶ librdkafka commits every 200 ms, on revoke and on close
+
+An offset is committed only when the broker has acknowledged everything that it and all before it led to: a
+crash repeats records and loses none. Two threads, because a consumer serves one thread at a time and must
+be polled while a batch takes long; whatever needs the consumer is therefore done on the poll thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import Message
 
-from vhm.runtime import record
-from vhm.runtime.assignment import Partitions
-from vhm.runtime.backpressure import Window
+from vhm.runtime.assignment import Assignment
+from vhm.runtime.backpressure import Backpressure
+from vhm.runtime.context import WorkerContext
 from vhm.runtime.delivery import Delivery
 from vhm.runtime.handler import Record
-from vhm.runtime.metrics import Metrics
+from vhm.runtime.kafka_config import describe
 from vhm.runtime.offset_committer import Partition
-from vhm.runtime.offset_tracker import Ledger
-from vhm.runtime.readiness import Conditions
-from vhm.runtime.retry import Attempts
+from vhm.runtime.offset_tracker import OffsetTracker
+from vhm.runtime.producer import RecordProducer
+from vhm.runtime.retry import RetryingHandler
 
 
 class StoppedError(Exception):
-    """A stop began while a batch waited to be tried again; the next worker gets it."""
+    """A stop began while a batch waited for its next try; the partition's next owner gets its records."""
 
 
 class Batch:
-    """Records of one call of the handler, each with the ledger that waits for it."""
+    """The records of one call of the handler, each with the tracker of its offset."""
 
     def __init__(self, size: int) -> None:
         self.records: list[Record] = []
-        self.ledgers: list[Ledger] = []
+        self.trackers: list[OffsetTracker] = []
         self.size = size
+        """Bytes of the messages, as Backpressure counts them."""
         self.pausing = False
-        """Between two tries; nothing happens until the pause is over."""
-        self.since: float | None = time.monotonic()
-        """Since when the handler has been at it; None while it is not its turn."""
+        """Between two tries."""
+        self.handling_since: float | None = time.monotonic()
+        """Since when the handler has had it, on the monotonic clock; None while it has not."""
 
 
 class Pipeline:
-    """Everything that happens to a record between being polled and being committed."""
+    """Everything that happens to a record between being polled and being committed. A `Sink`."""
 
     def __init__(
         self,
-        *,
-        batch: int,
-        partitions: Partitions,
-        attempts: Attempts,
-        delivery: Delivery,
-        window: Window,
-        conditions: Conditions,
-        metrics: Metrics,
-        on_error: Callable[[KafkaError], None],
-        on_defect: Callable[[BaseException], None],
+        context: WorkerContext,
+        assignment: Assignment,
+        backpressure: Backpressure,
+        producer: RecordProducer,
     ) -> None:
-        self._most = batch
-        self._partitions = partitions
-        self._attempts = attempts
-        self._delivery = delivery
-        self._window = window
-        self._conditions = conditions
-        self._metrics = metrics
-        self._on_error = on_error
-        self._on_defect = on_defect
+        self._context = context
+        self._assignment = assignment
+        self._backpressure = backpressure
+        self._handler = RetryingHandler(context)
+        self._delivery = Delivery(context, producer)
         self._batches: dict[asyncio.Task[None], Batch] = {}
         self._stopping = asyncio.Event()
 
     def assigned(self, committed: Mapping[Partition, int | None]) -> None:
         """See `Sink`."""
-        self._conditions.report("group", None)
-        self._partitions.assigned(committed)
+        self._context.readiness.report("group", None)
+        self._assignment.add(committed)
 
-    async def release(self, partitions: Iterable[Partition], seconds: float) -> None:
-        """See `Sink`."""
-        await self._partitions.release(partitions, seconds, self._hopeless)
+    async def revoked(self, partitions: Iterable[Partition], seconds: float) -> None:
+        """See `Sink`. Batches that only wait for their next try are not waited for."""
+        await self._assignment.drain(partitions, seconds, self._only_pausing)
 
     def lost(self, partitions: Iterable[Partition]) -> None:
         """See `Sink`."""
-        self._partitions.lost(partitions)
+        self._assignment.lose(partitions)
 
     def accept(self, messages: Sequence[Message]) -> None:
         """See `Sink`."""
-        self._conditions.report("group", None)
-        loop = asyncio.get_running_loop()
-        for start in range(0, len(messages), self._most):
-            batch = self._batch(messages[start : start + self._most])
-            task = loop.create_task(self._work(batch))
+        self._context.readiness.report("group", None)
+        loop, size = asyncio.get_running_loop(), self._context.handler.batch_size
+        for start in range(0, len(messages), size):
+            batch = self._batch(messages[start : start + size])
+            task = loop.create_task(self._process(batch))
             self._batches[task] = batch
-            task.add_done_callback(self._ended)
-        self._metrics.in_flight.set(len(self._batches))
+            task.add_done_callback(self._on_batch_done)
+        self._context.metrics.in_flight.set(len(self._batches))
 
-    def longest_seconds(self) -> float:
-        """How long the batch that takes longest has been at it without an answer from the handler."""
+    def longest_handling(self) -> float:
+        """Seconds for which the handler has had the batch that it has had longest."""
         now = time.monotonic()
-        return max((now - (b.since or now) for b in self._batches.values()), default=0.0)
+        return max((now - (b.handling_since or now) for b in self._batches.values()), default=0.0)
 
     async def drain(self, seconds: float) -> int:
-        """Finish what is in flight within `seconds`; returns how many records are left undone."""
+        """Finish what is in flight within `seconds`; returns the number of records left undone."""
         self._stopping.set()
         if self._batches:
             await asyncio.wait(list(self._batches), timeout=seconds)
@@ -103,59 +115,60 @@ class Pipeline:
             task.cancel()
         if self._batches:
             await asyncio.wait(list(self._batches))
-        return self._partitions.in_flight()
+        return self._assignment.in_flight()
 
-    def _hopeless(self) -> bool:
+    def _only_pausing(self) -> bool:
         return all(batch.pausing for batch in self._batches.values())
 
     def _batch(self, messages: Sequence[Message]) -> Batch:
         batch = Batch(sum(map(len, messages)))
         for message in messages:
             record = self._record(message)
-            # none: an error, or a partition that was taken from us after the poll
-            if record is not None and (ledger := self._partitions.ledger(record)) is not None:
+            # None: an error, or a partition that was taken away after the poll
+            if record is not None and (tracker := self._assignment.tracker(record)) is not None:
                 batch.records.append(record)
-                batch.ledgers.append(ledger)
-        self._partitions.take(batch.records)
-        self._metrics.consumed.inc(len(batch.records))
+                batch.trackers.append(tracker)
+        self._assignment.track(batch.records)
+        self._context.metrics.consumed.inc(len(batch.records))
         return batch
 
     def _record(self, message: Message) -> Record | None:
-        if (error := message.error()) is not None:
-            self._on_error(error)
-            return None
-        return record.record(message)
+        if (error := message.error()) is None:
+            return Record.from_message(message)
+        if not self._context.on_kafka_error(error):
+            self._context.readiness.report("group", describe(error))
+        return None
 
-    async def _work(self, batch: Batch) -> None:
+    async def _process(self, batch: Batch) -> None:
         async def wait(seconds: float) -> None:
-            handling = batch.since is not None
-            batch.pausing, batch.since = True, None
+            handling = batch.handling_since is not None
+            batch.pausing, batch.handling_since = True, None
             try:
                 async with asyncio.timeout(seconds):
                     await self._stopping.wait()
             except TimeoutError:
-                batch.pausing, batch.since = False, time.monotonic() if handling else None
+                batch.pausing, batch.handling_since = False, time.monotonic() if handling else None
             else:
                 raise StoppedError
 
-        def owned(record: Record) -> bool:
-            return self._partitions.ledger(record) in set(batch.ledgers)
+        def is_assigned(record: Record) -> bool:
+            return self._assignment.tracker(record) in set(batch.trackers)
 
-        def done(indices: Iterable[int]) -> None:
-            finished = [(batch.records[index], batch.ledgers[index]) for index in indices]
-            self._partitions.done(finished)
-            self._metrics.handled.inc(len(finished))
+        def on_delivered(indices: Iterable[int]) -> None:
+            done = [(batch.records[index], batch.trackers[index]) for index in indices]
+            self._assignment.mark_done(done)
+            self._context.metrics.handled.inc(len(done))
 
         try:
-            outcomes = await self._attempts.outcomes(batch.records, wait, owned)
-            batch.since = None  # from here on Kafka's turn
-            await self._delivery.deliver(batch.records, outcomes, wait, done)
+            outcomes = await self._handler.outcomes(batch.records, wait, is_assigned)
+            batch.handling_since = None  # now it waits for Kafka
+            await self._delivery.deliver(batch.records, outcomes, wait, on_delivered)
         except StoppedError:
             return
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_batch_done(self, task: asyncio.Task[None]) -> None:
         batch = self._batches.pop(task)
-        self._window.release(batch.size)
-        self._metrics.in_flight.set(len(self._batches))
+        self._backpressure.release(batch.size)
+        self._context.metrics.in_flight.set(len(self._batches))
         if not task.cancelled() and (defect := task.exception()) is not None:
-            self._on_defect(defect)
+            self._context.on_defect(defect)

@@ -1,7 +1,7 @@
-"""Producing from the event loop: records out, and the broker's answer to each.
+"""Producing from the event loop: records out, and the broker's acknowledgement of each.
 
-Delivery reports are served on the loop itself, by short polls while answers are outstanding: a thread of
-its own would have to win the interpreter's lock once a record.
+Delivery reports are served on the loop itself, by short polls while some are outstanding: a thread of its
+own would have to win the interpreter's lock once a record. (confluent-kafka's AIOProducer takes no headers.)
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from collections.abc import Sequence
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from vhm.runtime.metrics import Metrics
+from vhm.runtime.context import WorkerContext
 
 BUSY_SECONDS = 0.000_5
 IDLE_SECONDS = 0.1
-"""Pause between polls of the producer: just after an answer, and when none is expected."""
+"""Pause between polls of the producer: just after a delivery report, and when none is outstanding."""
 
 HeaderList = list[tuple[str, str | bytes | None]]
-"""As the client wants them; ours are always bytes."""
+"""Headers in the client's type; ours are always bytes."""
 
 
-class Sending(msgspec.Struct, gc=False):
-    """One record on its way. `index` says which record of the batch it answers."""
+class ProducerRecord(msgspec.Struct, gc=False):
+    """One record to produce. `index` is that of the consumed record, in its batch, that led to it."""
 
     index: int
     topic: str
@@ -35,91 +35,89 @@ class Sending(msgspec.Struct, gc=False):
     is_dead_letter: bool = False
 
 
-class Failure(msgspec.Struct):
-    """Kafka refused this one."""
+class DeliveryFailure(msgspec.Struct):
+    """A record that Kafka refused."""
 
-    sending: Sending
+    record: ProducerRecord
     error: KafkaError
 
 
-class _Answers:
-    __slots__ = ("failures", "future", "left", "since")
+class _Delivery:
+    """One call of `send`: how many reports are outstanding, and the failures so far."""
 
-    def __init__(self, count: int, future: asyncio.Future[None]) -> None:
-        self.left = count
-        self.failures: list[Failure] = []
-        self.future = future
+    __slots__ = ("failures", "outstanding", "since", "waiter")
+
+    def __init__(self, count: int, waiter: asyncio.Future[None]) -> None:
+        self.outstanding = count
+        self.failures: list[DeliveryFailure] = []
+        self.waiter = waiter
         self.since = time.monotonic()
 
 
-class Sender:
+class RecordProducer:
     """One producer, used from one event loop."""
 
-    def __init__(self, producer: Producer, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
+    def __init__(self, context: WorkerContext, producer: Producer) -> None:
         self._producer = producer
-        self._loop = loop
-        self._metrics = metrics
-        self._waiting: dict[int, _Answers] = {}
+        self._loop = asyncio.get_running_loop()
+        self._metrics = context.metrics
+        self._deliveries: dict[int, _Delivery] = {}
         self._pause = IDLE_SECONDS
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._acknowledged = 0
         self._serve()
 
-    async def send(self, sendings: Sequence[Sending]) -> list[Failure]:
-        """Produce all of these; returns when each is acknowledged or refused, with the refused."""
-        if not sendings:
+    async def send(self, records: Sequence[ProducerRecord]) -> list[DeliveryFailure]:
+        """Produce these; returns when each is acknowledged or refused, with those refused."""
+        if not records:
             return []
-        answers = _Answers(len(sendings), self._loop.create_future())
-        self._waiting[id(answers)] = answers
-        produce, answered = self._producer.produce, self._answered
+        delivery = _Delivery(len(records), self._loop.create_future())
+        self._deliveries[id(delivery)] = delivery
+        produce, on_report = self._producer.produce, self._on_report
         try:
-            for sending in sendings:
-                report = functools.partial(answered, answers, sending)
+            for record in records:
+                report = functools.partial(on_report, delivery, record)
                 while True:
                     try:
                         produce(
-                            sending.topic,
-                            sending.value,
-                            sending.key,
-                            on_delivery=report,
-                            headers=sending.headers,
+                            record.topic, record.value, record.key, on_delivery=report, headers=record.headers
                         )
                     except BufferError:  # librdkafka's queue is full: let it send
                         self._wake()
                         await asyncio.sleep(0.002)
                         continue
                     except KafkaException as error:
-                        answered(answers, sending, error.args[0])
+                        on_report(delivery, record, error.args[0])
                     break
             self._wake()
-            await answers.future
+            await delivery.waiter
         finally:
-            self._waiting.pop(id(answers), None)
-        return answers.failures
+            self._deliveries.pop(id(delivery), None)
+        return delivery.failures
 
     @property
-    def unanswered_seconds(self) -> float:
-        """How long the oldest call of `send` has been waiting, seconds."""
-        oldest = min((a.since for a in self._waiting.values()), default=None)
+    def oldest_unacknowledged(self) -> float:
+        """Seconds for which the oldest call of `send` has been waiting."""
+        oldest = min((delivery.since for delivery in self._deliveries.values()), default=None)
         return 0.0 if oldest is None else time.monotonic() - oldest
 
     def close(self) -> None:
-        """Serve no more answers."""
+        """Serve no more delivery reports."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
 
-    def _answered(
-        self, answers: _Answers, sending: Sending, error: KafkaError | None, _: Message | None = None
+    def _on_report(
+        self, delivery: _Delivery, record: ProducerRecord, error: KafkaError | None, _: Message | None = None
     ) -> None:
         if error is not None:
-            answers.failures.append(Failure(sending, error))
+            delivery.failures.append(DeliveryFailure(record, error))
         else:
             self._acknowledged += 1
-        answers.left -= 1
-        if answers.left == 0 and not answers.future.done():
-            answers.future.set_result(None)
+        delivery.outstanding -= 1
+        if delivery.outstanding == 0 and not delivery.waiter.done():
+            delivery.waiter.set_result(None)
 
     def _wake(self) -> None:
         self._pause = BUSY_SECONDS
@@ -128,14 +126,14 @@ class Sender:
         self._timer = self._loop.call_later(BUSY_SECONDS, self._serve)
 
     def _serve(self) -> None:
-        """Poll, and come back soon while answers come, ever later while they do not."""
+        """Poll, and again soon while reports come, ever later while none does."""
         if self._closed:
             return
         served = self._producer.poll(0)
         if self._acknowledged:
             self._metrics.produced.inc(self._acknowledged)
             self._acknowledged = 0
-        if not self._waiting:
+        if not self._deliveries:
             self._pause = IDLE_SECONDS
         elif served:
             self._pause = BUSY_SECONDS

@@ -1,4 +1,4 @@
-"""What keeps a worker from being ready, and one log line when that changes."""
+"""The conditions that keep a worker from being ready; a log line when one begins and when it ends."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class _Condition(msgspec.Struct):
     reason: str
     since: float
-    holders: set[object]
+    reporters: set[object]
 
 
-class Conditions:
+class Readiness:
     """Reasons by subject ("broker", "topics", "store", ...); several may hold at once."""
 
     def __init__(self, log: FilteringBoundLogger) -> None:
@@ -25,10 +25,11 @@ class Conditions:
         self._conditions: dict[str, _Condition] = {}
 
     def report(self, subject: str, reason: str | None, by: object = None) -> None:
-        """`subject` is in the way because of `reason`, or no longer is (None), as far as `by` can tell.
+        """Set the condition of `subject` for the reporter `by`, or clear it (`reason` None).
 
-        It stays in the way until everybody who said so has taken it back. Only that it begins and that
-        it ends is logged, however often it is said and however its reason changes."""
+        A condition holds until every reporter that set it has cleared it. Only its beginning and its end are
+        logged, however often it is reported and however its reason changes.
+        """
         condition = self._conditions.get(subject)
         if reason is not None:
             if condition is None:
@@ -36,14 +37,14 @@ class Conditions:
                 self._log.warning("not ready", subject=subject, reason=reason)
             else:
                 condition.reason = reason
-                condition.holders.add(by)
+                condition.reporters.add(by)
         elif condition is not None:
-            condition.holders.discard(by)
-            if not condition.holders:
+            condition.reporters.discard(by)
+            if not condition.reporters:
                 del self._conditions[subject]
                 seconds = round(time.monotonic() - condition.since, 1)
                 self._log.info("recovered", subject=subject, after_seconds=seconds)
 
     def reasons(self) -> list[str]:
-        """Every reason, `subject: reason`, in the order they came."""
+        """Every condition as `subject: reason`, the oldest first."""
         return [f"{subject}: {condition.reason}" for subject, condition in self._conditions.items()]

@@ -5,80 +5,78 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
 
-from vhm.runtime.handler import Handler, Outcome, Poison, Record, Reply, UnavailableError
-from vhm.runtime.log_context import where
-from vhm.runtime.metrics import Metrics
-from vhm.runtime.readiness import Conditions
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
+from vhm.runtime.context import WorkerContext
+from vhm.runtime.handler import Outcome, Poison, Record, Reply, UnavailableError
+from vhm.runtime.logs import record_fields
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-"""Seconds before the second try, and before any."""
+"""Seconds before the second try, and before any later one."""
 
-UNEXPECTED_TRIES = 3
-"""Times a single record may make the handler fail in a way nobody foresaw before it is refused."""
+DEFECT_TRIES = 3
+"""Times a single record may make the handler raise what it does not declare before it is poison."""
 
 Wait = Callable[[float], Awaitable[None]]
-Owned = Callable[[Record], bool]
+"""Waits so many seconds, or raises to give up."""
+
+IsAssigned = Callable[[Record], bool]
+"""Whether the record's partition is still assigned as it was when the record was polled."""
 
 
 def backoff(tries: int) -> float:
-    """Seconds to wait after so many tries: doubling up to a bound, up to half of it taken off at random."""
+    """Seconds to wait after `tries` tries: doubled up to LONGEST_PAUSE, less up to half of it at random."""
     pause: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(tries - 1, 10))
     return pause * random.uniform(0.5, 1.0)  # noqa: S311  spreads load, guards nothing
 
 
-class Attempts:
-    """One worker's calls of its handler."""
+class RetryingHandler:
+    """The worker's handler, with retries."""
 
-    def __init__(
-        self, handler: Handler, conditions: Conditions, metrics: Metrics, log: FilteringBoundLogger
-    ) -> None:
-        self._handler = handler
-        self._conditions = conditions
-        self._metrics = metrics
-        self._log = log
+    def __init__(self, context: WorkerContext) -> None:
+        self._handler = context.handler
+        self._readiness = context.readiness
+        self._metrics = context.metrics
+        self._log = context.log
 
-    async def outcomes(self, records: Sequence[Record], wait: Wait, owned: Owned) -> list[Outcome]:
+    async def outcomes(self, records: Sequence[Record], wait: Wait, is_assigned: IsAssigned) -> list[Outcome]:
         """One outcome for each record, however long it takes.
 
-        `wait` passes the seconds between tries, or raises to give up. A record that is no longer `owned`
-        after a wait is somebody else's to handle and gets an empty reply."""
+        A record whose partition is no longer assigned after a wait is another member's to handle and gets
+        an empty reply. Raises what `wait` raises. stamina is no help here: the records to try change from
+        one try to the next, and each wait ends with a stop.
+        """
         outcomes: list[Outcome] = [Reply()] * len(records)
-        todo = list(range(len(records)))
+        pending = list(range(len(records)))
         tries = 0
         try:
-            while todo:
+            while pending:
                 try:
-                    answers = await self._handle([records[index] for index in todo])
+                    answers = await self._handle([records[index] for index in pending])
                 except UnavailableError as error:
                     self._metrics.retries.inc()
-                    self._conditions.report("work", str(error), by=id(records))
+                    self._readiness.report("work", str(error), by=id(records))
                 except Exception as error:
-                    # a defect, not an outage; alone with it, a record may not stop those behind it for ever
-                    if len(todo) > 1:
-                        for index in todo:
-                            outcomes[index] = (await self.outcomes([records[index]], wait, owned))[0]
+                    # a defect, not an outage: alone, its record does not hold up the others for ever
+                    if len(pending) > 1:
+                        for index in pending:
+                            outcomes[index] = (await self.outcomes([records[index]], wait, is_assigned))[0]
                         break
-                    record = records[todo[0]]
-                    self._log.exception("handler failed", tries=tries + 1, **where(record))
-                    if tries + 1 >= UNEXPECTED_TRIES:
+                    record = records[pending[0]]
+                    self._log.exception("handler failed", tries=tries + 1, **record_fields(record))
+                    if tries + 1 >= DEFECT_TRIES:
                         text = f"{type(error).__name__}: {error}"
-                        outcomes[todo[0]] = Poison(reason="handler_failed", errors=(text,))
+                        outcomes[pending[0]] = Poison(reason="handler_failed", errors=(text,))
                         break
                 else:
-                    for index, answer in zip(todo, answers, strict=True):
+                    for index, answer in zip(pending, answers, strict=True):
                         outcomes[index] = answer
                     break
                 tries += 1
                 await wait(backoff(tries))
-                todo = [index for index in todo if owned(records[index])]
+                pending = [index for index in pending if is_assigned(records[index])]
         finally:
             if tries:
-                self._conditions.report("work", None, by=id(records))
+                self._readiness.report("work", None, by=id(records))
         return outcomes
 
     async def _handle(self, records: Sequence[Record]) -> Sequence[Outcome]:

@@ -1,4 +1,4 @@
-"""What the runtime asks of a worker's settings."""
+"""The part of a worker's settings that the runtime reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vhm.contract.env_loader import Secret
 
 
 class KafkaSettings(Protocol):
-    """What a client of Kafka needs to know."""
+    """What a client of Kafka needs."""
 
     @property
     def kafka_bootstrap_servers(self) -> str: ...
@@ -33,7 +33,7 @@ class KafkaSettings(Protocol):
 
 
 class WorkerSettings(KafkaSettings, Protocol):
-    """What all workers' settings have in common, however their variables are called."""
+    """What every worker's settings hold, whatever the variables are called."""
 
     @property
     def health_port(self) -> int: ...

@@ -8,65 +8,57 @@ from confluent_kafka import Producer
 
 from vhm.contract import topics as graph
 from vhm.runtime import topic_admin
-from vhm.runtime.broker_probe import Connection
-from vhm.runtime.handler import Handler, UnavailableError
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.broker_probe import BrokerProbe
+from vhm.runtime.context import WorkerContext
+from vhm.runtime.handler import UnavailableError
 from vhm.runtime.retry import backoff
-from vhm.runtime.settings import KafkaSettings
 from vhm.runtime.threads import in_daemon_thread
 
 
-class Opening:
-    """Tries for as long as it takes, and says meanwhile what is missing. Lives on the event loop."""
+class Startup:
+    """Retries for as long as it takes, and reports meanwhile what is missing. Lives on the event loop."""
 
-    def __init__(
-        self,
-        handler: Handler,
-        producer: Producer,
-        connection: Connection,
-        conditions: Conditions,
-        settings: KafkaSettings,
-    ) -> None:
-        self._handler = handler
+    def __init__(self, context: WorkerContext, producer: Producer, probe: BrokerProbe) -> None:
+        self._handler = context.handler
+        self._readiness = context.readiness
+        self._settings = context.settings
         self._producer = producer
-        self._connection = connection
-        self._conditions = conditions
-        self._settings = settings
-        self._looking: asyncio.Task[str] | None = None
+        self._probe = probe
+        self._rechecking: asyncio.Task[str] | None = None
 
-    async def handler(self) -> None:
-        """Returns when the handler has opened what it needs."""
+    async def open_handler(self) -> None:
+        """Returns when the handler is open."""
         tries = 0
         while True:
             try:
                 await self._handler.open()
             except UnavailableError as error:
-                self._conditions.report("open", str(error))
+                self._readiness.report("open", str(error))
                 tries += 1
                 await asyncio.sleep(backoff(tries))
             else:
-                return self._conditions.report("open", None)
+                return self._readiness.report("open", None)
 
-    async def topics(self) -> str:
-        """The cluster's id, once it answers and has the topics."""
+    async def ensure_topics(self) -> str:
+        """Returns the cluster's id, once the cluster answers and has the worker's topics."""
         names = graph.needs(self._handler.name)
         tries = 0
         while True:
             try:
                 cluster = await in_daemon_thread(topic_admin.ensure, self._producer, names, self._settings)
             except topic_admin.BrokerUnreachableError as error:
-                self._connection.unreachable(str(error))
+                self._probe.report_unreachable(str(error))
             except topic_admin.TopicsMissingError as error:
-                self._connection.reachable()
-                self._conditions.report("topics", str(error))
+                self._probe.report_reachable()
+                self._readiness.report("topics", str(error))
             else:
-                self._connection.reachable()
-                self._conditions.report("topics", None)
+                self._probe.report_reachable()
+                self._readiness.report("topics", None)
                 return cluster
             tries += 1
             await asyncio.sleep(backoff(tries))
 
-    def look_at_topics(self) -> None:
-        """A client misses one: see to them in the background."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().create_task(self.topics())
+    def recheck_topics(self) -> None:
+        """A client misses a topic: ensure all of them in the background."""
+        if self._rechecking is None or self._rechecking.done():
+            self._rechecking = asyncio.get_running_loop().create_task(self.ensure_topics())

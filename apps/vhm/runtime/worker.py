@@ -1,4 +1,4 @@
-"""A worker's life, in order: settings, logging, health, open, topics, consume, drain, close."""
+"""A worker's life, in order: settings, logging, health pages, open, topics, consume, drain, close."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from vhm.contract import topics as graph
 from vhm.contract.env_loader import EX_CONFIG, SettingsError, load
+from vhm.contract.version import build
 from vhm.runtime import kafka_config, logs
-from vhm.runtime.broker_probe import VAGUE, Connection
-from vhm.runtime.consumer import Consuming
+from vhm.runtime.broker_probe import UNSPECIFIC, BrokerProbe
+from vhm.runtime.consumer import WorkerConsumer
+from vhm.runtime.context import WorkerContext
 from vhm.runtime.handler import Handler
-from vhm.runtime.health import PortInUseError, Server, listen
+from vhm.runtime.health import HealthServer, PortInUseError, listen
 from vhm.runtime.metrics import Metrics
-from vhm.runtime.producer import Sender
-from vhm.runtime.readiness import Conditions
+from vhm.runtime.producer import RecordProducer
+from vhm.runtime.readiness import Readiness
 from vhm.runtime.settings import WorkerSettings
-from vhm.runtime.startup import Opening
+from vhm.runtime.startup import Startup
 from vhm.runtime.status import WorkerStatus
-from vhm.runtime.version import build
 
 EX_FAILED = 1
 """Exit code of a worker that cannot go on: a fatal client error, a port in use, a defect."""
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104  a pod's probes come from outside the pod
+ALL_INTERFACES = "0.0.0.0"  # noqa: S104  a pod's probes come from outside the pod
 
-WATCH_SECONDS = 1.0
-ASK_SECONDS = 5.0
-UNANSWERED_SECONDS = 5.0
-"""Between two looks at oneself; how long the handler may take to say how it is; how long a record may
-wait for Kafka before we count as not ready."""
+CHECK_SECONDS = 1.0
+"""Time between two checks of the worker by itself."""
+
+HANDLER_ANSWER_SECONDS = 5.0
+"""Longest wait for the handler's `not_ready`."""
+
+UNACKNOWLEDGED_SECONDS = 5.0
+"""Age at which a record that Kafka has not acknowledged makes the worker unready."""
 
 UNKNOWN_TOPIC = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
@@ -51,8 +55,9 @@ def main(
 ) -> int:
     """Run one worker as this process until SIGTERM or SIGINT; its exit code.
 
-    0: told to stop, and stopped. 78: the environment is wrong, every fault is a line on stderr.
-    1: cannot go on, the last log line says why. A second signal ends the process at once."""
+    0: asked to stop, and stopped. 78: the environment is wrong, every fault is a line on stderr.
+    1: cannot go on, the last log line says why. A second signal ends the process at once.
+    """
     try:
         settings: WorkerSettings = load(settings_type, environment)
     except SettingsError as error:
@@ -60,32 +65,19 @@ def main(
         return EX_CONFIG
     logs.configure(settings.log_level, settings.log_json)
 
-    async def life() -> int:
+    async def run() -> int:
         worker = Worker(make(settings), settings)
 
         def stop() -> None:
             if worker.stopping:
-                os._exit(128 + signal.SIGTERM)  # asked twice: now
+                os._exit(128 + signal.SIGTERM)  # the second signal
             worker.stop()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop)
         return await worker.run()
 
-    return asyncio.run(life())
-
-
-async def run(
-    handler: Handler, settings: WorkerSettings, *, stop: asyncio.Event | None = None, host: str = EVERYWHERE
-) -> int:
-    """Run a worker inside this event loop until `stop` is set; its exit code, as `main`'s."""
-    worker = Worker(handler, settings, host=host)
-    running = asyncio.create_task(worker.run())
-    asked = asyncio.create_task((stop or asyncio.Event()).wait())
-    await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    worker.stop()
-    return await running
+    return asyncio.run(run())
 
 
 class Worker:
@@ -96,41 +88,49 @@ class Worker:
         handler: Handler,
         settings: WorkerSettings,
         *,
-        host: str = EVERYWHERE,
+        host: str = ALL_INTERFACES,
         port: int | None = None,
     ) -> None:
         """`port` of the health pages: HEALTH_PORT unless given; 0 takes a free one."""
-        self._handler = handler
-        self._settings = settings
+        log = logs.logger(handler.name)
+        self._context = WorkerContext(
+            handler=handler,
+            settings=settings,
+            build=build(),
+            log=log,
+            metrics=Metrics(handler.name, build()),
+            readiness=Readiness(log),
+            on_kafka_error=self._on_kafka_error,
+            on_defect=self._on_defect,
+        )
         self._address = host, settings.health_port if port is None else port
-        self._log = logs.logger(handler.name)
-        self._conditions = Conditions(self._log)
-        self._metrics = Metrics(handler.name, build())
+        self._log = log
         self._loop = asyncio.get_running_loop()
-        self._ending = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self._failed = False
-        self.status = WorkerStatus(handler, settings, self._conditions, self._metrics)
+        self.status = WorkerStatus(self._context)
         self.port = self._address[1]
-        """Where the health pages are; the real one once they are up."""
+        """Port of the health pages; the real one once they are up."""
 
     @property
     def stopping(self) -> bool:
         """Whether a stop has begun."""
-        return self._ending.is_set()
+        return self._stop_requested.is_set()
 
     def stop(self) -> None:
         """Finish what is in flight, then end. Returns at once."""
         self.status.stage = "stopping"
-        self._ending.set()
+        self._stop_requested.set()
 
     async def run(self) -> int:
-        """The whole life; returns the exit code."""
-        self._log.info("starting", build=build(), reads=graph.reads(self._handler.name))
-        config = kafka_config.producer_config(self._settings, self._handler.name)
+        """The worker's whole life; returns its exit code."""
+        context = self._context
+        self._log.info("starting", build=context.build, reads=graph.reads(context.handler.name))
+        config = kafka_config.producer_config(context.settings, context.handler.name)
         try:
-            self._producer = Producer(config | {"error_cb": self._heard})
+            producer = Producer(config | {"error_cb": self._on_client_error})
         except KafkaException as error:
-            self._log.critical(kafka_config.setup_line(error.args[0], self._settings))
+            self._log.critical(kafka_config.setup_line(error.args[0], context.settings))
             return EX_CONFIG
         try:
             listener = listen(*self._address)
@@ -138,125 +138,114 @@ class Worker:
             self._log.error(str(error))
             return EX_FAILED
         self.port = listener.getsockname()[1]
-        pages = Server(self.status, listener)
+        pages = HealthServer(self.status, listener)
         await pages.start()
-        self._sender = Sender(self._producer, self._loop, self._metrics)
-        servers = self._settings.kafka_bootstrap_servers
-        self._connection = Connection(self._producer, servers, self._conditions)
-        self._opening = Opening(
-            self._handler, self._producer, self._connection, self._conditions, self._settings
-        )
-        beating = self._loop.create_task(self._beat())
+        self._producer = RecordProducer(context, producer)
+        self._probe = BrokerProbe(context, producer)
+        self._startup = Startup(context, producer, self._probe)
+        turning = self._loop.create_task(self._note_loop_turns())
         try:
             await self._until_stopped(self._work())
-            await self._end()
+            await self._close()
         finally:
-            beating.cancel()
-            await pages.stop()
+            turning.cancel()
+            await pages.close()
         self._log.info("stopped", failed=self._failed)
         return EX_FAILED if self._failed else 0
 
-    async def _beat(self) -> None:
-        """Show that the loop has time, also while it waits for what the work needs."""
+    async def _note_loop_turns(self) -> None:
+        """Show that the loop runs, also while the worker waits for what it needs."""
         while True:
-            self.status.beat = time.monotonic()
-            await asyncio.sleep(WATCH_SECONDS)
+            self.status.last_loop_turn = time.monotonic()
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def _work(self) -> None:
         status = self.status
         status.stage = "opening what the work needs"
-        await self._opening.handler()
+        await self._startup.open_handler()
         status.stage = "waiting for the topics"
-        cluster = await self._opening.topics()
+        cluster = await self._startup.ensure_topics()
         status.stage = "waiting for the first poll"
-        status.consuming = self._consume(cluster)
-        while not status.consuming.poller.polls:
-            self._look_after(status.consuming)
+        status.consumer = self._consume(cluster)
+        while not status.consumer.poller.polls:
+            self._check_clients(status.consumer)
             await asyncio.sleep(0.02)
         status.stage = None
         self._log.info("consuming", health_port=self.port)
         while True:
-            self._look_after(status.consuming)
-            await self._ask_handler()
-            await asyncio.sleep(WATCH_SECONDS)
+            self._check_clients(status.consumer)
+            await self._check_handler()
+            await asyncio.sleep(CHECK_SECONDS)
 
-    async def _end(self) -> None:
+    async def _close(self) -> None:
         self.status.stage = "stopping"
-        seconds = self._settings.shutdown_timeout_seconds
-        self._handler.drain(seconds)
-        if self.status.consuming is not None:
-            await self.status.consuming.end(seconds)
-        self._connection.close()
-        self._sender.close()
-        await self._handler.close()
+        seconds = self._context.settings.shutdown_timeout_seconds
+        self._context.handler.drain(seconds)
+        if self.status.consumer is not None:
+            await self.status.consumer.close(seconds)
+        self._probe.close()
+        self._producer.close()
+        await self._context.handler.close()
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work` until a stop is asked for; what it raises fails the worker."""
+        """Do `work` until a stop is requested; an exception of `work` fails the worker."""
         working = self._loop.create_task(work)
-        asked = self._loop.create_task(self._ending.wait())
-        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
+        stop_requested = self._loop.create_task(self._stop_requested.wait())
+        await asyncio.wait({working, stop_requested}, return_when=asyncio.FIRST_COMPLETED)
+        stop_requested.cancel()
         working.cancel()
         await asyncio.wait({working})
         if not working.cancelled() and (defect := working.exception()) is not None:
             self._on_defect(defect)
 
-    def _consume(self, cluster: str) -> Consuming:
-        settings, name = self._settings, self._handler.name
+    def _consume(self, cluster: str) -> WorkerConsumer:
+        settings, name = self._context.settings, self._context.handler.name
         config = kafka_config.consumer_config(settings, name, embedded=kafka_config.is_embedded(cluster))
-        return Consuming(
-            handler=self._handler,
-            consumer=Consumer(config | {"error_cb": self._heard}),
-            sender=self._sender,
-            conditions=self._conditions,
-            metrics=self._metrics,
-            log=self._log,
-            build=build(),
-            release_seconds=settings.shutdown_timeout_seconds,
-            on_error=self._on_error,
-            on_refusal=self._looked_into,
-            on_defect=self._on_defect,
+        consumer = Consumer(config | {"error_cb": self._on_client_error})
+        return WorkerConsumer(self._context, consumer, self._producer)
+
+    async def _check_handler(self) -> None:
+        """Turn what the handler says of itself into the condition "handler"."""
+        try:
+            # wait_for of 3.11 may swallow the cancellation by a stop
+            async with asyncio.timeout(HANDLER_ANSWER_SECONDS):
+                reasons = await self._context.handler.not_ready()
+        except TimeoutError:
+            reasons = [f"has not said within {HANDLER_ANSWER_SECONDS:.0f} s whether it can work"]
+        self._context.readiness.report("handler", "; ".join(reasons) or None)
+
+    def _check_clients(self, consumer: WorkerConsumer) -> None:
+        if consumer.poller.crash is not None:
+            self._on_defect(consumer.poller.crash)
+        seconds = self._producer.oldest_unacknowledged
+        late = f"Kafka has not acknowledged a record for {seconds:.0f} s"
+        self._context.readiness.report(
+            "broker", late if seconds > UNACKNOWLEDGED_SECONDS else None, by="acknowledgements"
         )
 
-    async def _ask_handler(self) -> None:
-        """What the handler says of itself, as a condition of its own."""
-        try:
-            async with asyncio.timeout(ASK_SECONDS):  # wait_for of 3.11 may swallow the stop's cancellation
-                reasons = await self._handler.not_ready()
-        except TimeoutError:
-            reasons = [f"does not say within {ASK_SECONDS:.0f} s whether it can work"]
-        self._conditions.report("handler", "; ".join(reasons) or None)
-
-    def _look_after(self, consuming: Consuming) -> None:
-        if consuming.poller.crash is not None:
-            self._on_defect(consuming.poller.crash)
-        waiting = self._sender.unanswered_seconds
-        late = f"Kafka has not acknowledged a record for {waiting:.0f} s"
-        self._conditions.report("broker", late if waiting > UNANSWERED_SECONDS else None, by="answers")
-
-    def _heard(self, error: KafkaError) -> None:
+    def _on_client_error(self, error: KafkaError) -> None:
         """An error callback of librdkafka, on whatever thread polled."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._on_error, error)
+            self._loop.call_soon_threadsafe(self._report_client_error, error)
 
-    def _on_error(self, error: KafkaError) -> None:
-        if not self._looked_into(error):
-            self._conditions.report("group", kafka_config.describe(error))
+    def _report_client_error(self, error: KafkaError) -> None:
+        if not self._on_kafka_error(error):
+            self._context.readiness.report("group", kafka_config.describe(error))
 
-    def _looked_into(self, error: KafkaError) -> bool:
-        """Whether it concerns the whole client, its topics or its connection; if so, that is seen to."""
+    def _on_kafka_error(self, error: KafkaError) -> bool:
+        """See `WorkerContext.on_kafka_error`."""
         if kafka_config.is_fatal(error):
-            self._fail(kafka_config.fatal_line(error, self._settings))
+            self._fail(kafka_config.fatal_line(error, self._context.settings))
         elif error.code() in UNKNOWN_TOPIC:
-            self._opening.look_at_topics()
-        elif error.code() in VAGUE or error.code() in kafka_config.CONNECTING:
-            self._connection.complain(error)
+            self._startup.recheck_topics()
+        elif error.code() in UNSPECIFIC or error.code() in kafka_config.CONNECTION_ERRORS:
+            self._probe.start(error)
         else:
             return False
         return True
 
     def _on_defect(self, defect: BaseException) -> None:
-        """Of ours, not of the handler: a partition would stand still unnoticed, so better end."""
+        """See `WorkerContext.on_defect`."""
         if not self._failed:
             self._log.error("defect", exc_info=defect)
         self._fail(f"the runtime failed: {defect!r}")

@@ -1,1 +1,1 @@
-"""Records that no worker can handle: how one is written, listed and sent back."""
+"""Dead letters: `envelope` is what one looks like, `admin` what people do with them."""

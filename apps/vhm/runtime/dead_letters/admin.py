@@ -14,22 +14,22 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicPartition as At
 
 from vhm.contract.topics import DEAD_LETTER_SUFFIX, TOPICS
-from vhm.runtime import record
 from vhm.runtime.dead_letters import envelope
-from vhm.runtime.handler import Record
-from vhm.runtime.kafka_config import Config, describe
+from vhm.runtime.handler import Headers, Record, headers_of
+from vhm.runtime.kafka_config import MAX_MESSAGE_BYTES, Config, describe
 
-ASK_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
+"""Longest wait for an answer of the broker."""
 
 DEAD_LETTER_TOPICS = tuple(topic.name for topic in TOPICS if topic.name.endswith(DEAD_LETTER_SUFFIX))
 
 
-class LettersError(Exception):
+class DeadLettersError(Exception):
     """Dead letters cannot be read or sent; one line."""
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """One refused record, as it came, and why it was refused. `kept_at` is when."""
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """One refused record, as it came, why it was refused, by which build, and when."""
 
     record: Record
     reason: str
@@ -39,11 +39,11 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """Where the record was: topic/partition/offset. Names the letter."""
+        """Where the record was: topic/partition/offset. Identifies the dead letter."""
         return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
 
 
-class Count(NamedTuple):
+class ReasonCount(NamedTuple):
     """How many records of one topic were refused for one reason, and when first and last."""
 
     topic: str
@@ -53,46 +53,48 @@ class Count(NamedTuple):
     last: datetime
 
 
-def read(config: Config, topics: Sequence[str], since: datetime | None = None) -> list[Letter]:
-    """The letters in these dead-letter topics, oldest first, each once however often it was kept.
+def read(config: Config, topics: Sequence[str], since: datetime | None = None) -> list[DeadLetter]:
+    """The dead letters in these topics, oldest first; of a record refused several times, the last one.
 
-    `config` is that of a client. Raises LettersError; a topic that does not exist is an empty one."""
+    `config` is that of a Kafka client. Raises DeadLettersError; a topic that does not exist is empty.
+    """
     consumer = Consumer({**config, "group.id": "vhm-dead-letters", "enable.auto.commit": False})
     try:
-        parts: dict[str, list[Message]] = {}
-        for message in _messages(consumer, topics):
-            place = "/".join(_text(message, n) for n in _PLACE)
-            # without a place of origin it is none of ours, and stands for itself
-            own = f"{message.topic()}/{message.partition()}/{message.offset()}"
-            named = place if place.count("/") == 2 and not place.startswith("/") else own
-            parts.setdefault(named, []).append(message)
-        letters = [letter for found in parts.values() for letter in _letter(found)]
+        letters = {_identity(message): _letter(message) for message in _messages(consumer, topics)}
     except KafkaException as error:
-        raise LettersError(describe(error.args[0])) from None
+        raise DeadLettersError(describe(error.args[0])) from None
     finally:
         consumer.close()
-    letters = [letter for letter in letters if since is None or letter.kept_at >= since]
-    return sorted(letters, key=lambda letter: letter.kept_at)
+    chosen = [letter for letter in letters.values() if since is None or letter.kept_at >= since]
+    return sorted(chosen, key=lambda letter: letter.kept_at)
 
 
-def counts(letters: Iterable[Letter]) -> list[Count]:
-    """Reasons, the most frequent first."""
-    found: dict[tuple[str, str], list[datetime]] = {}
+def counts(letters: Iterable[DeadLetter]) -> list[ReasonCount]:
+    """Reasons by topic, the most frequent first."""
+    times: dict[tuple[str, str], list[datetime]] = {}
     for letter in letters:
-        found.setdefault((letter.record.topic, letter.reason), []).append(letter.kept_at)
-    rows = [Count(*key, len(when), min(when), max(when)) for key, when in found.items()]
+        times.setdefault((letter.record.topic, letter.reason), []).append(letter.kept_at)
+    rows = [ReasonCount(*key, len(when), min(when), max(when)) for key, when in times.items()]
     return sorted(rows, key=lambda row: (-row.letters, row.topic, row.reason))
 
 
-def replay(config: Config, letters: Sequence[Letter]) -> Counter[str]:
-    """Send each record to where it came from, with its key, headers and timestamp; how many, by topic.
+def replay(config: Config, letters: Sequence[DeadLetter]) -> Counter[str]:
+    """Send each record to where it came from, with its key, headers and timestamp; the number sent, by topic.
 
-    Returns when the broker has all of them. Raises LettersError with what it has not."""
-    producer = Producer({**config, "enable.idempotence": True, "message.timeout.ms": 30_000})
+    Returns when the broker has acknowledged all of them. Raises DeadLettersError naming those it refused.
+    """
+    producer = Producer(
+        {
+            **config,
+            "enable.idempotence": True,
+            "message.timeout.ms": 30_000,
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+        }
+    )
     sent: Counter[str] = Counter()
     refused: list[str] = []
 
-    def report(letter: Letter, error: KafkaError | None, _: Message | None = None) -> None:
+    def report(letter: DeadLetter, error: KafkaError | None, _: Message | None = None) -> None:
         if error is None:
             sent[letter.record.topic] += 1
         else:
@@ -119,39 +121,36 @@ def replay(config: Config, letters: Sequence[Letter]) -> Counter[str]:
         producer.poll(0)
     producer.flush()
     if refused:
-        raise LettersError(f"{sum(sent.values())} sent; not sent: " + "; ".join(refused[:5]))
+        raise DeadLettersError(f"{sum(sent.values())} sent; not sent: " + "; ".join(refused[:5]))
     return sent
 
 
-def payload(value: bytes | None, most: int = 2_000) -> str:
-    """A value fit for a terminal: control characters and what is not UTF-8 escaped, cut after `most`."""
+def payload(value: bytes | None, limit: int = 2_000) -> str:
+    """A value fit for a terminal: control characters and what is not UTF-8 escaped, cut after `limit`."""
     if value is None:
         return "(no value)"
-    text = value[: 4 * most].decode("utf-8", "backslashreplace")
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
-    return safe + (f" … ({len(value)} bytes in all)" if len(text) > most or len(value) > 4 * most else "")
-
-
-_PLACE = (envelope.TOPIC, envelope.PARTITION, envelope.OFFSET)
+    text = value[: 4 * limit].decode("utf-8", "backslashreplace")
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:limit])
+    return safe + (f" … ({len(value)} bytes in all)" if len(text) > limit or len(value) > 4 * limit else "")
 
 
 def _messages(consumer: Consumer, topics: Sequence[str]) -> Iterator[Message]:
     """Everything in these topics, to their ends as they are now."""
-    known = consumer.list_topics(timeout=ASK_SECONDS).topics
+    known = consumer.list_topics(timeout=ANSWER_SECONDS).topics
     starts = [
         At(topic, n, OFFSET_BEGINNING) for topic in topics if topic in known for n in known[topic].partitions
     ]
     ends: dict[tuple[str, int], int] = {}
     for start in starts:
-        low, high = consumer.get_watermark_offsets(start, timeout=ASK_SECONDS)
+        low, high = consumer.get_watermark_offsets(start, timeout=ANSWER_SECONDS)
         if high > low:
             ends[start.topic, start.partition] = high
     consumer.assign([s for s in starts if (s.topic, s.partition) in ends])
-    until = time.monotonic() + ASK_SECONDS
+    until = time.monotonic() + ANSWER_SECONDS
     while ends:
         messages = consumer.consume(1_000, 0.1)
         if messages:
-            until = time.monotonic() + ASK_SECONDS
+            until = time.monotonic() + ANSWER_SECONDS
         elif time.monotonic() > until:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the broker sends no more"))
         for message in messages:
@@ -165,41 +164,41 @@ def _messages(consumer: Consumer, topics: Sequence[str]) -> Iterator[Message]:
                 del ends[at.topic, at.partition]
 
 
-def _letter(messages: Sequence[Message]) -> Iterator[Letter]:
-    """The letter that these parts make up; of one kept several times, the last."""
-    last = messages[-1]
-    headers = record.headers(last)
-    parts = [(envelope.part(record.headers(m)), m.value() or b"") for m in messages]
-    whole = [m.value() for m in messages if envelope.part(record.headers(m)) == (1, 1)]
-    value = whole[-1] if whole else envelope.joined(parts)
-    incomplete = not whole and value is None
-    topic = _text(last, envelope.TOPIC) or (last.topic() or "").removesuffix(DEAD_LETTER_SUFFIX)
-    errors = _errors(_text(last, envelope.ERRORS))
-    yield Letter(
+def _identity(message: Message) -> tuple[str, ...]:
+    """Where the refused record was; of a dead letter that another program wrote, its own place."""
+    headers = headers_of(message)
+    origin = tuple(_header(headers, name) for name in (envelope.TOPIC, envelope.PARTITION, envelope.OFFSET))
+    own = (message.topic() or "", str(message.partition()), str(message.offset()))
+    return origin if all(origin) else own
+
+
+def _letter(message: Message) -> DeadLetter:
+    headers = headers_of(message)
+    topic = _header(headers, envelope.TOPIC) or (message.topic() or "").removesuffix(DEAD_LETTER_SUFFIX)
+    return DeadLetter(
         record=Record(
             topic=topic,
-            partition=_number(last, envelope.PARTITION, last.partition()),
-            offset=_number(last, envelope.OFFSET, last.offset()),
-            timestamp=_number(last, envelope.TIMESTAMP, last.timestamp()[1]),
-            key=last.key(),
-            value=b"".join(piece for _, piece in sorted(parts)) if incomplete else value,
-            headers=tuple(pair for pair in headers if pair[0] not in envelope.OURS),
+            partition=_number(headers, envelope.PARTITION, message.partition()),
+            offset=_number(headers, envelope.OFFSET, message.offset()),
+            timestamp=_number(headers, envelope.TIMESTAMP, message.timestamp()[1]),
+            key=message.key(),
+            value=message.value(),
+            headers=tuple(pair for pair in headers if pair[0] not in envelope.HEADERS),
         ),
-        reason=_text(last, envelope.REASON) or "unknown",
-        errors=[*errors, "some parts of the value are not there (yet)"] if incomplete else errors,
-        build=_text(last, envelope.BUILD),
-        kept_at=datetime.fromtimestamp(last.timestamp()[1] / 1_000, UTC),
+        reason=_header(headers, envelope.REASON) or "unknown",
+        errors=_errors(_header(headers, envelope.ERRORS)),
+        build=_header(headers, envelope.BUILD),
+        kept_at=datetime.fromtimestamp(message.timestamp()[1] / 1_000, UTC),
     )
 
 
-def _text(message: Message, name: str) -> str:
-    found = next((value for header, value in record.headers(message) if header == name), b"")
-    return found.decode("utf-8", "replace")
+def _header(headers: Headers, name: str) -> str:
+    return next((value for header, value in headers if header == name), b"").decode("utf-8", "replace")
 
 
-def _number(message: Message, name: str, otherwise: int | None) -> int:
-    text = _text(message, name)
-    return int(text) if text.lstrip("-").isdigit() else (otherwise or 0)
+def _number(headers: Headers, name: str, default: int | None) -> int:
+    text = _header(headers, name)
+    return int(text) if text.lstrip("-").isdigit() else (default or 0)
 
 
 def _errors(text: str) -> list[str]:

@@ -1,18 +1,14 @@
-"""What a dead letter looks like: the record as it came, and headers that say why and from where.
-
-A record that does not fit with the headers, or is too large for the dead-letter topic, is kept in parts.
-Pure.
-"""
+"""What a dead letter looks like: the record as it came, and headers that say why and from where. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from vhm.contract.topics import dead_letter
 from vhm.runtime.handler import Headers, Poison, Record
-from vhm.runtime.producer import Sending
+from vhm.runtime.producer import ProducerRecord
 
 REASON = "vhm-reason"
 ERRORS = "vhm-errors"
@@ -21,19 +17,17 @@ PARTITION = "vhm-partition"
 OFFSET = "vhm-offset"
 TIMESTAMP = "vhm-timestamp"
 BUILD = "vhm-build"
-PART = "vhm-part"
-"""`2/3`: the second of three parts of the value; absent when the value is whole."""
 
-OURS = (REASON, ERRORS, TOPIC, PARTITION, OFFSET, TIMESTAMP, BUILD, PART)
+HEADERS = (REASON, ERRORS, TOPIC, PARTITION, OFFSET, TIMESTAMP, BUILD)
 
 MAX_ERRORS = 20
-MAX_ERROR = 500
-"""Errors kept, and characters of each: the list must never be what makes a record too large."""
+MAX_ERROR_CHARACTERS = 500
+"""Errors kept, and characters of one: all headers together stay below 12 kB."""
 
 
 def headers(record: Record, poison: Poison, build: str) -> Headers:
-    """The headers of a dead letter: the record's own, then why it was refused and where it came from."""
-    own = tuple(pair for pair in record.headers if pair[0] not in OURS)
+    """The record's own headers, then why it was refused and where it was; those of an earlier refusal go."""
+    own = tuple(pair for pair in record.headers if pair[0] not in HEADERS)
     return (
         *own,
         (REASON, poison.reason.encode()),
@@ -46,9 +40,9 @@ def headers(record: Record, poison: Poison, build: str) -> Headers:
     )
 
 
-def sending(index: int, record: Record, poison: Poison, build: str) -> Sending:
-    """The dead letter of one record, ready to be produced."""
-    return Sending(
+def dead_letter_record(index: int, record: Record, poison: Poison, build: str) -> ProducerRecord:
+    """The dead letter of the record that is number `index` of its batch."""
+    return ProducerRecord(
         index,
         dead_letter(record.topic),
         record.key,
@@ -58,44 +52,9 @@ def sending(index: int, record: Record, poison: Poison, build: str) -> Sending:
     )
 
 
-def halves(whole: Sending) -> list[Sending]:
-    """One that was too large, in two; empty when it is too small to be divided further.
-
-    Parts are numbered so that halving again keeps their order: part 2/4 becomes 3/8 and 4/8."""
-    value = whole.value or b""
-    if len(value) < 2:
-        return []
-    number, count = part(whole.headers)
-    rest = [pair for pair in whole.headers if pair[0] != PART]
-    middle = len(value) // 2
-    return [
-        msgspec.structs.replace(
-            whole, value=piece, headers=[*rest, (PART, f"{2 * number - 1 + nth}/{2 * count}".encode())]
-        )
-        for nth, piece in enumerate((value[:middle], value[middle:]))
-    ]
-
-
-def part(pairs: Iterable[tuple[str, str | bytes | None]]) -> tuple[int, int]:
-    """Which part of how many; (1, 1) for a whole one."""
-    raw = next((value for name, value in pairs if name == PART), None) or b"1/1"
-    number, _, count = (raw if isinstance(raw, str) else raw.decode()).partition("/")
-    return int(number), int(count)
-
-
-def joined(parts: Sequence[tuple[tuple[int, int], bytes]]) -> bytes | None:
-    """The value from its parts ((number, count), bytes), whatever their sizes; None while one is missing."""
-    reached, value = 0.0, b""
-    for (number, count), piece in sorted(set(parts), key=lambda p: p[0][0] / p[0][1]):
-        if number / count <= reached:
-            continue  # the same part again
-        if (number - 1) / count > reached:
-            return None
-        reached, value = number / count, value + piece
-    return value if reached == 1.0 else None
-
-
 def _clipped(errors: Sequence[str]) -> list[str]:
-    kept = [e if len(e) <= MAX_ERROR else e[:MAX_ERROR] + "..." for e in errors[:MAX_ERRORS]]
+    kept = [
+        e if len(e) <= MAX_ERROR_CHARACTERS else e[:MAX_ERROR_CHARACTERS] + "..." for e in errors[:MAX_ERRORS]
+    ]
     more = len(errors) - MAX_ERRORS
     return [*kept, f"and {more} more"] if more > 0 else kept

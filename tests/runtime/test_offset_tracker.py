@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vhm.runtime.offset_tracker import Ledger
+from vhm.runtime.offset_tracker import OffsetTracker
 
 offsets = st.lists(st.integers(1, 5), min_size=1, max_size=60).map(
     lambda gaps: [sum(gaps[: n + 1]) for n in range(len(gaps))]
@@ -14,36 +14,36 @@ offsets = st.lists(st.integers(1, 5), min_size=1, max_size=60).map(
 
 @given(offsets, st.data())
 def test_the_position_is_one_past_the_done_prefix(taken: list[int], data: st.DataObject) -> None:
-    ledger = Ledger()
-    ledger.take(taken)
+    tracker = OffsetTracker()
+    tracker.add(taken)
     order = data.draw(st.permutations(taken))
     done: set[int] = set()
     while order:
         size = data.draw(st.integers(1, len(order)))
-        before = ledger.position
-        moved = ledger.done(order[:size])
+        before = tracker.position
+        moved = tracker.mark_done(order[:size])
         done.update(order[:size])
         order = order[size:]
         prefix = [o for nth, o in enumerate(taken) if done.issuperset(taken[: nth + 1])]
-        assert ledger.position == (prefix[-1] + 1 if prefix else None)
-        assert moved == (ledger.position != before)
-        assert ledger.in_flight == len(taken) - len(done)
-    assert ledger.position == taken[-1] + 1
+        assert tracker.position == (prefix[-1] + 1 if prefix else None)
+        assert moved == (tracker.position != before)
+        assert tracker.in_flight == len(taken) - len(done)
+    assert tracker.position == taken[-1] + 1
 
 
 @given(offsets, st.integers(0, 60))
 def test_taking_bit_by_bit_is_the_same_as_at_once(taken: list[int], cut: int) -> None:
-    ledger = Ledger()
-    ledger.take(taken[:cut])
-    ledger.done(taken[:cut])
-    ledger.take(taken[cut:])
-    ledger.done(taken[cut:])
-    assert (ledger.position, ledger.in_flight) == (taken[-1] + 1, 0)
+    tracker = OffsetTracker()
+    tracker.add(taken[:cut])
+    tracker.mark_done(taken[:cut])
+    tracker.add(taken[cut:])
+    tracker.mark_done(taken[cut:])
+    assert (tracker.position, tracker.in_flight) == (taken[-1] + 1, 0)
 
 
 def test_nothing_is_to_be_committed_at_first() -> None:
-    ledger = Ledger()
-    assert ledger.position is None
-    ledger.take([7, 8])
-    assert not ledger.done([8])
-    assert ledger.position is None
+    tracker = OffsetTracker()
+    assert tracker.position is None
+    tracker.add([7, 8])
+    assert not tracker.mark_done([8])
+    assert tracker.position is None
