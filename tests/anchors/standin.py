@@ -104,10 +104,6 @@ class StandIn:
                 points = models.PointsList(**body)
                 self.client.upsert(name, points.points, update_mode=points.update_mode)
                 return done
-            case ("POST", "/points/batch"):
-                operations = models.UpdateOperations(**body).operations
-                self.client.batch_update_points(name, operations)
-                return [done for _ in operations]
             case ("POST", "/points/payload"):
                 asked = models.SetPayload(**body)
                 self.client.set_payload(name, asked.payload, points=asked.points)

@@ -112,13 +112,16 @@ def from_payload(payload: Mapping[str, Any] | None) -> Content | None:
 
 
 def to_row(point_id: object, payload: Mapping[str, Any] | None, vector: object = None) -> Row | None:
-    """The anchor that a point is, or None where it is none: another program's."""
+    """The anchor that a point is, or None where it is none: another program's, or one under an id that is
+    not its own."""
     content = from_payload(payload)
     if content is None or payload is None:
         return None
     try:
         anchor_id = uuid.UUID(str(payload.get(ANCHOR_ID_KEY) if content.owner else point_id))
     except ValueError:
+        return None
+    if str(content.scope.point_id(anchor_id)) != str(point_id):
         return None
     return Row(anchor_id, content, dense(vector))
 

@@ -1,7 +1,7 @@
 """How well a text's words answer a query's: BM25, as a share of what the query itself would score.
 
 BM25(query, text) / BM25(query, query) is 1 where every word of the query is in the text as often as in the
-query, and 0 where none is. It hangs on the two texts and on how rare words are in the store, never on
+query, and 0 where none is. It depends on the two texts and on how rare words are in the store, never on
 which other texts are compared. Lengths are measured against a fixed one instead of the store's mean, so
 that a text's weights never change once it is stored (Robertson and Zaragoza, "The Probabilistic Relevance
 Framework: BM25 and Beyond", 2009, is where the formula comes from).
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -41,10 +41,10 @@ class Terms(msgspec.Struct, frozen=True):
         return {term: count * (K1 + 1) / (count + damping) for term, count in self.counts.items()}
 
 
-def terms(spoken: Iterable[str], said_at: datetime | None = None) -> Terms:
+def terms(spoken: Sequence[str], said_at: datetime | None = None) -> Terms:
     """The stems of a text's tokens, stop words left out. A text that was said at some time
     also holds the words of that date (month, day, year), which questions name; they make it no longer."""
-    found = stems(list(spoken))
+    found = stems(spoken)
     counts = Counter(found)
     for word in date_words(said_at) if said_at is not None else ():
         counts[stem(word)] += 1
@@ -54,20 +54,3 @@ def terms(spoken: Iterable[str], said_at: datetime | None = None) -> Terms:
 def idf(texts: int, holding: int) -> float:
     """The rarity of a word that `holding` of `texts` texts hold; never negative (Lucene's and Qdrant's)."""
     return math.log(1 + (texts - holding + 0.5) / (holding + 0.5))
-
-
-class Measure:
-    """How well texts answer one query, where `rarity` says how rare a stem is."""
-
-    def __init__(self, query: Terms, rarity: Callable[[str], float]) -> None:
-        self._rarities = [(term, rarity(term)) for term in query.counts]
-        weights = query.weights()
-        self.most = sum(weights[term] * rare for term, rare in self._rarities)
-        """BM25 of the query with itself; 0 for one without words."""
-
-    def relevance(self, text: Mapping[str, float]) -> float:
-        """BM25(query, text) / BM25(query, query), 0..1; `text` are its weights."""
-        if self.most <= 0:
-            return 0.0
-        got = sum([text[term] * rare for term, rare in self._rarities if term in text])
-        return min(1.0, got / self.most)

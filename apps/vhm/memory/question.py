@@ -7,9 +7,10 @@ from datetime import datetime
 
 import msgspec
 
-from vhm.memory import bm25, time_expressions
+from vhm.memory import bm25
 from vhm.memory.anchor_terms import TIME_MARK, Weights, speaker_mark
-from vhm.memory.time_expressions import Period
+from vhm.memory.periods import Period, named_period
+from vhm.memory.time_expressions import asks_when
 from vhm.memory.tokenizer import tokens
 
 
@@ -37,12 +38,12 @@ def question(text: str, now: datetime) -> Question:
     spoken = tokens(text)
     terms = bm25.terms(spoken)
     marks = {speaker_mark(token) for token in spoken}
-    if time_expressions.asks_when(text):
+    if asks_when(text):
         marks.add(TIME_MARK)
-    period = time_expressions.named_period(text, now)
+    named = named_period(text, now)
     return Question(
         terms=terms,
         weights=dict.fromkeys((*terms.counts, *sorted(marks)), 1.0),
-        period=period,
-        only_time=period is not None and time_expressions.asks_only_for_period(text),
+        period=named.period if named else None,
+        only_time=named is not None and named.alone,
     )

@@ -18,8 +18,8 @@ from vhm.anchors.scope import Scope
 from vhm.anchors.types import Calibration, Query
 from vhm.memory import activation
 from vhm.memory import match as matching
+from vhm.memory.periods import Period
 from vhm.memory.question import Question
-from vhm.memory.time_expressions import Period
 
 PREFETCH = 100
 """Points that each part of a recall prefetches where age and salience count a fifth: of the exact top three

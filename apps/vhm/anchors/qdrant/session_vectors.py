@@ -62,11 +62,9 @@ class SessionVectors:
         answers = await self._read(collection, _by_ids(anchors))
         return _payloads(anchors, itertools.chain.from_iterable(answers))
 
-    async def derive(
-        self, collection: str, anchors: Mapping[Key, Content], *, dependents: bool = True
-    ) -> Payloads:
-        """Bring the vectors of anchors, and with `dependents` those of the turns after them, up to date; the
-        payloads of those of the anchors that are there."""
+    async def derive(self, collection: str, anchors: Mapping[Key, Content]) -> Payloads:
+        """Bring the vectors of anchors, and of the turns after them, up to date; the payloads of those of
+        the anchors that are there."""
         wanted, payloads = dict(anchors), None
         try:
             for _ in range(ROUNDS):
@@ -74,11 +72,12 @@ class SessionVectors:
                 if payloads is None:
                     payloads = _payloads(anchors, points)
                 turns = {turn.key: turn for turn in map(_turn, points) if turn is not None}
-                changes = _changes(turns, wanted, dependents=dependents)
+                changes = _changes(turns, wanted)
                 if not changes:
+                    await self._mark(collection, [turns[key] for key in wanted if key in turns])
                     return payloads
                 wanted |= {key: turns[key].row.content for key in changes}
-                await self._write(collection, changes, turns)
+                await self._write(collection, changes)
         except StoreUnavailableError:
             if len(self._uncertain) < UNCERTAIN_MOST:
                 self._uncertain |= wanted
@@ -110,28 +109,27 @@ class SessionVectors:
     async def _read(self, collection: str, asked: Sequence[ScopedQuery]) -> list[list[models.ScoredPoint]]:
         return await self._client.query(collection, asked, consistency=models.ReadConsistencyType.MAJORITY)
 
-    async def _write(
-        self, collection: str, changes: Mapping[Key, sparse.Numbered], turns: Mapping[Key, Turn]
-    ) -> None:
+    async def _write(self, collection: str, changes: Mapping[Key, sparse.Numbered]) -> None:
         vectors = [
-            models.PointVectors(id=turns[key].point_id, vector={sparse.WORDS: sparse.to_vector(weights)})
-            for key, weights in changes.items()
+            models.PointVectors(
+                id=str(scope.point_id(anchor_id)), vector={sparse.WORDS: sparse.to_vector(weights)}
+            )
+            for (scope, anchor_id), weights in changes.items()
         ]
-        operations: list[Any] = [
-            models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=vectors))
-        ]
-        older: list[models.ExtendedPointId] = [
-            turns[key].point_id for key in changes if turns[key].shape != SHAPE
-        ]
-        if older:
-            payload = models.SetPayload(payload={SHAPE_KEY: SHAPE}, points=older)
-            operations.append(models.SetPayloadOperation(set_payload=payload))
         # where a turn vanished meanwhile it is refused, and the next reading shows that
         with contextlib.suppress(CollectionMissingError, RefusedError):
             await self._client.call(
-                lambda client: client.batch_update_points(
-                    collection, operations, ordering=models.WriteOrdering.STRONG
+                lambda client: client.update_vectors(
+                    collection, vectors, ordering=models.WriteOrdering.STRONG
                 )
+            )
+
+    async def _mark(self, collection: str, turns: Iterable[Turn]) -> None:
+        """Note the shape of vectors that were older, now that they were read as they should be."""
+        older: list[models.ExtendedPointId] = [turn.point_id for turn in turns if turn.shape != SHAPE]
+        if older:
+            await self._client.call(
+                lambda client: client.set_payload(collection, {SHAPE_KEY: SHAPE}, points=older)
             )
 
 
@@ -239,24 +237,21 @@ def _turn(point: models.ScoredPoint) -> Turn | None:
     return Turn(str(point.id), row, sparse.from_vector(point.vector), payload.get(SHAPE_KEY))
 
 
-def _changes(
-    turns: Mapping[Key, Turn], anchors: Mapping[Key, Content], *, dependents: bool
-) -> dict[Key, sparse.Numbered]:
+def _changes(turns: Mapping[Key, Turn], anchors: Mapping[Key, Content]) -> dict[Key, sparse.Numbered]:
     """The vectors that are not as they should be."""
     sessions = Sessions()
     for (_, anchor_id), read in turns.items():
         sessions.add(anchor_id, read.row.content)
     wanted = dict.fromkeys(anchors)
-    if dependents:
-        for (scope, anchor_id), content in anchors.items():
-            wanted |= dict.fromkeys((scope, other) for other in sessions.dependents(anchor_id, content))
+    for (scope, anchor_id), content in anchors.items():
+        wanted |= dict.fromkeys((scope, other) for other in sessions.dependents(anchor_id, content))
     changes = {}
     for key in wanted:
         turn = turns.get(key)
         if turn is None:
             continue  # it vanished
         weights = sparse.numbered(sessions.vector(turn.row.anchor_id, turn.row.content))
-        if turn.shape != SHAPE or not sparse.alike(weights, turn.weights):
+        if not sparse.alike(weights, turn.weights):
             changes[key] = weights
     return changes
 

@@ -216,28 +216,27 @@ class QdrantStore:
     async def _bring_up_to_date(self) -> None:
         """Derive sparse vectors of an older shape anew, while recall goes on by those that are there. Old
         indexers may write more of them, so it is looked again and again."""
-        done = 0
         while True:
+            done = 0
             try:
-                name = self._collection.writable()
-                outdated = await self._collection.collections.outdated(name, OUTDATED_PAGE)
-                rows = {
-                    (row.content.scope, row.anchor_id): row.content for _, row in outdated if row is not None
-                }
-                if rows and self._collection.hybrid:
-                    await self._vectors.derive(name, rows, dependents=False)
-                if foreign := [point_id for point_id, row in outdated if row is None]:
-                    await self._collection.collections.set_payload(name, {SHAPE_KEY: SHAPE}, foreign)
-                done += len(rows)
-                if outdated and self._collection.hybrid:
-                    continue
+                while self._collection.hybrid and (part := await self._bring_part_up_to_date()):
+                    done += part
                 if done:
-                    log.info("sparse vectors brought up to date", collection=name, anchors=done)
-                done = 0
+                    log.info("sparse vectors brought up to date", points=done)
+                await asyncio.sleep(MAINTAIN_EVERY_SECONDS)
             except (StoreUnavailableError, RefusedError):
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
-                continue
-            await asyncio.sleep(MAINTAIN_EVERY_SECONDS)
+
+    async def _bring_part_up_to_date(self) -> int:
+        name, collections = self._collection.writable(), self._collection.collections
+        outdated = await collections.outdated(name, OUTDATED_PAGE)
+        rows = [row for _, row in outdated if row is not None]
+        if rows:
+            contents = {(row.content.scope, row.anchor_id): row.content for row in rows}
+            await self._vectors.derive(name, contents)
+        if foreign := [point_id for point_id, row in outdated if row is None]:
+            await collections.set_payload(name, {SHAPE_KEY: SHAPE}, foreign)
+        return len(outdated)
 
     async def _derive_uncertain(self) -> None:
         while True:
