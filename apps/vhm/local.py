@@ -26,6 +26,7 @@ from vhm.resonance.worker import Resonance
 from vhm.reteller.settings import Settings as RetellerSettings
 from vhm.reteller.worker import Reteller
 from vhm.runtime import logs
+from vhm.runtime.consumer import WorkerConsumer
 from vhm.runtime.embedded_broker import EmbeddedBroker, forwarded
 from vhm.runtime.handler import Handler
 from vhm.runtime.health import PortInUseError
@@ -69,6 +70,7 @@ class System:
         self._loop: asyncio.AbstractEventLoop
         self._ending: asyncio.Event
         self._store: AnchorStore
+        self._workers: dict[str, Worker] = {}
         self.bootstrap = ""
         """Where clients find the broker: `host:port`."""
         self.health: dict[str, str] = {}
@@ -98,6 +100,17 @@ class System:
         summary = asyncio.run_coroutine_threadsafe(self._store.summary(datetime.now(UTC), None), self._loop)
         return summary.result().total
 
+    @property
+    def skipped(self) -> int:
+        """How many records the broker dropped before they were consumed; more than 0 is a loss."""
+        return sum(consumer.assignment.skipped for consumer in self._consumers())
+
+    def _backlog(self) -> int:
+        return sum(sum(consumer.assignment.lag().values()) for consumer in self._consumers())
+
+    def _consumers(self) -> list[WorkerConsumer]:
+        return [worker.status.consumer for worker in self._workers.values() if worker.status.consumer]
+
     def _run(self) -> None:
         try:
             asyncio.run(self._live())
@@ -123,9 +136,11 @@ class System:
         """A fixed port that leads to the broker, or the broker's own where that one is taken."""
         async with contextlib.AsyncExitStack() as stack:
             try:
-                yield await stack.enter_async_context(forwarded(address, self._broker_port, HOST))
+                yield await stack.enter_async_context(
+                    forwarded(address, self._broker_port, HOST, self._backlog)
+                )
             except PortInUseError:
-                yield await stack.enter_async_context(forwarded(address, 0, HOST))
+                yield await stack.enter_async_context(forwarded(address, 0, HOST, self._backlog))
 
     async def _work(self, bootstrap: str) -> None:
         where = f"local:{self._folder / 'store'}" if self._folder else f"local::memory:{uuid.uuid4()}"
@@ -148,6 +163,7 @@ class System:
             (Reteller(reteller), reteller),
         ]
         workers = {handler.name: self._worker(handler, settings) for handler, settings in handlers}
+        self._workers = workers
         running = [asyncio.create_task(worker.run()) for worker in workers.values()]
         try:
             await self._until_ready(workers, running)

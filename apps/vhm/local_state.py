@@ -20,11 +20,13 @@ PATIENCE_SECONDS = 1.0
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A running `vhm up`: its process, its broker's address, each worker's health page."""
+    """A running `vhm up`: its process, its broker's address, each worker's health page, and how many records
+    its broker dropped before they were consumed."""
 
     pid: int
     bootstrap: str
     health: dict[str, str]
+    skipped: int = 0
 
 
 def folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -83,6 +85,16 @@ def announce(home: Path, running: Running) -> None:
 def withdraw(home: Path) -> None:
     """Take the word back."""
     (home / STATE).unlink(missing_ok=True)
+
+
+def loss(home: Path, bootstrap: str) -> str | None:
+    """What to say to whoever asks the `vhm up` on `home` after its broker dropped records; else None."""
+    up = running(home)
+    if up is None or not up.skipped or up.bootstrap != bootstrap:
+        return None
+    return (
+        f"{up.skipped} records were dropped by the embedded broker before they were stored: send them again"
+    )
 
 
 def running(home: Path) -> Running | None:

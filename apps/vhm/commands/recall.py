@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from vhm import client
+from vhm import client, local_state
 from vhm.client import Client
 from vhm.commands import plotting
 from vhm.commands.dates import moment, shown
@@ -80,7 +80,10 @@ def recall(
     at = moment(now, "--now") if now is not None else None
     if at is not None:
         print(f"remembering at {shown(at)}", file=sys.stderr)
-    with Client(client.settings(), [RECALL_RESPONSE, RETELL_RESPONSE]) as connection:
+    settings = client.settings()
+    if lost := local_state.loss(local_state.folder(), settings.kafka_bootstrap_servers):
+        print(f"vhm: {lost}", file=sys.stderr)
+    with Client(settings, [RECALL_RESPONSE, RETELL_RESPONSE]) as connection:
         found, why = ask(connection, query, at, top_k, session, candidates, timeout)
         if wait and at is None and why is not None and why.too_young:
             print("a memory is younger than 5 s: waiting for it …", file=sys.stderr)

@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import msgspec
+
 from vhm import local_state
 from vhm.local import System
 from vhm.local_state import Running
@@ -42,13 +44,14 @@ def up(*, at: Path | None = None, verbose: bool = False) -> int:
             folder, os.environ, ports=PORTS, broker_port=BROKER_PORT, log_level=level, report=print
         ) as system,
     ):
-        local_state.announce(
-            folder, Running(pid=os.getpid(), bootstrap=system.bootstrap, health=system.health)
-        )
+        here = Running(pid=os.getpid(), bootstrap=system.bootstrap, health=system.health)
+        local_state.announce(folder, here)
         try:
             _tell(system, folder)
             while system.running and not stop.wait(1):
-                pass
+                if system.skipped != here.skipped:
+                    here = msgspec.structs.replace(here, skipped=system.skipped)
+                    local_state.announce(folder, here)
             print("stopping …", file=sys.stderr)
         finally:
             local_state.withdraw(folder)
