@@ -147,14 +147,15 @@ def _answer(parts: Sequence[str], scores: Sequence[float], whole: bool) -> set[i
 
 
 def _complete(telling: _Telling, kept: Sequence[_Telling]) -> None:
-    """Tell all of it if there is room, else what else answers, else what stands beside the answer."""
+    """Tell all of it if there is room, else what else answers, and what leans on an answer or is leant on."""
     answer = telling.told
     telling.told = set(range(len(telling.parts)))
     if _fits(kept):
         return
     telling.told = answer
     answering = [i for i, score in enumerate(telling.scores) if score > 0]
-    beside = [i + step for step in (1, -1) for i in sorted(answer) if 0 <= i + step < len(telling.parts)]
+    beside = [i for i in range(1, len(telling.parts)) if i - 1 in answer and leans(telling.parts[i])]
+    beside += [i - 1 for i in answer if i and leans(telling.parts[i])]
     room = MOST_CHARACTERS - len(_story(kept))
     for place in sorted(answering, key=lambda i: -telling.scores[i]) + beside:
         if place in telling.told or len(telling.parts[place]) > room:
