@@ -40,7 +40,7 @@ _NOT_AN_EVENT = listed("""
     may might should must not when while after before since until till as once whenever always never often
     usually sometimes every ago now then still already soon later earlier first last next used because if
     although though but
-    morning noon afternoon evening night nights day days hour hours minute minutes second seconds decade
+    morning noon afternoon evening night nights day days hour hours minute minutes decade
 """)
 
 

@@ -63,6 +63,7 @@ async def forwarded(
     above `MAX_BACKLOG`: a client is pushed back before the broker drops a record. Raises PortInUseError."""
     to_host, _, to_port = address.rpartition(":")
     pace = _Pace(backlog)
+    connections: dict[asyncio.Task[None], list[asyncio.Task[None]]] = {}
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -72,9 +73,15 @@ async def forwarded(
             return
         mine = server.sockets[0].getsockname()[1]
         renamed = _named(to_host, int(to_port)), _named(to_host, mine)
-        await asyncio.gather(
-            _pump(reader, there_writer, _paced(pace)), _pump(there_reader, writer, _renaming(*renamed))
-        )
+        pumps = [
+            asyncio.ensure_future(_pump(reader, there_writer, _paced(pace))),
+            asyncio.ensure_future(_pump(there_reader, writer, _renaming(*renamed))),
+        ]
+        this = asyncio.current_task()
+        assert this is not None  # noqa: S101 - told to the type checker: a coroutine runs in a task
+        connections[this] = pumps
+        await asyncio.wait(pumps)
+        del connections[this]
 
     try:
         server = await asyncio.start_server(forward, host, port, limit=_BUFFER)
@@ -82,6 +89,11 @@ async def forwarded(
         raise PortInUseError(f"cannot listen on {host}:{port}: {error.strerror}") from None
     async with server:
         yield f"{host}:{server.sockets[0].getsockname()[1]}"
+        server.close()
+        for pump in [pump for pumps in connections.values() for pump in pumps]:
+            pump.cancel()
+        if connections:  # asyncio complains of connections that outlive the loop
+            await asyncio.wait(list(connections), timeout=1)
 
 
 class _Pace:
@@ -127,10 +139,13 @@ def _named(host: str, port: int) -> bytes:
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pass_on: _Frame) -> None:
     """Frame by frame: four bytes of length, then so many."""
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+    try:
         while True:
             length = await reader.readexactly(4)
             frame = await pass_on(await reader.readexactly(int.from_bytes(length, "big")))
             writer.write(length + frame)
             await writer.drain()
-    writer.close()
+    except (OSError, asyncio.IncompleteReadError):
+        pass
+    finally:
+        writer.close()
