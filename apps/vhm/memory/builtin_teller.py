@@ -24,7 +24,10 @@ from vhm.memory.utterance import speakers, unlabelled
 MOST_CHARACTERS = 400
 SHORT = 120
 """Characters of a memory that is told whole or not at all, if it is a sure one."""
-WEAK, WEAK_ANSWER = 0.75, 0.6
+WORD = 0.08
+"""What a word of meaning is worth beside the words that a sentence has in common with the question."""
+
+WEAK, WEAK_ANSWER = 0.7, 0.6
 """A memory that weighs less than this share of the weightiest is left out of the answer to a question; one
 that answers it about as well as the best stays in down to the second."""
 
@@ -139,7 +142,7 @@ def _belongs(telling: _Telling, weightiest: _Telling) -> bool:
 def _answer(parts: Sequence[str], scores: Sequence[float], whole: bool) -> set[int]:
     if whole:
         return set(range(len(parts)))
-    best = max(range(len(parts)), key=lambda i: (scores[i], substance(parts[i]), -i))
+    best = max(range(len(parts)), key=lambda i: (scores[i] + WORD * substance(parts[i]), -i))
     told = {best}
     if best and leans(parts[best]) and len(parts[best - 1]) + len(parts[best]) <= SHORT:
         told.add(best - 1)
