@@ -20,6 +20,7 @@ from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import Beat, RecallRequest, RecallResponse, RetellResponse, encode
 from vhm.contract.topics import RECALL_REQUEST, RECALL_RESPONSE, RETELL_RESPONSE
 from vhm.errors import UserError
+from vhm.memory.sentences import line
 from vhm.runtime.handler import Outgoing
 
 YOUNGEST_SECONDS = 5.0
@@ -169,7 +170,7 @@ def _show_candidates(candidates: list[Candidate]) -> None:
 
 def reason(why: Explanation | None, query: str, session: str | None) -> str:
     """Why a recall came back empty, and the command that would find something."""
-    again = f"vhm recall '{query}'"
+    again = f"vhm recall '{line(query)}'"
     if why is None:
         return "nothing was recalled, and the worker did not say why"
     if why.total == 0:
