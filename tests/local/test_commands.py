@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from vhm import local_state
 from vhm.commands.dates import shown
 from vhm.commands.recall import recall
 from vhm.commands.remember import remember
@@ -55,6 +57,18 @@ def test_a_memory_dated_ahead_says_when_it_will_be_recalled(
     file.write_text(json.dumps({"text": f"{uuid.uuid4().hex} lands", "stored_at": "2126-03-01T10:00"}))
     remember(file=file)
     assert f"1 dated ahead, the first recalled from {when} on" in capsys.readouterr().out
+
+
+def test_whoever_recalls_is_told_of_what_the_broker_dropped(
+    here: System, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    up = local_state.Running(pid=os.getpid(), bootstrap=here.bootstrap, health={})
+    local_state.announce(tmp_path, up)
+    recall("tea")
+    assert "dropped" not in capsys.readouterr().err
+    local_state.announce(tmp_path, msgspec.structs.replace(up, skipped=3))
+    recall("tea")
+    assert "vhm: 3 records were dropped by the embedded broker" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("here")
