@@ -31,6 +31,7 @@ from vhm.resonance.worker import Resonance
 from vhm.reteller.settings import Settings as RetellerSettings
 from vhm.reteller.worker import Reteller
 from vhm.runtime import logs
+from vhm.runtime.consumer import WorkerConsumer
 from vhm.runtime.embedded_broker import EmbeddedBroker, forwarded
 from vhm.runtime.handler import Handler
 from vhm.runtime.http_server import PortInUseError
@@ -83,6 +84,7 @@ class System:
         self._store: AnchorStore
         self.reader: Reader = StoreReader(self._anchor_reader)
         """Reads what is stored."""
+        self._workers: dict[str, Worker] = {}
         self.bootstrap = ""
         """Where clients find the broker: `host:port`."""
         self.url = ""
@@ -113,6 +115,17 @@ class System:
         """The number of memories without an owner's name."""
         return asyncio.run_coroutine_threadsafe(self._store.count(Scope("")), self._loop).result()
 
+    @property
+    def skipped(self) -> int:
+        """How many records the broker dropped before they were consumed; more than 0 is a loss."""
+        return sum(consumer.assignment.skipped for consumer in self._consumers())
+
+    def _backlog(self) -> int:
+        return sum(sum(consumer.assignment.lag().values()) for consumer in self._consumers())
+
+    def _consumers(self) -> list[WorkerConsumer]:
+        return [worker.status.consumer for worker in self._workers.values() if worker.status.consumer]
+
     def _run(self) -> None:
         try:
             asyncio.run(self._live())
@@ -138,9 +151,11 @@ class System:
         """Forward the fixed port to the broker, or a free one where the fixed one is taken."""
         async with contextlib.AsyncExitStack() as stack:
             try:
-                yield await stack.enter_async_context(forwarded(address, self._broker_port, HOST))
+                yield await stack.enter_async_context(
+                    forwarded(address, self._broker_port, HOST, self._backlog)
+                )
             except PortInUseError:
-                yield await stack.enter_async_context(forwarded(address, 0, HOST))
+                yield await stack.enter_async_context(forwarded(address, 0, HOST, self._backlog))
 
     async def _work(self, bootstrap: str) -> None:
         url = f"local:{self._folder / 'store'}" if self._folder else f"local::memory:{uuid.uuid4()}"
@@ -164,6 +179,7 @@ class System:
             gateway, gateway_settings = self._make_gateway(given)
             handlers.append((gateway, gateway_settings))
         workers = {handler.name: self._worker(handler, settings) for handler, settings in handlers}
+        self._workers = workers
         running = [asyncio.create_task(worker.run()) for worker in workers.values()]
         try:
             await self._until_ready(workers, running)

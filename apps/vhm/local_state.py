@@ -21,12 +21,14 @@ LOCK_SECONDS = 1.0
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A running `vhm up`: its process, its broker's address, its gateway's, each worker's health page."""
+    """A running `vhm up`: its process, its broker's address, its gateway's, each worker's health page, and
+    how many records its broker dropped before they were consumed."""
 
     pid: int
     bootstrap: str
     url: str = ""
     health: dict[str, str]
+    skipped: int = 0
 
 
 def folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -82,6 +84,17 @@ def announce(home: Path, running: Running) -> None:
 def withdraw(home: Path) -> None:
     """Remove the file that clients read."""
     (home / STATE).unlink(missing_ok=True)
+
+
+def loss(home: Path, asked_of: str | None) -> str | None:
+    """What to say to whoever asks the `vhm up` on `home`, by no address or one of its own, after its broker
+    dropped records; else None."""
+    up = running(home)
+    if up is None or not up.skipped or asked_of not in (None, "", up.bootstrap, up.url):
+        return None
+    return (
+        f"{up.skipped} records were dropped by the embedded broker before they were stored: send them again"
+    )
 
 
 def running(home: Path) -> Running | None:

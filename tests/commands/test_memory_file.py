@@ -36,6 +36,7 @@ def notes(tmp_path: Path, content: bytes) -> tuple[list[Note], list[tuple[int, s
         gzip.compress(LINES.encode(), mtime=0),
         gzip.compress(LINES.encode("utf-16"), mtime=0),
     ],
+    ids=["utf-8", "bom", "crlf", "utf-16", "utf-16-le", "utf-16-be", "gzip", "gzip of utf-16"],
 )
 def test_the_same_lines_however_the_file_is_written(tmp_path: Path, content: bytes) -> None:
     found, refused = notes(tmp_path, content)
@@ -68,6 +69,7 @@ def test_an_array_and_an_object_over_several_lines_are_read(tmp_path: Path) -> N
         (b"PK\x03\x04rest", "unpack it first"),
         (b"\xff\xfea", "save it as UTF-8"),
     ],
+    ids=["text", "csv", "half an array", "half a gzip", "zip", "half a utf-16"],
 )
 def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path, content: bytes, says: str) -> None:
     with pytest.raises(UserError, match=says) as refused:

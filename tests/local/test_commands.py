@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from vhm import Refused, Unavailable, local_state
 from vhm.commands.dates import shown
 from vhm.commands.recall import recall
 from vhm.commands.remember import remember
@@ -55,6 +57,18 @@ def test_a_memory_dated_ahead_says_when_it_will_be_recalled(
     file.write_text(json.dumps({"text": f"{uuid.uuid4().hex} lands", "stored_at": "2126-03-01T10:00"}))
     remember(file=file)
     assert f"1 dated ahead, the first recalled from {when} on" in capsys.readouterr().out
+
+
+def test_whoever_recalls_is_told_of_what_the_broker_dropped(
+    here: System, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    up = local_state.Running(pid=os.getpid(), bootstrap=here.bootstrap, health={})
+    local_state.announce(tmp_path, up)
+    recall("tea")
+    assert "dropped" not in capsys.readouterr().err
+    local_state.announce(tmp_path, msgspec.structs.replace(up, skipped=3))
+    recall("tea")
+    assert "vhm: 3 records were dropped by the embedded broker" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("here")
@@ -102,7 +116,7 @@ def test_an_owner_s_memory_is_its_own(capsys: pytest.CaptureFixture[str]) -> Non
 def test_words_without_quotes_are_explained() -> None:
     with pytest.raises(UserError, match='in quotes: vhm recall "my favourite editor"'):
         recall("my", "favourite", "editor")
-    with pytest.raises(UserError, match="--salience: wants a number from 0.3 to 2.5, got 5"):
+    with pytest.raises(UserError, match=r"--salience: wants a number from 0\.3 to 2\.5, got 5"):
         remember("a", salience=5)
 
 
@@ -169,7 +183,7 @@ def test_a_file_of_notes_is_counted_and_its_faults_named_by_line(
         (lambda: remember("x", salience=float("nan")), "--salience"),
         (lambda: remember("x", salience=float("inf")), "--salience"),
         (lambda: remember(" \n "), "blank"),
-        (lambda: remember("\udcff"), "UTF-8"),
+        (lambda: remember("\udcff"), "not valid Unicode"),
         (lambda: remember("x", at=""), "empty"),
         (lambda: recall("x", now=""), "empty"),
         (lambda: remember("x", at="soon"), "--at"),
@@ -181,7 +195,7 @@ def test_a_file_of_notes_is_counted_and_its_faults_named_by_line(
     ],
 )
 def test_a_mistake_is_one_line_that_names_it(call: object, says: str) -> None:
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises((UserError, Refused), match=says) as caught:
         call()  # type: ignore[operator]
     assert "\n" not in str(caught.value)
 
@@ -200,7 +214,7 @@ def test_a_broker_that_is_not_there_is_one_line(
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", address)
     monkeypatch.setenv("VHM_HOME", str(tmp_path))
-    with pytest.raises(UserError, match=says):
+    with pytest.raises((UserError, Refused, Unavailable), match=says):
         recall("x")
 
 

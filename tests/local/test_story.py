@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -198,3 +199,46 @@ def check_alive(system: System, topic: str) -> None:
     with ForeignClient(system.bootstrap, [answers[topic]]) as wire:
         wire.send(topic, body, partition=0)
         assert wire.answer(answers[topic], field, body[field])
+
+
+def test_the_reteller_is_told_the_question_and_its_moment(system: System) -> None:
+    word = uuid.uuid4().hex
+    filler = "The committee met again and the minutes were read out to everybody present. " * 6
+    with ForeignClient(system.bootstrap, ANSWERS) as wire:
+        body = anchor(f"{filler}The {word} key hangs in the barn. {filler}", 40)
+        assert remember(wire, body)["ok"]
+        request_id, now = str(uuid.uuid4()), datetime.now(timezone(timedelta(hours=14)))
+        question = f"where is the {word} key?"
+        wire.send(
+            RECALL_REQUEST, {"request_id": request_id, "query": question, "now": now.isoformat(), "top_k": 1}
+        )
+        message = wire.next()
+        while message.topic() != RECALL_RESPONSE:
+            message = wire.next()
+        headers = dict(message.headers() or ())
+        assert headers["vhm-query"] == question.encode()
+        said = headers["vhm-now"]
+        assert isinstance(said, bytes)
+        assert datetime.fromisoformat(said.decode()) == now
+        assert datetime.fromisoformat(said.decode()).utcoffset() == timedelta(hours=14)
+        assert "vhm-memories" not in headers
+        retold = wire.answer(RETELL_RESPONSE, "request_id", request_id)
+        assert f"“… The {word} key hangs in the barn. …”" in retold["retelling"]
+
+
+def test_a_request_that_cannot_be_read_is_told_as_such(system: System) -> None:
+    with ForeignClient(system.bootstrap, ANSWERS) as wire:
+        request_id = str(uuid.uuid4())
+        wire.send(RECALL_REQUEST, {"request_id": request_id, "query": "", "top_k": 99})
+        recalled = wire.answer(RECALL_RESPONSE, "request_id", request_id)
+        assert recalled["beats"] == []
+        assert "query" in recalled["error"]
+        assert "top_k" in recalled["error"]
+        told = wire.answer(RETELL_RESPONSE, "request_id", request_id)["retelling"]
+        assert told == f"I could not look into my memory: {recalled['error']}."
+        # as a published client would, without an error and without our headers
+        wire.send(RECALL_RESPONSE, {"request_id": (other := str(uuid.uuid4())), "beats": []})
+        assert (
+            wire.answer(RETELL_RESPONSE, "request_id", other)["retelling"]
+            == "Nothing I remember is about that."
+        )

@@ -211,7 +211,7 @@ any_beats = st.lists(
         any_age.map(lambda age: perceived_age(NOW - age, NOW)) | st.text(max_size=60),
         st.floats(0, 2.5),
         st.none() | any_age.map(lambda age: NOW - age),
-        st.none() | st.sampled_from(["Ann", "Ben", "Zoë"]),
+        st.none() | st.sampled_from(["Ann", "Ben", "Zoë", "Long " * 300]),
     ),
     max_size=6,
 )

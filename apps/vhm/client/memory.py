@@ -24,6 +24,8 @@ from vhm.contract.rest import BEATS
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
+NOT_UNICODE = "text: not valid Unicode, half a surrogate pair is in it"
+
 AHEAD = 1_000
 """Memories of `remember_many` on their way at once."""
 
@@ -434,7 +436,9 @@ def checked(kind: type[M], fields: Mapping[str, Any]) -> M:
         return decode(kind, msgspec.json.encode({k: v for k, v in fields.items() if v is not None}))
     except InvalidMessageError as error:
         raise Refused(error.errors) from None
-    except (TypeError, ValueError) as error:  # a value that JSON cannot hold, half a surrogate pair
+    except UnicodeEncodeError:
+        raise Refused([NOT_UNICODE]) from None
+    except (TypeError, ValueError) as error:  # a value that JSON cannot hold
         raise Refused([str(error)]) from None
 
 
@@ -448,6 +452,8 @@ def anchor_of(owner: str, fields: Mapping[str, Any]) -> Anchor:
     if fields.get("anchor_id") is None:
         try:
             name = msgspec.json.encode(content, order="deterministic").decode()
+        except UnicodeEncodeError:
+            raise Refused([NOT_UNICODE]) from None
         except (TypeError, ValueError) as error:
             raise Refused([str(error)]) from None
         content["anchor_id"] = uuid.uuid5(uuid.NAMESPACE_URL, f"vhm:{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from vhm import Memory
+from vhm import Memory, local_state
 from vhm.client.results import Recollection
 from vhm.commands import plotting
 from vhm.commands.dates import moment, shown
@@ -20,6 +21,7 @@ from vhm.contract.explain import Candidate, Explanation
 from vhm.contract.messages import Beat
 from vhm.contract.rest import BEATS
 from vhm.errors import UserError
+from vhm.memory.sentences import line
 
 REASONS_FROM = 10
 """Candidates asked for with every recall: they say why it is empty, or bounded."""
@@ -99,6 +101,9 @@ def recall(
     at = moment(now, "--now") if now is not None else None
     if at is not None:
         print(f"remembering at {shown(at)}", file=sys.stderr)
+    asked_of = url or os.environ.get("VHM_URL") or os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if lost := local_state.loss(local_state.folder(), asked_of):
+        print(f"vhm: {lost}", file=sys.stderr)
     with Memory.connect(url) as memory:
         found = memory.of(owner).recall(
             query,
@@ -170,7 +175,7 @@ def _show_candidates(candidates: list[Candidate]) -> None:
 
 def reason(why: Explanation | None, query: str, session: str | None) -> str:
     """Why a recall came back empty, and the command that would find something."""
-    again = f"vhm recall '{query}'"
+    again = f"vhm recall '{line(query)}'"
     if why is None:
         return "nothing was recalled, and the worker did not say why"
     if why.memories == 0 and not why.candidates:

@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import msgspec
+
 from vhm import local_state
 from vhm.local import System
 from vhm.local_state import Running
@@ -48,13 +50,14 @@ def up(*, at: Path | None = None, verbose: bool = False) -> int:
             report=print,
         ) as system,
     ):
-        local_state.announce(
-            folder, Running(pid=os.getpid(), bootstrap=system.bootstrap, url=system.url, health=system.health)
-        )
+        here = Running(pid=os.getpid(), bootstrap=system.bootstrap, url=system.url, health=system.health)
+        local_state.announce(folder, here)
         try:
             _tell(system, folder)
             while system.running and not stop.wait(1):
-                pass
+                if system.skipped != here.skipped:
+                    here = msgspec.structs.replace(here, skipped=system.skipped)
+                    local_state.announce(folder, here)
             print("stopping …", file=sys.stderr)
         finally:
             local_state.withdraw(folder)

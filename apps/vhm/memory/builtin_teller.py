@@ -24,13 +24,17 @@ from vhm.memory.utterance import speakers, unlabelled
 MOST_CHARACTERS = 400
 SHORT = 120
 """Characters of a memory that is told whole or not at all, if it is a sure one."""
-WEAK, WEAK_ANSWER = 0.75, 0.6
+
+WORD = 0.08
+"""What a word of meaning is worth beside the words that a sentence has in common with the question."""
+
+WEAK, WEAK_ANSWER = 0.7, 0.6
 """A memory that weighs less than this share of the weightiest is left out of the answer to a question; one
 that answers it about as well as the best stays in down to the second."""
 
 _EVENTS = listed("""
-    baked booked borrowed cancelled cleaned cooked emailed fixed ironed mended missed mopped ordered packed
-    paid phoned picked planted poured repaired slept spilled swept texted washed watered
+    baked booked cancelled cleaned cooked emailed fixed ironed mended mopped ordered packed phoned planted
+    poured repaired slept spilled swept texted washed watered
 """)
 """What is done and over within a day, so that when it was remembered is when it was."""
 _EVENT = re.compile(r"(?P<who>I|We|He|She|They) (?P<verb>[a-z]+) (?P<rest>[^.!?;:…\n]+)[.!]?")
@@ -40,7 +44,7 @@ _NOT_AN_EVENT = listed("""
     may might should must not when while after before since until till as once whenever always never often
     usually sometimes every ago now then still already soon later earlier first last next used because if
     although though but
-    morning noon afternoon evening night nights day days hour hours minute minutes second seconds decade
+    morning noon afternoon evening night nights day days hour hours minute minutes decade
 """)
 
 
@@ -130,6 +134,9 @@ def _weight(telling: _Telling) -> float:
 
 
 def _belongs(telling: _Telling, weightiest: _Telling) -> bool:
+    """Whether it is told beside the weightiest; a sure memory always is."""
+    if telling.beat.activation >= HIGH:
+        return True
     best = max(weightiest.scores)
     answers = best > 0 and max(telling.scores) >= best / 2
     share = telling.beat.activation / max(weightiest.beat.activation, 1e-9)
@@ -139,7 +146,7 @@ def _belongs(telling: _Telling, weightiest: _Telling) -> bool:
 def _answer(parts: Sequence[str], scores: Sequence[float], whole: bool) -> set[int]:
     if whole:
         return set(range(len(parts)))
-    best = max(range(len(parts)), key=lambda i: (scores[i], substance(parts[i]), -i))
+    best = max(range(len(parts)), key=lambda i: (scores[i] + WORD * substance(parts[i]), -i))
     told = {best}
     if best and leans(parts[best]) and len(parts[best - 1]) + len(parts[best]) <= SHORT:
         told.add(best - 1)
@@ -147,14 +154,15 @@ def _answer(parts: Sequence[str], scores: Sequence[float], whole: bool) -> set[i
 
 
 def _complete(telling: _Telling, kept: Sequence[_Telling]) -> None:
-    """Tell all of it if there is room, else what else answers, else what stands beside the answer."""
+    """Tell all of it if there is room, else what else answers, and what leans on an answer or is leant on."""
     answer = telling.told
     telling.told = set(range(len(telling.parts)))
     if _fits(kept):
         return
     telling.told = answer
     answering = [i for i, score in enumerate(telling.scores) if score > 0]
-    beside = [i + step for step in (1, -1) for i in sorted(answer) if 0 <= i + step < len(telling.parts)]
+    beside = [i for i in range(1, len(telling.parts)) if i - 1 in answer and leans(telling.parts[i])]
+    beside += [i - 1 for i in answer if i and leans(telling.parts[i])]
     room = MOST_CHARACTERS - len(_story(kept))
     for place in sorted(answering, key=lambda i: -telling.scores[i]) + beside:
         if place in telling.told or len(telling.parts[place]) > room:

@@ -11,8 +11,8 @@ import msgspec
 from vhm.contract.messages import Beat
 from vhm.memory import ages
 from vhm.memory.forgetting import confidence
-from vhm.memory.sentences import line
 from vhm.memory.periods import MONTHS
+from vhm.memory.sentences import line
 
 TEMPERATURE, MAX_TOKENS = 0.35, 180
 MOST_CHARACTERS = 1_200

@@ -9,6 +9,8 @@ from typing import Any
 from vhm.memory.sentences import line
 from vhm.memory.tokenizer import listed, words
 
+LONGEST_NAME = 60
+
 _LABEL = re.compile(r"\s*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,2}):\s+(?=\S)")
 _NO_NAMES = listed("""
     Note Notes Todo Reminder Summary Theme Update Subject Title Date Time Place Address Re Ps
@@ -45,7 +47,7 @@ def unlabelled(text: str, name: str) -> str:
 
 def _named(meta: Mapping[str, Any] | None) -> str | None:
     name = (meta or {}).get("speaker")
-    return line(name) or None if isinstance(name, str) else None
+    return line(name) or None if isinstance(name, str) and len(name) <= LONGEST_NAME else None
 
 
 def _used_as_name(text: str, others: Sequence[str], question: str) -> str | None:

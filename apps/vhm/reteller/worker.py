@@ -17,6 +17,9 @@ from vhm.memory.sentences import line
 from vhm.reteller.settings import Settings
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply
 
+MOST_OF_AN_ERROR = 300
+"""Characters of it that are told."""
+
 log = structlog.get_logger("vhm.reteller")
 
 
@@ -57,7 +60,8 @@ class Reteller:
     async def _tell(self, recalled: RecallResponse, asked: Asked) -> Retelling:
         """What there is to tell: memories, an error (not the same as no memory), or an empty store."""
         if recalled.error is not None:
-            return Retelling(templates.FAILED.format(error=line(recalled.error).rstrip(".")), BUILT_IN)
+            error = line(recalled.error)[:MOST_OF_AN_ERROR].rstrip(".")
+            return Retelling(templates.FAILED.format(error=error), BUILT_IN)
         if not recalled.beats and asked.empty:
             return Retelling(templates.EMPTY, BUILT_IN)
         return await self._chain.retell(recalled.beats, asked.question, asked.now)

@@ -22,6 +22,8 @@ class Assignment:
         self._metrics = context.metrics
         self._committer = committer
         self._trackers: dict[Partition, OffsetTracker] = {}
+        self.skipped = 0
+        """Records that the broker dropped before they were consumed."""
         self._next: dict[Partition, int] = {}
         """The offset expected next, where known."""
 
@@ -115,6 +117,7 @@ class Assignment:
     def _report_skipped(self, partition: Partition, expected: int, following: int, first: int) -> None:
         skipped = min(first, following) - expected
         if skipped > 0:
+            self.skipped += skipped
             self._metrics.skipped.inc(skipped)
             self._log.error(
                 "records were dropped by the broker before they were consumed",

@@ -24,13 +24,15 @@ CLOSE_SECONDS = 5.0
 class WorkerConsumer:
     """A subscribed consumer and the pipeline behind it. Lives on the event loop that makes it."""
 
-    def __init__(self, context: WorkerContext, consumer: Consumer, producer: RecordProducer) -> None:
+    def __init__(
+        self, context: WorkerContext, consumer: Consumer, producer: RecordProducer, *, embedded: bool = False
+    ) -> None:
         self._log = context.log
         backpressure = Backpressure(context.handler.max_batches)
         committer = OffsetCommitter(consumer)
         self.assignment = Assignment(context, committer)
         self.pipeline = Pipeline(context, self.assignment, backpressure, producer)
-        self.poller = Poller(context, consumer, committer, backpressure, self.pipeline)
+        self.poller = Poller(context, consumer, committer, backpressure, self.pipeline, embedded=embedded)
         self.poller.start()
 
     async def close(self, seconds: float) -> None:

@@ -22,6 +22,19 @@ MAX_MESSAGE_BYTES = 16_000_000
 SESSION_MS = 6_000
 """Time after which a dead member's partitions go to another one (classic protocol)."""
 
+EMBEDDED_FETCH: dict[str, Any] = {
+    # it keeps 5 MB a partition and drops the oldest, acknowledged or not: whatever is there is fetched at
+    # once, and waits in this process however much it is
+    "queued.min.messages": 10_000_000,
+    "queued.max.messages.kbytes": 2_097_151,
+    "fetch.message.max.bytes": 8_000_000,
+    "fetch.max.bytes": 64_000_000,
+    # the consumer is not polled while there is no room, and stays the only member
+    "max.poll.interval.ms": 86_400_000,
+    # it answers a fetch after the whole wait even when records have come
+    "fetch.wait.max.ms": 5,
+}
+
 EMBEDDED_CLUSTER = "mockCluster"
 """How the cluster ids of librdkafka's mock cluster start."""
 
@@ -90,9 +103,9 @@ def consumer_config(settings: KafkaSettings, group: str, *, embedded: bool = Fal
         "auto.commit.interval.ms": COMMIT_INTERVAL_MS,
         "queued.max.messages.kbytes": 16_384,
         "fetch.queue.backoff.ms": 20,
-        # the embedded broker answers a fetch after the whole wait even when records have come
-        "fetch.wait.max.ms": 20 if embedded else 500,
     }
+    if embedded:
+        config |= EMBEDDED_FETCH
     if settings.kafka_group_protocol == "consumer":
         return config | {"group.protocol": "consumer"}
     return config | {

@@ -53,7 +53,10 @@ class Poller:
         committer: OffsetCommitter,
         backpressure: Backpressure,
         sink: Sink,
+        *,
+        embedded: bool = False,
     ) -> None:
+        """`embedded`: the broker drops what is not fetched in time, so nothing is ever paused."""
         self._topics = [
             context.settings.kafka_topic_prefix + name for name in graph.reads(context.handler.name)
         ]
@@ -63,6 +66,7 @@ class Poller:
         self._committer = committer
         self._backpressure = backpressure
         self._sink = sink
+        self._embedded = embedded
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._paused_records: list[Message] = []
@@ -114,6 +118,8 @@ class Poller:
                 full_since = None
                 self._pass_on(self._poll(room * self._batch_size))
                 self.polls += 1
+            elif self._embedded:
+                continue
             elif full_since is None:
                 full_since = self.last_turn
             elif self.last_turn - full_since > ROOM_SECONDS:

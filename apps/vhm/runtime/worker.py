@@ -209,9 +209,10 @@ class Worker:
 
     def _consume(self, cluster: str) -> WorkerConsumer:
         settings, name = self._context.settings, self._context.handler.name
-        config = kafka_config.consumer_config(settings, name, embedded=kafka_config.is_embedded(cluster))
+        embedded = kafka_config.is_embedded(cluster)
+        config = kafka_config.consumer_config(settings, name, embedded=embedded)
         consumer = Consumer(config | {"error_cb": self._on_client_error})
-        return WorkerConsumer(self._context, consumer, self._producer)
+        return WorkerConsumer(self._context, consumer, self._producer, embedded=embedded)
 
     async def _check_handler(self) -> None:
         """Turn what the handler says of itself into the condition "handler"."""
