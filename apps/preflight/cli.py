@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from preflight.findings import CannotLook
+from preflight.findings import CheckError
 
 if TYPE_CHECKING:
-    from preflight.report import Report
+    from preflight.reporting.report import Report
 
 
 def _no_option(type_: object, value: str) -> None:
@@ -23,7 +23,7 @@ def _no_option(type_: object, value: str) -> None:
 Format = Literal["text", "json", "sarif", "github"]
 Target = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
 """`-` is a target, `--bogus` is a mistake."""
-CLEAN, ERRORS, COULD_NOT_LOOK = 0, 1, 2
+CLEAN, ERRORS, COULD_NOT_CHECK = 0, 1, 2
 
 EPILOGUE = """\
 Exit code: 0 no errors, 1 errors (with --strict warnings too), 2 it could not look.
@@ -80,7 +80,7 @@ def check(
     allow_remote
         Let kustomize fetch remote resources.
     """
-    from preflight.engine import Options, run
+    from preflight.run import Options, run
 
     options = Options(
         kubernetes_version=kubernetes_version,
@@ -106,7 +106,7 @@ def rules(id: str | None = None, /) -> int:
     id
         A rule's name.
     """
-    from preflight.manual import listed, page
+    from preflight.reporting.rule_pages import listed, page
 
     print(listed() if id is None else page(id), end="")
     return CLEAN
@@ -144,10 +144,10 @@ def main() -> None:
         sys.exit(app(sys.argv[1:], exit_on_error=False))
     except CycloptsError:
         # printed by the library already; a call that is not understood has found nothing out
-        sys.exit(COULD_NOT_LOOK)
-    except CannotLook as error:
+        sys.exit(COULD_NOT_CHECK)
+    except CheckError as error:
         print(f"preflight: {error}", file=sys.stderr)
-        sys.exit(COULD_NOT_LOOK)
+        sys.exit(COULD_NOT_CHECK)
     except BrokenPipeError:
         # whoever read our output has seen enough
         sys.stderr.close()
@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def _print(report: Report, format: Format, strict: bool) -> int:
-    from preflight.formats import WRITERS
+    from preflight.reporting.formats import WRITERS
 
     sys.stdout.write(WRITERS[format](report))
     sys.stdout.flush()
@@ -163,11 +163,11 @@ def _print(report: Report, format: Format, strict: bool) -> int:
 
 
 def _accept(report: Report, file: Path) -> int:
-    from preflight import baseline
+    from preflight.reporting import baseline
 
     try:
         file.write_bytes(baseline.write(report.findings))
     except OSError as error:
-        raise CannotLook(f"{file}: {error.strerror}") from None
+        raise CheckError(f"{file}: {error.strerror}") from None
     print(f"{file}: {len(report.findings)} findings accepted")
     return CLEAN

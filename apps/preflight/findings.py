@@ -33,7 +33,7 @@ Outcome = Literal[
 """What the cluster would do, in the words `kubectl get pods` uses or the nearest plain phrase."""
 
 
-class CannotLook(Exception):
+class CheckError(Exception):
     """The check could not be made at all; the one line says what, where and what to do (exit code 2)."""
 
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import msgspec
 
-from preflight import baseline as baselines
-from preflight import suppressions
-from preflight.apps import Apps
-from preflight.before import tree_at
-from preflight.config import Config, find_root, load_config
-from preflight.findings import CannotLook, Finding
-from preflight.load import load
+from preflight.cluster.schemas import unavailable
+from preflight.findings import CheckError, Finding
 from preflight.model import Model
-from preflight.registry import FAMILIES, Rule
-from preflight.registry import rules as all_rules
-from preflight.report import Report
-from preflight.schemas import unavailable
-from preflight.sources import Sources
+from preflight.render.load import load
+from preflight.render.revision import tree_at
+from preflight.reporting import baseline as baselines
+from preflight.reporting import suppressions
+from preflight.reporting.excerpts import Sources
+from preflight.reporting.report import Report
+from preflight.repository.app import Apps
+from preflight.repository.config import Config, find_root, load_config
+from preflight.rules.registry import FAMILIES, Rule
+from preflight.rules.registry import rules as all_rules
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | None = None) -> Report:
     """Check targets of one repository: kustomizations, files, folders, `-` for `stdin`.
 
-    Raises `CannotLook` with one line when it could not look.
+    Raises `CheckError` with one line when it could not look.
     """
     options = options or Options()
     known = all_rules()
@@ -94,14 +94,14 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
 
 
 def choose(known: Iterable[Rule], options: Options) -> list[Rule]:
-    """The rules to apply. Raises `CannotLook` for a name that is neither a rule's nor a family's."""
+    """The rules to apply. Raises `CheckError` for a name that is neither a rule's nor a family's."""
     rules = list(known)
     names = {rule.id for rule in rules} | set(FAMILIES)
     for name in (*options.only, *options.skip):
         if name not in names:
             near = difflib.get_close_matches(name, sorted(names), 1)
             hint = f"did you mean {near[0]}?" if near else "`preflight rules` lists them"
-            raise CannotLook(f"no rule or family has the name {name!r}: {hint}")
+            raise CheckError(f"no rule or family has the name {name!r}: {hint}")
     wanted = set(options.only) or names
     return [
         rule
@@ -120,14 +120,14 @@ def model_of(
     allow_remote: bool = False,
     stdin: bytes | None = None,
 ) -> Model:
-    """The model of one target; raises `CannotLook` where it cannot be read.
+    """The model of one target; raises `CheckError` where it cannot be read.
 
     `stdin` is what the target `-` means. With `against` (a git revision) `Model.before` is the same target
     as it was there, or None where it was not.
     """
     loaded = load(target, root, stdin=stdin, allow_remote=allow_remote)
     if target == "-" and not loaded.objects:
-        raise CannotLook("standard input: holds no Kubernetes object (nothing with apiVersion and kind)")
+        raise CheckError("standard input: holds no Kubernetes object (nothing with apiVersion and kind)")
     before = None
     if against and target != "-":
         with tree_at(against, root) as old:
@@ -155,14 +155,14 @@ def findings_of(model: Model, *, only: Collection[str] = (), skip: Collection[st
 
 
 def root_of(targets: Sequence[str]) -> Path:
-    """The repository all targets belong to. Raises `CannotLook` for a path that is not there."""
+    """The repository all targets belong to. Raises `CheckError` for a path that is not there."""
     roots = {find_root(Path("." if target == "-" else target)) for target in targets}
     for target in targets:
         if target != "-" and not Path(target).exists():
-            raise CannotLook(f"{target}: no such file or folder")
+            raise CheckError(f"{target}: no such file or folder")
     if len(roots) != 1:
         listed = ", ".join(str(root) for root in sorted(roots)) or "none given"
-        raise CannotLook(f"the paths belong to several repositories ({listed}): check one at a time")
+        raise CheckError(f"the paths belong to several repositories ({listed}): check one at a time")
     return roots.pop()
 
 
@@ -172,18 +172,18 @@ def _with_version(config: Config, version: str) -> Config:
             msgspec.to_builtins(msgspec.structs.replace(config, kubernetes_version=version)), Config
         )
     except msgspec.ValidationError:
-        raise CannotLook(f"--kubernetes-version: got {version!r}, wants a version such as 1.34") from None
+        raise CheckError(f"--kubernetes-version: got {version!r}, wants a version such as 1.34") from None
 
 
 def _apply(rule: Rule, model: Model) -> list[Finding]:
     try:
         return list(rule.run(model))
-    except CannotLook:
+    except CheckError:
         raise
     # a fault of the rule must not look like a clean manifest, nor be a traceback for whoever wrote it
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise CannotLook(
+        raise CheckError(
             f"{model.target}: the rule {rule.id} failed ({text}); --skip {rule.id} leaves it out"
         ) from error
 

@@ -14,13 +14,13 @@ import yaml
 
 from cluster import images, shops
 from cluster.cluster import ROOT
-from preflight.apps import Apps
-from preflight.config import Config, find_root, load_config
-from preflight.engine import findings_of, model_of
-from preflight.findings import CannotLook, Finding
+from preflight.findings import CheckError, Finding
+from preflight.repository.app import Apps
+from preflight.repository.config import Config, find_root, load_config
+from preflight.run import findings_of, model_of
 from tools import binary
 
-BROKEN = ROOT / "tests" / "broken"
+BROKEN = ROOT / "tests" / "preflight" / "broken"
 REJECTED = "rejected by the API server"
 CLUSTER_WIDE = ("Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "StorageClass")
 """Kinds that would outlast a case's namespace."""
@@ -115,7 +115,7 @@ def predictions(wanted: re.Pattern[str]) -> Iterator[Prediction]:
                 continue
             try:
                 found = _findings(folder, config, own)
-            except CannotLook as refused:
+            except CheckError as refused:
                 yield Prediction(folder.name, "", "error", "", f"cannot look: {refused}")
                 continue
             for each in {(each.object, each.outcome): each for each in found}.values():

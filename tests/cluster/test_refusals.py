@@ -19,10 +19,10 @@ import pytest
 import yaml
 
 from cluster.cluster import HERE, ROOT, Cluster, Failed
-from preflight.config import Config
-from preflight.engine import findings_of
-from preflight.load import load
 from preflight.model import Model
+from preflight.render.load import load
+from preflight.repository.config import Config
+from preflight.run import findings_of
 
 NAMESPACE = "preflight-refusals"
 ASKED: dict[str, Any] = yaml.safe_load((HERE / "refusals.yaml").read_text())

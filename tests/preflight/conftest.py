@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from preflight.kustomize import find_program
+from preflight.render.kustomize import find_program
 
 
 @pytest.fixture(scope="session")

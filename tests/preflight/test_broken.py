@@ -1,4 +1,4 @@
-"""Every case of tests/broken holds one fault and gives exactly the findings beside it; clean overlays none.
+"""Every case of broken/ holds one fault and gives exactly the findings beside it; clean overlays none.
 
 A case is a folder with a kustomization over the real base (or a small repository of its own, with its own
 pyproject.toml) and `expected.json`: a list of `{"rule", "file", "mark" or "line", "outcome"}`. `file` is one
@@ -19,14 +19,14 @@ from typing import Any
 import pytest
 
 from manifests.overlays import OVERLAYS, ROOT
-from preflight.apps import Apps
-from preflight.config import find_root, load_config
-from preflight.engine import findings_of, model_of
-from preflight.findings import CannotLook, Finding
-from preflight.kustomize import find_program
-from preflight.registry import rules
+from preflight.findings import CheckError, Finding
+from preflight.render.kustomize import find_program
+from preflight.repository.app import Apps
+from preflight.repository.config import find_root, load_config
+from preflight.rules.registry import rules
+from preflight.run import findings_of, model_of
 
-BROKEN = ROOT / "tests" / "broken"
+BROKEN = ROOT / "tests" / "preflight" / "broken"
 CASES = sorted(path.parent.name for path in BROKEN.glob("*/expected.json"))
 UNPROVEN = ("not-in-schema", "suppression-unused", "suppression-without-reason")
 """Rules not proved by a case: the first runs a program of its own, the others are about comments."""
@@ -67,7 +67,7 @@ def test_a_case_gives_exactly_its_findings(case: str, apps: Apps) -> None:
     folder = BROKEN / case
     expected = json.loads((folder / "expected.json").read_text())
     if isinstance(expected, dict):
-        with pytest.raises(CannotLook) as raised:
+        with pytest.raises(CheckError) as raised:
             findings(folder, apps)
         assert expected["cannot look"] in str(raised.value)
         assert "\n" not in str(raised.value)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.preflight.trees import write
 
 import preflight
 from preflight.cli import main
-from preflight.registry import rules
-from unit.preflight.trees import write
+from preflight.rules.registry import rules
 
 GOOD = """\
 === good.yaml

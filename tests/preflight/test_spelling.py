@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.names import _one_slip, base_of, distance, near
+from preflight.spelling import _one_slip, base_of, distance, near
 
 WORDS = st.text("abcdefgh-", min_size=0, max_size=10)
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.preflight.trees import write
 
-from unit.preflight.trees import write
-
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 BAD = """\
 === two words.yaml
 apiVersion: v1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from preflight.load import Loaded, load
-from preflight.objects import walk
+from preflight.documents.paths import walk
+from preflight.render.load import Loaded, load
 
 
 def write(folder: Path, files: str) -> Path:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import msgspec
 
+from preflight.cluster.objects import Obj, ObjectIndex
+from preflight.documents.paths import Step, dig, list_at, strings
 from preflight.findings import Place
-from preflight.objects import Obj, dig, strings
-from preflight.registry import Step
-
-if TYPE_CHECKING:
-    from preflight.workloads import Container
 
 Origin = Literal["literal", "configmap", "secret", "fieldref", "resourcefieldref", "filekeyref"]
 
@@ -66,10 +63,10 @@ class EnvFrom(msgspec.Struct, frozen=True, kw_only=True):
     """The object, if the render holds it."""
 
 
-def sources(container: Container) -> list[EnvFrom]:
-    """Its `envFrom` items, in order."""
+def sources(doc: Mapping[str, Any], path: tuple[Step, ...], obj: Obj, index: ObjectIndex) -> list[EnvFrom]:
+    """The `envFrom` items of the container whose document stands at `path` of `obj`, in order."""
     found = []
-    for index, item in enumerate(container.items("envFrom")):
+    for number, item in enumerate(list_at(doc, "envFrom")):
         for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
             ref = dig(item, field)
             if isinstance(ref, dict):
@@ -80,20 +77,21 @@ def sources(container: Container) -> list[EnvFrom]:
                         name=name,
                         prefix=str(dig(item, "prefix", default="")),
                         optional=ref.get("optional") is True,
-                        path=(*container.path, "envFrom", index),
-                        source=container.workload.model.find(kind, container.obj.namespace, name),
+                        path=(*path, "envFrom", number),
+                        source=index.find(kind, obj.namespace, name),
                     )
                 )
     return found
 
 
-def offers(container: Container) -> list[EnvVar]:
+def offers(doc: Mapping[str, Any], path: tuple[Step, ...], obj: Obj, index: ObjectIndex) -> list[EnvVar]:
     """Every variable offered, in the kubelet's order: `envFrom` items, then `env`; later ones win."""
-    return [*_of_sources(container), *_of_items(container)]
+    inherited = list(_of_sources(sources(doc, path, obj, index)))
+    return [*inherited, *_of_items(doc, path, obj, index, inherited)]
 
 
-def _of_sources(container: Container) -> Iterator[EnvVar]:
-    for each in container.env_from:
+def _of_sources(items: list[EnvFrom]) -> Iterator[EnvVar]:
+    for each in items:
         if each.source is None:
             continue
         for key, value in data_of(each.source).items():
@@ -111,20 +109,23 @@ def _of_sources(container: Container) -> Iterator[EnvVar]:
             )
 
 
-def _of_items(container: Container) -> Iterator[EnvVar]:
-    so_far = {each.name: each.value for each in _of_sources(container)}
-    for index, item in enumerate(container.items("env")):
+def _of_items(
+    doc: Mapping[str, Any], path: tuple[Step, ...], obj: Obj, index: ObjectIndex, inherited: list[EnvVar]
+) -> Iterator[EnvVar]:
+    so_far = {each.name: each.value for each in inherited}
+    for number, item in enumerate(list_at(doc, "env")):
         name = dig(item, "name")
         if not isinstance(name, str):
             continue
-        variable = _item(container, name, item, (*container.path, "env", index), so_far)
+        variable = _item(obj, index, name, item, (*path, "env", number), so_far)
         if not variable.missing:
             so_far[name] = variable.value
         yield variable
 
 
 def _item(
-    container: Container,
+    obj: Obj,
+    index: ObjectIndex,
     name: str,
     item: dict[str, Any],
     path: tuple[Step, ...],
@@ -133,12 +134,12 @@ def _item(
     for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
         ref = dig(item, "valueFrom", field)
         if isinstance(ref, dict):
-            return _keyed(container, name, kind, ref, path, field)
+            return _keyed(obj, index, name, kind, ref, path, field)
     for field in ("fieldRef", "resourceFieldRef", "fileKeyRef"):
         if dig(item, "valueFrom", field) is not None:
             origin: Origin = "fieldref" if field == "fieldRef" else "resourcefieldref"
             origin = "filekeyref" if field == "fileKeyRef" else origin
-            place = container.obj.where(*path, "valueFrom", field)
+            place = obj.where(*path, "valueFrom", field)
             return EnvVar(name=name, value=None, origin=origin, place=place, path=path)
     raw = dig(item, "value", default="")
     raw = raw if isinstance(raw, str) else str(raw)
@@ -148,20 +149,26 @@ def _item(
         value=value,
         raw=raw,
         origin="literal",
-        place=container.obj.where(*path, "value"),
+        place=obj.where(*path, "value"),
         path=path,
         unexpanded=unexpanded,
     )
 
 
 def _keyed(
-    container: Container, name: str, kind: str, ref: dict[str, Any], path: tuple[Step, ...], field: str
+    obj: Obj,
+    index: ObjectIndex,
+    name: str,
+    kind: str,
+    ref: dict[str, Any],
+    path: tuple[Step, ...],
+    field: str,
 ) -> EnvVar:
     source_name, key = str(ref.get("name") or ""), str(ref.get("key") or "")
-    source = container.workload.model.find(kind, container.obj.namespace, source_name)
+    source = index.find(kind, obj.namespace, source_name)
     data = data_of(source) if source is not None else {}
     missing = source is not None and key not in data
-    place = container.obj.where(*path, "valueFrom", field, "key")
+    place = obj.where(*path, "valueFrom", field, "key")
     return EnvVar(
         name=name,
         value=data.get(key),

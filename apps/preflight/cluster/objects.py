@@ -2,52 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
+from preflight.cluster.kinds import CLUSTER_SCOPED
+from preflight.documents.node import Node
+from preflight.documents.paths import Step, dig, strings
 from preflight.findings import Place
-from preflight.nodes import Node, Plain
-from preflight.registry import Step
 
-CLUSTER_SCOPED = frozenset(
-    {
-        "APIService",
-        "CertificateSigningRequest",
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "ClusterTrustBundle",
-        "ComponentStatus",
-        "CSIDriver",
-        "CSINode",
-        "CustomResourceDefinition",
-        "DeviceClass",
-        "FlowSchema",
-        "IngressClass",
-        "IPAddress",
-        "MutatingAdmissionPolicy",
-        "MutatingAdmissionPolicyBinding",
-        "MutatingWebhookConfiguration",
-        "Namespace",
-        "Node",
-        "PersistentVolume",
-        "PodSecurityPolicy",
-        "PriorityClass",
-        "PriorityLevelConfiguration",
-        "ResourceSlice",
-        "RuntimeClass",
-        "SelfSubjectReview",
-        "ServiceCIDR",
-        "StorageClass",
-        "StorageVersionMigration",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
-        "ValidatingWebhookConfiguration",
-        "VolumeAttachment",
-        "VolumeAttributesClass",
-    }
-)
-"""Built-in kinds without a namespace."""
+
+class Located(Protocol):
+    """A part of an object that knows where it is: `Obj`, `Workload`, `Container`, `Service`, ..."""
+
+    @property
+    def obj(self) -> Obj:
+        """The object it is part of."""
+
+    @property
+    def path(self) -> tuple[Step, ...]:
+        """Its path in that object's document."""
+
+    @property
+    def container_name(self) -> str:
+        """The container's name, empty where it is no container."""
 
 
 class Obj:
@@ -75,17 +53,17 @@ class Obj:
 
     @property
     def obj(self) -> Obj:
-        """Itself; see `registry.Located`."""
+        """Itself; see `Located`."""
         return self
 
     @property
     def path(self) -> tuple[Step, ...]:
-        """Empty; see `registry.Located`."""
+        """Empty; see `Located`."""
         return ()
 
     @property
     def container_name(self) -> str:
-        """Empty; see `registry.Located`."""
+        """Empty; see `Located`."""
         return ""
 
     @property
@@ -150,31 +128,26 @@ class Obj:
         return f"Obj({self.ref} in {self.namespace or 'the cluster'}, {self.origin})"
 
 
-def dig(value: Any, *path: Step, default: Any = None) -> Any:
-    """The value at `path` in plain data, or `default`."""
-    for step in path:
-        if isinstance(step, int):
-            if not isinstance(value, list) or not -len(value) <= step < len(value):
-                return default
-            value = value[step]
-        else:
-            if not isinstance(value, dict) or step not in value:
-                return default
-            value = value[step]
-    return default if value is None else value
+class ObjectIndex:
+    """Objects by kind, namespace and name."""
 
+    def __init__(self, objects: Sequence[Obj]) -> None:
+        self._objects = objects
+        self._of_kinds: dict[tuple[str, ...], list[Obj]] = {}
 
-def list_at(value: Any, *path: Step) -> list[Any]:
-    """The list at `path` in plain data, empty where there is none."""
-    found = dig(value, *path)
-    return found if isinstance(found, list) else []
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str, str], Obj]:
+        return {(each.kind, each.namespace, each.name): each for each in self._objects}
 
+    def objects_of(self, *kinds: str) -> list[Obj]:
+        """The objects of these kinds, in the render's order."""
+        if kinds not in self._of_kinds:
+            self._of_kinds[kinds] = [each for each in self._objects if each.kind in kinds]
+        return self._of_kinds[kinds]
 
-def strings(value: object) -> dict[str, str]:
-    """The entries of a mapping that are strings."""
-    if not isinstance(value, dict):
-        return {}
-    return {key: each for key, each in value.items() if isinstance(each, str)}
+    def find(self, kind: str, namespace: str, name: str) -> Obj | None:
+        """The object of that kind and name; `namespace` is ignored for cluster-scoped kinds."""
+        return self._by_name.get((kind, namespace, name)) or self._by_name.get((kind, "", name))
 
 
 def selects(selector: object, labels: Mapping[str, str]) -> bool:
@@ -187,18 +160,6 @@ def selects(selector: object, labels: Mapping[str, str]) -> bool:
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
     return all(_holds(each, labels) for each in expressions if isinstance(each, dict))
-
-
-def walk(value: Plain, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Plain]]:
-    """Every value in plain data with its path, outermost first."""
-    yield path, value
-    items: Iterable[tuple[Step, Plain]] = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    for step, each in items:
-        yield from walk(each, (*path, step))
 
 
 def _holds(expression: dict[str, Any], labels: Mapping[str, str]) -> bool:
@@ -252,10 +213,3 @@ def _agree(node: Node, value: Any) -> bool:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
-
-
-def split_list(document: Node) -> list[Node]:
-    """The objects of one document: the items of a `List` kind, else the document itself."""
-    if document.text("kind").endswith("List") and isinstance(document.entries().get("items"), Node):
-        return [each for each in document.items("items") if isinstance(each.value, dict)]
-    return [document] if isinstance(document.value, dict) else []

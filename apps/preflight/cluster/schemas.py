@@ -20,8 +20,8 @@ from typing import Any
 
 import msgspec
 
-from preflight.findings import CannotLook
-from preflight.objects import Obj
+from preflight.cluster.objects import Obj
+from preflight.findings import CheckError
 
 SECONDS = 60.0
 _FOLDER = re.compile(r"v1\.(\d+)\.0-local-strict")
@@ -79,7 +79,7 @@ def unavailable(minor: int) -> str:
 def check(objects: Sequence[Obj], schemas: Schemas) -> list[list[SchemaFault]]:
     """What the schemas refuse, for each object; objects without a schema are skipped.
 
-    Raises `CannotLook` where kubeconform does not do its work.
+    Raises `CheckError` where kubeconform does not do its work.
     """
     program = shutil.which("kubeconform")
     if program is None:
@@ -99,9 +99,9 @@ def check(objects: Sequence[Obj], schemas: Schemas) -> list[list[SchemaFault]]:
             )
             answer = msgspec.json.decode(done.stdout, type=_Answer)
         except subprocess.TimeoutExpired:
-            raise CannotLook(f"kubeconform did not end within {SECONDS:.0f} seconds") from None
+            raise CheckError(f"kubeconform did not end within {SECONDS:.0f} seconds") from None
         except (OSError, msgspec.DecodeError) as error:
-            raise CannotLook(f"kubeconform cannot be used: {error}") from None
+            raise CheckError(f"kubeconform cannot be used: {error}") from None
     faults: list[list[SchemaFault]] = [[] for _ in objects]
     for resource in answer.resources:
         if resource.status in ("statusInvalid", "statusError"):

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from preflight import environment
-from preflight.environment import EnvFrom, EnvVar
+from preflight.cluster import environment
+from preflight.cluster.environment import EnvFrom, EnvVar
+from preflight.cluster.kinds import POD_TEMPLATE
+from preflight.cluster.objects import Obj, ObjectIndex
+from preflight.documents.paths import Step, dig, strings
 from preflight.findings import Place
-from preflight.objects import Obj, dig, strings
-from preflight.registry import Step
-
-if TYPE_CHECKING:
-    from preflight.model import Model
-
-POD_TEMPLATE: dict[str, tuple[str, ...]] = {
-    "Pod": (),
-    "Deployment": ("spec", "template"),
-    "StatefulSet": ("spec", "template"),
-    "DaemonSet": ("spec", "template"),
-    "ReplicaSet": ("spec", "template"),
-    "ReplicationController": ("spec", "template"),
-    "Job": ("spec", "template"),
-    "CronJob": ("spec", "jobTemplate", "spec", "template"),
-}
-"""Where each kind keeps its pod template."""
 
 ContainerRole = Literal["main", "init", "sidecar"]
 
@@ -45,7 +31,7 @@ class Container:
 
     @property
     def container_name(self) -> str:
-        """Its name; see `registry.Located`."""
+        """Its name; see `Located`."""
         return self.name
 
     def get(self, *path: Step, default: Any = None) -> Any:
@@ -95,12 +81,12 @@ class Container:
     @cached_property
     def env_from(self) -> list[EnvFrom]:
         """Its `envFrom` items, in order."""
-        return environment.sources(self)
+        return environment.sources(self.doc, self.path, self.obj, self.workload.index)
 
     @cached_property
     def offers(self) -> list[EnvVar]:
         """Every variable offered, in the kubelet's order: `envFrom` items, then `env`; later ones win."""
-        return environment.offers(self)
+        return environment.offers(self.doc, self.path, self.obj, self.workload.index)
 
     @cached_property
     def env(self) -> dict[str, EnvVar]:
@@ -119,8 +105,8 @@ class Container:
 class Workload:
     """An object that makes pods, or a Pod; `pod` is the pod's spec, `template` where it lies."""
 
-    def __init__(self, model: Model, obj: Obj) -> None:
-        self.model = model
+    def __init__(self, index: ObjectIndex, obj: Obj) -> None:
+        self.index = index
         self.obj = obj
         self.template: tuple[Step, ...] = POD_TEMPLATE[obj.kind]
         self.path: tuple[Step, ...] = (*self.template, "spec")
@@ -133,7 +119,7 @@ class Workload:
 
     @property
     def container_name(self) -> str:
-        """Empty; see `registry.Located`."""
+        """Empty; see `Located`."""
         return ""
 
     @cached_property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from preflight.documents.scalars import Scalar, as_key
 from preflight.findings import Place
-from preflight.scalars import Scalar, as_key
 
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 
@@ -96,3 +96,10 @@ class Node:
 
     def __repr__(self) -> str:
         return f"Node({self.plain()!r}, {self.file}:{self.line})"
+
+
+def split_list(document: Node) -> list[Node]:
+    """The objects of one document: the items of a `List` kind, else the document itself."""
+    if document.text("kind").endswith("List") and isinstance(document.entries().get("items"), Node):
+        return [each for each in document.items("items") if isinstance(each.value, dict)]
+    return [document] if isinstance(document.value, dict) else []

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from preflight.findings import CannotLook, Place
-from preflight.nodes import Node
-from preflight.scalars import Scalar, as_key, tagged
+from preflight.documents.node import Node
+from preflight.documents.scalars import Scalar, as_key, tagged
+from preflight.findings import CheckError, Place
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of one stream. A rendered cluster of 2 000 objects has about 4 MB."""
@@ -23,7 +23,7 @@ MOST_ALIASED = 200_000
 """Values that aliases may add to a stream: an alias bomb has millions."""
 
 
-class YamlError(CannotLook):
+class YamlError(CheckError):
     """A stream that is not YAML or is beyond the bounds; the text is `file:line: what`."""
 
     def __init__(self, file: str, line: int, problem: str) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from ipaddress import ip_address
 
 import msgspec
 
+from preflight.cluster.objects import Located
+from preflight.cluster.services import Service
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step
+from preflight.facts.settings import ContainerSettings, container_settings, written_at
 from preflight.findings import Outcome
-from preflight.model import Model, Service
-from preflight.reading import Reading, readings, spot
-from preflight.registry import Located, Step
-from preflight.workloads import Container
+from preflight.model import Model, fact
 
 PORTS = {
     "http": 80,
@@ -111,30 +112,32 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return "never ready" if self.known and ready else "ready but silent"
 
 
-@lru_cache(maxsize=4)
+@fact
 def calls(model: Model) -> list[Call]:
     """Every address the containers of the render are told to call, in their order."""
-    known = {id(each.container): each for each in readings(model)}
+    known = container_settings(model)
     found: list[Call] = []
     for container in model.containers:
-        reading = known.get(id(container))
-        found += _declared(model, reading) if reading is not None else _by_name(model, container)
+        settings = known.get(container)
+        found += _declared(model, settings) if settings is not None else _by_name(model, container)
     return found
 
 
-def _declared(model: Model, reading: Reading) -> Iterator[Call]:
-    for variable in reading.variables:
+def _declared(model: Model, settings: ContainerSettings) -> Iterator[Call]:
+    for variable in settings.variables:
         if not variable.is_address or EXEMPT.search(variable.name):
             continue
-        offered = reading.offered(variable)
+        offered = settings.offered(variable)
         value = offered[0].value if offered else variable.default
-        part, path = spot(reading.container, offered[0]) if offered else (reading.container, ("name",))
+        part, path = (
+            written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
+        )
         for address in parse(value or ""):
             yield Call(
-                container=reading.container,
+                container=settings.container,
                 variable=offered[0].name if offered else variable.name,
                 address=address,
-                service=service_of(model, address.host, reading.container.obj.namespace),
+                service=service_of(model, address.host, settings.container.obj.namespace),
                 known=True,
                 required=variable.required,
                 offered=bool(offered),
@@ -147,7 +150,7 @@ def _by_name(model: Model, container: Container) -> Iterator[Call]:
     for name, each in container.env.items():
         if not NAMED.search(name) or EXEMPT.search(name) or not each.value:
             continue
-        part, path = spot(container, each)
+        part, path = written_at(container, each)
         for address in parse(each.value):
             yield Call(
                 container=container,
@@ -180,11 +183,11 @@ def _is_pod_of(label: str, workload: str) -> bool:
 
 def listening(model: Model, container: Container) -> dict[int, str]:
     """The ports a known app listens on, each with the setting that says so; empty where it cannot be told."""
-    reading = next((each for each in readings(model) if each.container is container), None)
+    settings = container_settings(model).get(container)
     found = {}
-    for variable in reading.variables if reading is not None else ():
-        if reading is not None and variable.kind == "int" and OWN_PORT.fullmatch(variable.name):
-            value = reading.value(variable.name)
+    for variable in settings.variables if settings is not None else ():
+        if settings is not None and variable.kind == "int" and OWN_PORT.fullmatch(variable.name):
+            value = settings.value(variable.name)
             if value is None or not value.strip().isdigit():
                 return {}
             found[int(value)] = variable.name

@@ -11,42 +11,15 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from preflight.cluster.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
+from preflight.cluster.objects import Obj
+from preflight.documents.paths import walk
 from preflight.findings import Severity
-from preflight.names import base_of, near
-from preflight.objects import CLUSTER_SCOPED, Obj, walk
-
-if TYPE_CHECKING:
-    from preflight.model import Model
-
-BUILT_IN_GROUPS = frozenset(
-    {
-        "",
-        "admissionregistration.k8s.io",
-        "apiextensions.k8s.io",
-        "apiregistration.k8s.io",
-        "apps",
-        "autoscaling",
-        "batch",
-        "certificates.k8s.io",
-        "coordination.k8s.io",
-        "discovery.k8s.io",
-        "events.k8s.io",
-        "extensions",
-        "flowcontrol.apiserver.k8s.io",
-        "networking.k8s.io",
-        "node.k8s.io",
-        "policy",
-        "rbac.authorization.k8s.io",
-        "resource.k8s.io",
-        "scheduling.k8s.io",
-        "storage.k8s.io",
-    }
-)
-"""API groups of Kubernetes itself; any other kind is a custom resource."""
+from preflight.model import Model, fact
+from preflight.spelling import base_of, near
 
 DEPLOYERS = ("Application", "ApplicationSet", "HelmChart", "HelmRelease", "Kustomization", "TerraformRun")
 """Custom kinds that may create anything in any namespace."""
@@ -117,7 +90,7 @@ def is_floating(obj: Obj) -> bool:
     return bool(obj.namespace) and not obj.get("metadata", "namespace")
 
 
-@lru_cache(maxsize=4)
+@fact
 def _floats(model: Model) -> bool:
     return any(is_floating(each) for each in model.objects)
 
@@ -182,7 +155,7 @@ def _deployers(model: Model) -> bool:
     return any(obj.kind in DEPLOYERS for obj, _ in _custom(model))
 
 
-@lru_cache(maxsize=4)
+@fact
 def _custom(model: Model) -> list[tuple[Obj, frozenset[str]]]:
     found = []
     for obj in model.objects:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import msgspec
 
-from preflight.apps import AppKnowledge
-from preflight.dockerfile import Dockerfile, Run, Stage, parse
-from preflight.environment import expand
-from preflight.findings import CannotLook, Place
-from preflight.image_files import locate
-from preflight.model import Model
-from preflight.needs import scripts
-from preflight.requirements import feeding
-from preflight.workloads import Container
+from preflight.cluster.environment import expand
+from preflight.cluster.workloads import Container
+from preflight.findings import CheckError, Place
+from preflight.model import Model, fact
+from preflight.repository.app import AppKnowledge
+from preflight.repository.build_context import locate
+from preflight.repository.dockerfile import Dockerfile, Run, Stage, parse
+from preflight.repository.installed_packages import feeding
+from preflight.repository.missing_packages import scripts
 
 WRAPPERS = ("tini", "dumb-init", "catatonit", "exec", "env", "nice", "setpriv", "gosu", "su-exec")
 SHELLS = ("sh", "bash", "ash", "dash")
@@ -46,7 +46,7 @@ class Start(msgspec.Struct, frozen=True):
         return None
 
 
-class Built:
+class ContainerImage:
     """A container, and the image its Dockerfile makes."""
 
     def __init__(self, model: Model, container: Container, app: AppKnowledge, file: str) -> None:
@@ -127,15 +127,15 @@ def start_of(container: Container, stage: Stage | None = None) -> Start:
     return Start(tuple(words))
 
 
-@lru_cache(maxsize=4)
-def built(model: Model) -> list[Built]:
-    """One for each container of the render whose Dockerfile is named. Raises `CannotLook` where the file is
+@fact
+def container_images(model: Model) -> dict[Container, ContainerImage]:
+    """That of each container of the render whose Dockerfile is named. Raises `CheckError` where the file is
     not there."""
-    found = []
+    found = {}
     for container in model.containers:
         app = model.app(container)
         if app is not None and app.config.dockerfile is not None:
-            found.append(Built(model, container, app, app.config.dockerfile))
+            found[container] = ContainerImage(model, container, app, app.config.dockerfile)
     return found
 
 
@@ -143,12 +143,12 @@ def _read(root: Path, file: str) -> tuple[Dockerfile, Stage]:
     try:
         text = (root / file).read_text("utf-8", "replace")
     except OSError as error:
-        raise CannotLook(
+        raise CheckError(
             f'pyproject.toml: [tool.preflight.containers] dockerfile = "{file}": {error.strerror}'
         ) from None
     dockerfile = _parsed(text)
     if dockerfile.final is None:
-        raise CannotLook(f"{file}: a Dockerfile has a FROM, this one has none")
+        raise CheckError(f"{file}: a Dockerfile has a FROM, this one has none")
     return dockerfile, dockerfile.final
 
 

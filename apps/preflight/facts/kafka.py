@@ -7,14 +7,13 @@ What Kafka does with it was tried with 4.3.1.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 import msgspec
 
-from preflight.addresses import Call, calls
-from preflight.environment import EnvVar
-from preflight.model import Model
-from preflight.workloads import Container, Workload
+from preflight.cluster.environment import EnvVar
+from preflight.cluster.workloads import Container, Workload
+from preflight.facts.addresses import Call, calls
+from preflight.model import Model, fact
 
 IMAGES = re.compile(
     r"(^|/)(apache/kafka(-native)?|confluentinc/(cp-kafka|cp-server|confluent-local))([:@]|$)"
@@ -76,7 +75,7 @@ class Broker(msgspec.Struct, frozen=True):
         return found if found in PROTOCOLS else None
 
 
-@lru_cache(maxsize=4)
+@fact
 def brokers(model: Model) -> list[Broker]:
     """The Kafka containers whose whole environment is known and whose command is the image's own."""
     return [
@@ -105,7 +104,7 @@ class Client(msgspec.Struct, frozen=True):
         return next((each for each in self.broker.listeners() if each.port == self.port), None)
 
 
-@lru_cache(maxsize=4)
+@fact
 def clients(model: Model) -> list[Client]:
     """Every call by a Service to a port of a broker's pods."""
     found = []
@@ -127,14 +126,14 @@ def clients(model: Model) -> list[Client]:
 
 def clients_of(model: Model, container: Container) -> list[Client]:
     """The calls of one container that lead to brokers of the render."""
-    return _clients_by_container(model).get(id(container), [])
+    return _clients_by_container(model).get(container, [])
 
 
-@lru_cache(maxsize=4)
-def _clients_by_container(model: Model) -> dict[int, list[Client]]:
-    found: dict[int, list[Client]] = {}
+@fact
+def _clients_by_container(model: Model) -> dict[Container, list[Client]]:
+    found: dict[Container, list[Client]] = {}
     for client in clients(model):
-        found.setdefault(id(client.call.container), []).append(client)
+        found.setdefault(client.call.container, []).append(client)
     return found
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import msgspec
 
+from preflight.cluster.objects import Obj
+from preflight.facts.settings import container_settings
 from preflight.findings import Place
-from preflight.model import Model
-from preflight.names import near
-from preflight.objects import Obj
-from preflight.reading import readings
+from preflight.model import Model, fact
+from preflight.spelling import near
 
 
-class Slip(msgspec.Struct, frozen=True):
+class Misspelling(msgspec.Struct, frozen=True):
     """A key that the merged base lacks, and the base's key of nearly that name."""
 
     obj: Obj
@@ -24,8 +22,8 @@ class Slip(msgspec.Struct, frozen=True):
     """Whether every container that takes it is known to read nothing of that name."""
 
 
-@lru_cache(maxsize=4)
-def slips(model: Model) -> dict[Place, Slip]:
+@fact
+def slips(model: Model) -> dict[Place, Misspelling]:
     """By the line of the generator or env file that writes the key."""
     if model.kustomization is None:
         return {}
@@ -37,7 +35,7 @@ def slips(model: Model) -> dict[Place, Slip]:
     }
     if not lines:
         return {}
-    known = {id(reading.container): reading for reading in readings(model)}
+    known = container_settings(model)
     found = {}
     for obj in model.objects_of("ConfigMap", "Secret"):
         keys = obj.mapping("data")
@@ -47,8 +45,8 @@ def slips(model: Model) -> dict[Place, Slip]:
             if meant is None:
                 continue
             takers = [c for c in model.containers if any(o.source is obj and o.key == key for o in c.offers)]
-            read = any(id(c) in known and known[id(c)].app.variable(key) is not None for c in takers)
+            read = any(c in known and known[c].app.variable(key) is not None for c in takers)
             if takers and not read:
-                certain = all(id(c) in known for c in takers)
-                found[place] = Slip(obj, key, meant, place, certain)
+                certain = all(c in known for c in takers)
+                found[place] = Misspelling(obj, key, meant, place, certain)
     return found

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from preflight.cluster.objects import Obj, selects
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import dig
+from preflight.facts.selectors import equals, nearly, pods_of
 from preflight.model import Model
-from preflight.objects import Obj, dig, selects
-from preflight.selection import equals, nearly, pods_of
-from preflight.workloads import Workload
 
 Direction = Literal["ingress", "egress"]
 NAME_LABEL = "kubernetes.io/metadata.name"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from preflight.cluster.workloads import Workload
 from preflight.model import Model
-from preflight.workloads import Workload
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 Level = Literal["", "baseline", "restricted"]

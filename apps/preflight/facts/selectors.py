@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import msgspec
 
+from preflight.documents.paths import list_at, strings
+from preflight.facts.existence import is_custom
 from preflight.model import Model
-from preflight.names import near
-from preflight.objects import list_at, strings
-from preflight.world import is_custom
+from preflight.spelling import near
 
 AT_RUNTIME = (
     "apps.kubernetes.io/pod-index",
@@ -25,7 +25,7 @@ AT_RUNTIME = (
 """Labels that controllers put on pods: no manifest has them."""
 
 
-class Nearly(msgspec.Struct, frozen=True):
+class NearMiss(msgspec.Struct, frozen=True):
     """A selector that selects nothing, and one pair of it that was probably meant otherwise."""
 
     key: str
@@ -51,7 +51,7 @@ def equals(selector: object) -> dict[str, str] | None:
     return pairs
 
 
-def nearly(wanted: Mapping[str, str], label_sets: Iterable[Mapping[str, str]]) -> Nearly | None:
+def nearly(wanted: Mapping[str, str], label_sets: Iterable[Mapping[str, str]]) -> NearMiss | None:
     """Where `wanted` selects none of the label sets and one slip in one pair explains it."""
     for labels in label_sets:
         off = [key for key, value in wanted.items() if labels.get(key) != value]
@@ -59,10 +59,10 @@ def nearly(wanted: Mapping[str, str], label_sets: Iterable[Mapping[str, str]]) -
             continue
         key = off[0]
         if key in labels and near(wanted[key], [labels[key]]):
-            return Nearly(key, f"{key}: {labels[key]}")
+            return NearMiss(key, f"{key}: {labels[key]}")
         for other in near(key, labels), next((k for k, v in labels.items() if v == wanted[key]), None):
             if other and key not in labels and labels[other] == wanted[key]:
-                return Nearly(key, f"{other}: {labels[other]}")
+                return NearMiss(key, f"{other}: {labels[other]}")
     return None
 
 

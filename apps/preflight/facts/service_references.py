@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from preflight.cluster.objects import Obj
+from preflight.documents.paths import Step, dig, list_at
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.objects import Obj, dig, list_at
-from preflight.registry import Step
 
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute")

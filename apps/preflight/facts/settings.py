@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 import msgspec
 
-from preflight.apps import AppKnowledge, Checked, Variable
-from preflight.environment import EnvVar
-from preflight.model import Model
-from preflight.registry import Located, Step
-from preflight.workloads import Container
+from preflight.cluster.environment import EnvVar
+from preflight.cluster.objects import Located
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step
+from preflight.model import Model, fact
+from preflight.repository.app import AppKnowledge, Checked, Variable
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A container whose settings type is known, and what the type says to its environment."""
 
     container: Container
@@ -41,32 +41,30 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return offered[0].value if offered else known.default
 
 
-@lru_cache(maxsize=4)
-def readings(model: Model) -> list[Reading]:
-    """One for each container of the render whose settings type is declared."""
-    found = []
+@fact
+def container_settings(model: Model) -> dict[Container, ContainerSettings]:
+    """Those of each container of the render whose settings type is declared."""
+    found = {}
     for container in model.containers:
         app = model.app(container)
         if app is None or app.settings is None:
             continue
         values = {name: each.value for name, each in container.env.items() if each.value is not None}
-        found.append(
-            Reading(
-                container=container,
-                app=app,
-                variables=app.settings,
-                values=values,
-                checked=app.check(
-                    values,
-                    unknown=[name for name, each in container.env.items() if each.value is None],
-                    open_ended=not container.env_is_known,
-                ),
-            )
+        found[container] = ContainerSettings(
+            container=container,
+            app=app,
+            variables=app.settings,
+            values=values,
+            checked=app.check(
+                values,
+                unknown=[name for name, each in container.env.items() if each.value is None],
+                open_ended=not container.env_is_known,
+            ),
         )
     return found
 
 
-def spot(container: Container, offered: EnvVar) -> tuple[Located, tuple[Step, ...]]:
+def written_at(container: Container, offered: EnvVar) -> tuple[Located, tuple[Step, ...]]:
     """The part and path where an offered value is written: the ConfigMap's entry, or the `env` item."""
     if offered.source is not None and not offered.missing:
         fields = ("stringData", "data", "binaryData")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from preflight.apps import Apps
-from preflight.config import load_config
-from preflight.engine import model_of, root_of
 from preflight.graph.gather import Edge, Graph, Node, gather
 from preflight.graph.mermaid import mermaid
 from preflight.graph.svg import svg
+from preflight.repository.app import Apps
+from preflight.repository.config import load_config
+from preflight.run import model_of, root_of
 
 __all__ = ["Edge", "Graph", "Node", "draw", "gather", "mermaid", "svg"]
 
@@ -22,7 +22,7 @@ def draw(
     allow_remote: bool = False,
     stdin: bytes | None = None,
 ) -> str:
-    """The graph of one target. Raises `CannotLook` with one line when it could not look."""
+    """The graph of one target. Raises `CheckError` with one line when it could not look."""
     target = str(path)
     root = root_of([target])
     config = load_config(root)

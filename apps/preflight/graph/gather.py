@@ -8,9 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from preflight.model import Model, Service
-from preflight.objects import dig
-from preflight.workloads import Workload
+from preflight.cluster.services import Service
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import dig
+from preflight.model import Model
 
 Kind = Literal["workload", "service", "topic", "store", "secret", "outside"]
 

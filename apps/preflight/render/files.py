@@ -1,4 +1,4 @@
-"""Reading the files of a kustomization: nothing outside the repository, nothing remote, nothing endless."""
+"""Reads the files of a kustomization: nothing outside the repository, nothing remote, nothing endless."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import stat
 from pathlib import Path
 
-from preflight.findings import CannotLook, Place
-from preflight.nodes import Node
-from preflight.yamls import MOST_BYTES, Stream, parse
+from preflight.documents.node import Node
+from preflight.documents.parse import MOST_BYTES, Stream, parse
+from preflight.findings import CheckError, Place
 
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
@@ -48,32 +48,32 @@ class Reader:
     def resolve(self, folder: Path, entry: Node) -> Path | None:
         """The file or folder an entry names; None where it is remote (and allowed) or does not exist.
 
-        Raises `CannotLook` for a remote entry that is not allowed and for one outside the repository.
+        Raises `CheckError` for a remote entry that is not allowed and for one outside the repository.
         """
         text = entry.text()
         if is_remote(text):
             if self.allow_remote:
                 return None
-            raise CannotLook(
+            raise CheckError(
                 f"{entry.file}:{entry.line}: {text} is remote; give --allow-remote to have it fetched"
             )
         path = (folder / text).resolve()
         if not path.is_relative_to(self.root):
-            raise CannotLook(f"{entry.file}:{entry.line}: {text} lies outside the repository {self.root}")
+            raise CheckError(f"{entry.file}:{entry.line}: {text} lies outside the repository {self.root}")
         return path if path.exists() else None
 
     def read(self, path: Path, asked: Place) -> bytes:
-        """A file's bytes. Raises `CannotLook` where it is no regular file or too large."""
+        """A file's bytes. Raises `CheckError` where it is no regular file or too large."""
         try:
             found = path.stat()
             if not stat.S_ISREG(found.st_mode):
-                raise CannotLook(f"{asked}: {self.name(path)} is no regular file")
+                raise CheckError(f"{asked}: {self.name(path)} is no regular file")
             if found.st_size > MOST_BYTES:
                 size = f"{found.st_size // 1_000_000} MB, more than {MOST_BYTES // 1_000_000} are not read"
-                raise CannotLook(f"{asked}: {self.name(path)} has {size}")
+                raise CheckError(f"{asked}: {self.name(path)} has {size}")
             data = path.read_bytes()
         except OSError as error:
-            raise CannotLook(f"{asked}: {self.name(path)} cannot be read: {error.strerror}") from None
+            raise CheckError(f"{asked}: {self.name(path)} cannot be read: {error.strerror}") from None
         self.files.append(self.name(path))
         return data
 

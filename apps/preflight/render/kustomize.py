@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from preflight.findings import CannotLook
+from preflight.findings import CheckError
 
 TIMEOUT_SECONDS = 180.0
 MOST_MEMORY = 2 * 1024**3
@@ -43,12 +43,12 @@ class Program(msgspec.Struct, frozen=True):
 
 @functools.cache
 def find_program() -> Program:
-    """kustomize on PATH, else kubectl. Raises `CannotLook` where neither is there."""
+    """kustomize on PATH, else kubectl. Raises `CheckError` where neither is there."""
     for name, verb in (("kustomize", "build"), ("kubectl", "kustomize")):
         path = shutil.which(name)
         if path is not None:
             return Program((path, verb))
-    raise CannotLook("neither kustomize nor kubectl is on PATH: install one of them to render kustomizations")
+    raise CheckError("neither kustomize nor kubectl is on PATH: install one of them to render kustomizations")
 
 
 def render(folder: Path, *, component: bool, allow_remote: bool) -> tuple[bytes, Path]:
@@ -56,7 +56,7 @@ def render(folder: Path, *, component: bool, allow_remote: bool) -> tuple[bytes,
 
     The folder is wrapped by a kustomization in a temporary folder. Without `allow_remote` kustomize runs
     with a proxy that refuses and without git, so that nothing is fetched even where the reading of the tree
-    missed it. Plugins and helm stay disabled. Raises `CannotLook` with kustomize's own last line.
+    missed it. Plugins and helm stay disabled. Raises `CheckError` with kustomize's own last line.
     """
     program = find_program()
     with tempfile.TemporaryDirectory(prefix="preflight-") as made:
@@ -81,11 +81,11 @@ def render(folder: Path, *, component: bool, allow_remote: bool) -> tuple[bytes,
                     preexec_fn=_limit,
                 )
             except subprocess.TimeoutExpired:
-                raise CannotLook(
+                raise CheckError(
                     f"{folder}: kustomize did not end within {TIMEOUT_SECONDS:.0f} seconds"
                 ) from None
         if done.returncode != 0:
-            raise CannotLook(f"{folder}: {_reason(done.stderr, done.returncode, folder)}")
+            raise CheckError(f"{folder}: {_reason(done.stderr, done.returncode, folder)}")
         return out.read_bytes(), wrapper
 
 

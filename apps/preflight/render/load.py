@@ -11,14 +11,14 @@ from typing import Any, cast
 
 import msgspec
 
-from preflight import kustomize
-from preflight.findings import CannotLook, Place
-from preflight.kustomization import Built, Tree, build
-from preflight.kustomization.reader import Reader, kustomization_file
-from preflight.kustomization.resource import Resource
-from preflight.nodes import Node
-from preflight.objects import Obj, node_at, split_list
-from preflight.yamls import MOST_BYTES, Duplicate, YamlError, parse
+from preflight.cluster.objects import Obj, node_at
+from preflight.documents.node import Node, split_list
+from preflight.documents.parse import MOST_BYTES, Duplicate, YamlError, parse
+from preflight.findings import CheckError, Place
+from preflight.render import kustomize
+from preflight.render.files import Reader, kustomization_file
+from preflight.render.trace import Built, Tree, build
+from preflight.render.trace.resource import Resource
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 MOST_OBJECTS = 20_000
@@ -38,7 +38,7 @@ class Loaded(msgspec.Struct):
 
 
 def load(target: str, root: Path, *, stdin: bytes | None = None, allow_remote: bool = False) -> Loaded:
-    """The objects of a target; raises `CannotLook` with one line where it cannot be read.
+    """The objects of a target; raises `CheckError` with one line where it cannot be read.
 
     `stdin` is what `-` means; without it standard input itself is not touched.
     """
@@ -46,7 +46,7 @@ def load(target: str, root: Path, *, stdin: bytes | None = None, allow_remote: b
         return _streams([(stdin or b"", "-")])
     path = Path(target)
     if not path.exists():
-        raise CannotLook(f"{target}: no such file or folder")
+        raise CheckError(f"{target}: no such file or folder")
     if path.is_file() and path.name in ("kustomization.yaml", "kustomization.yml", "Kustomization"):
         path = path.parent
     reader = Reader(root, allow_remote)
@@ -55,12 +55,12 @@ def load(target: str, root: Path, *, stdin: bytes | None = None, allow_remote: b
             return _kustomization(path, root, allow_remote)
         files = _manifests(path) or sorted(_below(path))
         if not files:
-            raise CannotLook(f"{target}: neither a kustomization nor manifests (*.yaml, *.yml, *.json) in it")
+            raise CheckError(f"{target}: neither a kustomization nor manifests (*.yaml, *.yml, *.json) in it")
     else:
         files = [path]
     loaded = _streams([(reader.read(each, Place(target, 1)), reader.name(each.resolve())) for each in files])
     if not loaded.objects and path.is_file():
-        raise CannotLook(f"{target}: holds no Kubernetes object (nothing with apiVersion and kind)")
+        raise CheckError(f"{target}: holds no Kubernetes object (nothing with apiVersion and kind)")
     return loaded
 
 
@@ -89,7 +89,7 @@ def _streams(streams: list[tuple[bytes, str]]) -> Loaded:
                 _obj(each, each, each.place) for each in split_list(document) if _is_object(each)
             ]
         if len(loaded.objects) > MOST_OBJECTS:
-            raise CannotLook(f"{name}: more than {MOST_OBJECTS} objects; check it in parts")
+            raise CheckError(f"{name}: more than {MOST_OBJECTS} objects; check it in parts")
     return loaded
 
 
@@ -108,10 +108,10 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
     component = file is not None and _kind_of(file) == "Component"
     try:
         output, wrapper = kustomize.render(folder, component=component, allow_remote=allow_remote)
-    except CannotLook:
+    except CheckError:
         # kustomize refuses a key written twice, and does not say in which file
         for each in built.tree.duplicates:
-            raise CannotLook(
+            raise CheckError(
                 f"{each.second}: {each.key} is written twice in one mapping, first in line {each.first.line}"
             ) from None
         raise

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from preflight.findings import CannotLook
+from preflight.findings import CheckError
 
 SECONDS = 60.0
 REVISION = re.compile(r"[\w./@{}^~:+][\w./@{}^~:+-]*")
@@ -18,9 +18,9 @@ REVISION = re.compile(r"[\w./@{}^~:+][\w./@{}^~:+-]*")
 
 @contextmanager
 def tree_at(revision: str, root: Path) -> Iterator[Path]:
-    """Its files in a temporary folder; the repository is left as it is. Raises `CannotLook`."""
+    """Its files in a temporary folder; the repository is left as it is. Raises `CheckError`."""
     if not REVISION.fullmatch(revision):
-        raise CannotLook(f"--against {revision}: no git revision")
+        raise CheckError(f"--against {revision}: no git revision")
     with tempfile.TemporaryDirectory(prefix="preflight-") as made:
         archive, folder = Path(made) / "tree.tar", Path(made).resolve() / "tree"
         command = ["git", "-C", str(root), "archive", "--format=tar", f"--output={archive}", revision]
@@ -28,10 +28,10 @@ def tree_at(revision: str, root: Path) -> Iterator[Path]:
             # the revision cannot be an option: it starts with no dash
             done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise CannotLook(f"--against {revision}: git cannot be asked: {error}") from None
+            raise CheckError(f"--against {revision}: git cannot be asked: {error}") from None
         if done.returncode != 0:
             said = done.stderr.strip().splitlines()
-            raise CannotLook(f"--against {revision}: {said[0] if said else 'git refuses'}")
+            raise CheckError(f"--against {revision}: {said[0] if said else 'git refuses'}")
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
         yield folder

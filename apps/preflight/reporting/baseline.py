@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from preflight.findings import CannotLook, Finding
+from preflight.findings import CheckError, Finding
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -44,13 +44,13 @@ def write(findings: Iterable[Finding]) -> bytes:
 
 
 def read(path: Path) -> Counter[Entry]:
-    """What a baseline holds. Raises CannotLook with one line when it cannot be read."""
+    """What a baseline holds. Raises CheckError with one line when it cannot be read."""
     try:
         return Counter(msgspec.json.decode(path.read_bytes(), type=list[Entry]))
     except OSError as error:
-        raise CannotLook(f"{path}: {error.strerror}; --write-baseline makes one") from None
+        raise CheckError(f"{path}: {error.strerror}; --write-baseline makes one") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CannotLook(f"{path}: not a baseline: {error}; --write-baseline makes one") from None
+        raise CheckError(f"{path}: not a baseline: {error}; --write-baseline makes one") from None
 
 
 def subtract(findings: Iterable[Finding], held: Counter[Entry]) -> tuple[list[Finding], int]:

@@ -7,10 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from preflight.formats.github import github
-from preflight.formats.sarif import sarif
-from preflight.formats.text import text
-from preflight.report import Report
+from preflight.reporting.github import github
+from preflight.reporting.report import Report
+from preflight.reporting.sarif import sarif
+from preflight.reporting.text import text
 
 Format = Literal["text", "json", "sarif", "github"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from preflight.findings import Finding
-from preflight.formats.words import subject, total
-from preflight.report import Report
+from preflight.reporting.report import Report
+from preflight.reporting.summary import subject, total
 
 
 def github(report: Report) -> str:

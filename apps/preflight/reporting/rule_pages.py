@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from itertools import groupby
 
-from preflight.findings import CannotLook
-from preflight.registry import rules
+from preflight.findings import CheckError
+from preflight.rules.registry import rules
 
 
 def listed() -> str:
@@ -25,12 +25,12 @@ def listed() -> str:
 
 
 def page(id: str) -> str:
-    """One rule's documentation. Raises `CannotLook` when there is none of that name."""
+    """One rule's documentation. Raises `CheckError` when there is none of that name."""
     known = {rule.id: rule for rule in rules()}
     if id not in known:
         near = difflib.get_close_matches(id, sorted(known), 1)
         hint = f"did you mean {near[0]}?" if near else "`preflight rules` lists them"
-        raise CannotLook(f"no rule has the name {id!r}: {hint}")
+        raise CheckError(f"no rule has the name {id!r}: {hint}")
     rule = known[id]
     return (
         f"{rule.id} ({rule.family}, {rule.severity}; the cluster would say: {rule.outcome})\n\n{rule.doc}\n"

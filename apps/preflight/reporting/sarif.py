@@ -10,10 +10,10 @@ from urllib.parse import quote
 import msgspec
 
 from preflight.findings import Finding
-from preflight.formats.words import subject
-from preflight.registry import Rule, rules
-from preflight.report import Report
-from preflight.sources import Sources
+from preflight.reporting.excerpts import Sources
+from preflight.reporting.report import Report
+from preflight.reporting.summary import subject
+from preflight.rules.registry import Rule, rules
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

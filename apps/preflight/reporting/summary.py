@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from preflight.findings import Finding
-from preflight.report import Report
+from preflight.reporting.report import Report
 
 
 def subject(finding: Finding) -> str:

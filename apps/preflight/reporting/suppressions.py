@@ -20,7 +20,7 @@ from msgspec import UNSET
 
 from preflight.findings import Finding, Place
 from preflight.model import Model
-from preflight.sources import Sources
+from preflight.reporting.excerpts import Sources
 
 COMMENT = re.compile(r"(?P<before>^|.*?\s)(?:#|//)\s*preflight:\s*ignore\[(?P<rules>[^\]]*)\](?P<reason>.*)$")
 ANNOTATION = "preflight.ignore/"

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from preflight.findings import Finding
-from preflight.formats.words import subject, total
-from preflight.report import Report
-from preflight.sources import Sources
+from preflight.reporting.excerpts import Sources
+from preflight.reporting.report import Report
+from preflight.reporting.summary import subject, total
 
 RED, YELLOW, GREEN, BLUE, CYAN, BOLD, DIM = "1;31", "1;33", "1;32", "1;34", "36", "1", "2"
 

@@ -1,7 +1,7 @@
 """What the checked repository's own code says: settings, routes, topics, and who provides a module.
 
 The names a repository declares in `[tool.preflight.containers.<name>]` of its pyproject.toml are imported in
-a subprocess (`preflight.probe`), in that repository's own interpreter, with a timeout; never in this process.
+a subprocess (`repository.probe`), in that repository's interpreter, with a timeout; never in this process.
 One subprocess serves a whole run, and a question to it costs well under a millisecond once the names are
 imported. Nothing is remembered between runs.
 
@@ -22,8 +22,8 @@ from types import TracebackType
 
 import msgspec
 
-from preflight.config import ContainerConfig
-from preflight.process import SECONDS, Process
+from preflight.repository.config import ContainerConfig
+from preflight.repository.probe_process import SECONDS, Process
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +162,7 @@ class AppKnowledge:
 class Apps:
     """The declared apps of one repository, by container name; a context manager, see the module.
 
-    Every method raises `CannotLook` with one line when a declared name cannot be used.
+    Every method raises `CheckError` with one line when a declared name cannot be used.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ import posixpath
 import re
 from pathlib import Path
 
-from preflight.dockerfile import Copy, Dockerfile, Run, Stage
+from preflight.repository.dockerfile import Copy, Dockerfile, Run, Stage
 
 CLASS = re.compile(r"\[\^?[\w.-]+\]")
 MAGIC = re.compile(r"[*?\[]")

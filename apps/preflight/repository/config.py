@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
-from preflight.findings import CannotLook
+from preflight.findings import CheckError
 
 NEWEST_KNOWN = "1.34"
 """The Kubernetes version checked against where none is named."""
@@ -63,7 +63,7 @@ def find_root(target: Path) -> Path:
 
 
 def load_config(root: Path) -> Config:
-    """The repository's own configuration; raises `CannotLook` naming the file and the key that is wrong."""
+    """The repository's own configuration; raises `CheckError` naming the file and the key that is wrong."""
     file = root / "pyproject.toml"
     table = _table(file)
     if table is None:
@@ -71,7 +71,7 @@ def load_config(root: Path) -> Config:
     try:
         return msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
-        raise CannotLook(f"{file}: [tool.preflight] {error}") from None
+        raise CheckError(f"{file}: [tool.preflight] {error}") from None
 
 
 def _table(file: Path) -> object | None:
@@ -80,11 +80,11 @@ def _table(file: Path) -> object | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotLook(f"{file}: cannot be read: {error}") from None
+        raise CheckError(f"{file}: cannot be read: {error}") from None
     if "tool.preflight" not in text:
         return None
     try:
         tool = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
-        raise CannotLook(f"{file}: not TOML: {error}") from None
+        raise CheckError(f"{file}: not TOML: {error}") from None
     return tool.get("preflight") if isinstance(tool, dict) else None

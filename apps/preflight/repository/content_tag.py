@@ -13,14 +13,14 @@ import re
 import subprocess
 from pathlib import Path
 
-from preflight.findings import CannotLook
-from preflight.process import KEPT, SECONDS
+from preflight.findings import CheckError
+from preflight.repository.probe_process import KEPT, SECONDS
 
 TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 
 def tag_of_tree(root: Path, command: tuple[str, ...], seconds: float = SECONDS) -> str:
-    """What the command prints. Raises `CannotLook` with one line where it fails, hangs or prints no tag."""
+    """What the command prints. Raises `CheckError` with one line where it fails, hangs or prints no tag."""
     said = f"pyproject.toml: [tool.preflight.containers] tag = {list(command)}"
     program = root / command[0]
     words = [str(program) if program.is_file() else command[0], *command[1:]]
@@ -36,12 +36,12 @@ def tag_of_tree(root: Path, command: tuple[str, ...], seconds: float = SECONDS) 
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise CannotLook(f"{said} took longer than {seconds:g} s") from None
+        raise CheckError(f"{said} took longer than {seconds:g} s") from None
     except OSError as error:
-        raise CannotLook(f"{said} does not start: {error.strerror}") from None
+        raise CheckError(f"{said} does not start: {error.strerror}") from None
     told = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode != 0 or not TAG.fullmatch(told):
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         why = last if done.returncode else f"printed {told[:60]!r}, which is no tag"
-        raise CannotLook(f"{said} {why[:300] or f'ended with exit code {done.returncode}'}")
+        raise CheckError(f"{said} {why[:300] or f'ended with exit code {done.returncode}'}")
     return told

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from preflight.dockersyntax import Instruction, array, assignments, read, substitute, unquoted, words
+from preflight.repository.dockerfile_syntax import (
+    Instruction,
+    array,
+    assignments,
+    read,
+    substitute,
+    unquoted,
+    words,
+)
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What a builder sets where no image says otherwise."""

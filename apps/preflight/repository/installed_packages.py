@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from preflight.dockerfile import Dockerfile, Run, Stage
 from preflight.findings import Place
-from preflight.image_files import locate
-from preflight.probe.distributions import canonical
+from preflight.repository.build_context import locate
+from preflight.repository.dockerfile import Dockerfile, Run, Stage
+from preflight.repository.probe.distributions import canonical
 
 NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(.*)$")
 ELSEWHERE = re.compile(

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from preflight.apps import AppKnowledge
-from preflight.dockerfile import Dockerfile, Stage
-from preflight.image_files import python_path
-from preflight.imports import Code, Import
-from preflight.probe.distributions import canonical
-from preflight.requirements import declared, feeding, installed
+from preflight.repository.app import AppKnowledge
+from preflight.repository.build_context import python_path
+from preflight.repository.dockerfile import Dockerfile, Stage
+from preflight.repository.installed_packages import declared, feeding, installed
+from preflight.repository.probe.distributions import canonical
+from preflight.repository.python_imports import Code, Import
 
 BARE = re.compile(r"(^|/)(python|debian|ubuntu|alpine|busybox|uv|scratch)([:@-]|$)")
 """Images that bring no Python distributions of their own."""
 
 
-class Lack(msgspec.Struct, frozen=True, kw_only=True):
+class MissingPackage(msgspec.Struct, frozen=True, kw_only=True):
     """An import that fails in the image."""
 
     needed: Import
@@ -45,7 +45,7 @@ def code_of(dockerfile: Dockerfile, stage: Stage, root: Path) -> Code:
 
 def lacks(
     app: AppKnowledge, dockerfile: Dockerfile, file: str, root: Path, modules: Iterable[str]
-) -> Iterator[Lack]:
+) -> Iterator[MissingPackage]:
     """Imports of these modules, not in a `try` for their failure, that the image's distributions do not
     provide. Nothing where the image may hold more than its Dockerfile shows, or where it cannot be told which
     distribution provides a module."""
@@ -69,7 +69,7 @@ def lacks(
         own = {canonical(name)} & project
         found = tuple(providers.get(name) or sorted(own))
         if found and not have & set(found):
-            yield Lack(needed=needed[name], distributions=found)
+            yield MissingPackage(needed=needed[name], distributions=found)
 
 
 def _is_bare(dockerfile: Dockerfile, stage: Stage) -> bool:

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 import msgspec
 
-from preflight.config import ContainerConfig
-from preflight.findings import CannotLook
+from preflight.findings import CheckError
+from preflight.repository.config import ContainerConfig
 
 IMPORT_ROOTS = ("", "apps", "src")
 """Folders below the repository root that go on the path, as far as they exist."""
@@ -30,7 +30,7 @@ NAMES = ("settings", "app", "topics")
 
 
 class Process:
-    """One subprocess for one repository. Every method raises `CannotLook` with one line when a declared
+    """One subprocess for one repository. Every method raises `CheckError` with one line when a declared
     name cannot be imported or used, ends the interpreter, or takes longer than `seconds`."""
 
     def __init__(self, root: Path, containers: Mapping[str, ContainerConfig], seconds: float) -> None:
@@ -58,7 +58,7 @@ class Process:
                 start_new_session=True,
             )
         except OSError as error:
-            raise CannotLook(f"{python}: does not start: {error.strerror}") from None
+            raise CheckError(f"{python}: does not start: {error.strerror}") from None
         containers = {
             container: {key: name for key in NAMES if (name := getattr(config, key)) is not None}
             for container, config in self.containers.items()
@@ -85,7 +85,7 @@ class Process:
         return self._declared
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer to one request (see `preflight.probe.__main__`)."""
+        """The answer to one request (see `preflight.repository.probe.__main__`)."""
         self.declared()
         self._send(request)
         return self._answer()
@@ -110,7 +110,7 @@ class Process:
             raise self._ended()
         answer: dict[str, Any] = msgspec.json.decode(line)
         if failed := answer.get("failed"):
-            raise CannotLook(
+            raise CheckError(
                 f"pyproject.toml: [tool.preflight.containers.{failed['container']}] "
                 f'{failed["key"]} = "{failed["name"]}" cannot be used: {failed["why"]}'
             )
@@ -126,16 +126,16 @@ class Process:
         self._late = True
         _end(process)
 
-    def _ended(self) -> CannotLook:
+    def _ended(self) -> CheckError:
         named = {
             name for config in self.containers.values() for key in NAMES if (name := getattr(config, key))
         }
         what = "importing " + ", ".join(sorted(named)) + ", which pyproject.toml names,"
         if self._late:
-            return CannotLook(f"{what} took longer than {self.seconds:g} s")
+            return CheckError(f"{what} took longer than {self.seconds:g} s")
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2][:300]
-        return CannotLook(f"{what} ended the interpreter" + (f": {last}" if last else ""))
+        return CheckError(f"{what} ended the interpreter" + (f": {last}" if last else ""))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from preflight.cluster.kinds import POD_TEMPLATE
+from preflight.cluster.objects import Located, Obj
+from preflight.documents.paths import Step
 from preflight.model import Model
-from preflight.objects import Obj
-from preflight.registry import Located, Step
-from preflight.workloads import POD_TEMPLATE
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from preflight.documents.paths import walk
+from preflight.facts.misspelt_keys import slips
 from preflight.findings import Place
-from preflight.kustomization import Edit
-from preflight.merges import slips
 from preflight.model import Model
-from preflight.names import hint, near
-from preflight.objects import walk
-from preflight.registry import Hit, at, rule
+from preflight.render.trace import Edit
 from preflight.rules.admission.pods import added_by_patch
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import hint, near
 
 LITERAL = re.compile(r"[\w./-]+")
 
 
 @rule("image-matches-nothing", family="kustomize", severity="warning", outcome="applies nothing")
-def image_matches_nothing(model: Model) -> Iterator[Hit]:
+def image_matches_nothing(model: Model) -> Iterator[Violation]:
     """An entry of `images` whose name no container has.
 
     The tag or registry it sets is set nowhere, and the pods keep what the base says. The name must be the
@@ -51,7 +51,7 @@ def _last(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) -> Iterator[Hit]:
+def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) -> Iterator[Violation]:
     names = [each.ref for each in model.objects]
     for edit in edits:
         for missed in edit.missed:
@@ -69,7 +69,7 @@ def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) ->
 
 
 @rule("patch-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
-def patch_matches_nothing(model: Model) -> Iterator[Hit]:
+def patch_matches_nothing(model: Model) -> Iterator[Violation]:
     """A patch whose `target` selects no object.
 
     kustomize fails on a strategic merge patch without a target that meets nothing, and is silent where a
@@ -83,7 +83,7 @@ def patch_matches_nothing(model: Model) -> Iterator[Hit]:
 
 
 @rule("replacement-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
-def replacement_matches_nothing(model: Model) -> Iterator[Hit]:
+def replacement_matches_nothing(model: Model) -> Iterator[Violation]:
     """A target of `replacements` that selects no object.
 
     kustomize fails where a field path is not there, and is silent where no object is selected at all.
@@ -98,7 +98,7 @@ def replacement_matches_nothing(model: Model) -> Iterator[Hit]:
 
 
 @rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")
-def replacement_of_hashed_name(model: Model) -> Iterator[Hit]:
+def replacement_of_hashed_name(model: Model) -> Iterator[Violation]:
     """A replacement that copies the name of a generated ConfigMap or Secret without its hash.
 
     Hashes are appended after replacements have been carried out, and only the references that kustomize knows
@@ -127,7 +127,7 @@ def replacement_of_hashed_name(model: Model) -> Iterator[Hit]:
 
 
 @rule("patch-adds-container", family="kustomize", severity="error", outcome="rejected by the API server")
-def patch_adds_container(model: Model) -> Iterator[Hit]:
+def patch_adds_container(model: Model) -> Iterator[Violation]:
     """A patch for a container that is not there: it adds a second one, which has no image.
 
     Strategic merge joins containers by name. The API server refuses the result.
@@ -150,7 +150,7 @@ def patch_adds_container(model: Model) -> Iterator[Hit]:
 
 
 @rule("merged-key-misspelt", family="kustomize", severity="error", outcome="applies nothing")
-def merged_key_misspelt(model: Model) -> Iterator[Hit]:
+def merged_key_misspelt(model: Model) -> Iterator[Violation]:
     """A key in a generator with `behavior: merge` that the base lacks, has under nearly that name, and no
     container reads.
 
@@ -174,7 +174,7 @@ def merged_key_misspelt(model: Model) -> Iterator[Hit]:
 
 
 @rule("key-twice", family="kustomize", severity="warning", outcome="applies nothing")
-def key_twice(model: Model) -> Iterator[Hit]:
+def key_twice(model: Model) -> Iterator[Violation]:
     """A key written twice in one mapping: kubectl takes the last and says nothing; kustomize refuses it.
 
     env:
@@ -182,7 +182,7 @@ def key_twice(model: Model) -> Iterator[Hit]:
       LOG_LEVEL: DEBUG
     """
     for each in model.duplicates if model.kustomization is None else ():
-        yield Hit(
+        yield Violation(
             object="",
             container="",
             field=each.key,
@@ -204,8 +204,8 @@ def _without_effect(model: Model, kind: str) -> Iterator[Edit]:
     return (each for each in _edits(model, kind) if not each.matched and model.objects)
 
 
-def _hit(edit: Edit, place: Place, *, message: str, fix: str, certain: bool) -> Hit:
-    return Hit(
+def _hit(edit: Edit, place: Place, *, message: str, fix: str, certain: bool) -> Violation:
+    return Violation(
         object=f"Kustomization/{edit.file.rpartition('/')[0] or '.'}",
         container="",
         field=edit.field,

@@ -4,7 +4,7 @@ A rule is a generator function over the model, declared with `@rule`; its docstr
 first line what it finds, then why it matters and an example. It yields what `at` makes:
 
     @rule("image-not-pinned", family="images", severity="warning", outcome="runs old code")
-    def image_not_pinned(model: Model) -> Iterator[Hit]:
+    def image_not_pinned(model: Model) -> Iterator[Violation]:
         \"\"\"An image without a tag, or with `latest`. ...\"\"\"
         for container in model.containers:
             if ...:
@@ -14,17 +14,20 @@ first line what it finds, then why it matters and an example. It yields what `at
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET
 
+from preflight import rules as families
+from preflight.cluster.objects import Located
+from preflight.documents.paths import Step, dotted
 from preflight.findings import Finding, Outcome, Place, Severity
 
 if TYPE_CHECKING:
     from preflight.model import Model
-    from preflight.objects import Obj
 
 FAMILIES = (
     "references",
@@ -40,13 +43,10 @@ FAMILIES = (
     "policy",
     "suppressions",
 )
-"""One module of `preflight.rules` each."""
-
-Step = str | int
-"""One step of a path into a document: a mapping's key or a list's index."""
+"""One module or package of `preflight.rules` each."""
 
 
-class Hit(msgspec.Struct, frozen=True, kw_only=True):
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """What a rule yields: a finding without the rule's own id, severity and outcome (unless overridden)."""
 
     object: str
@@ -59,22 +59,6 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
 
 
-class Located(Protocol):
-    """A part of an object that knows where it is: `Obj`, `Workload`, `Container`, `Service`, ..."""
-
-    @property
-    def obj(self) -> Obj:
-        """The object it is part of."""
-
-    @property
-    def path(self) -> tuple[Step, ...]:
-        """Its path in that object's document."""
-
-    @property
-    def container_name(self) -> str:
-        """The container's name, empty where it is no container."""
-
-
 def at(
     part: Located,
     *path: Step,
@@ -83,7 +67,7 @@ def at(
     place: Place | None = None,
     severity: Severity | None = None,
     outcome: Outcome | None = None,
-) -> Hit:
+) -> Violation:
     """A finding at `path` below `part`, at the source line of that field.
 
     A field that is absent is reported where `Obj.where` says: a container's `name:` line for what a
@@ -91,7 +75,7 @@ def at(
     and not the field; `severity` and `outcome` override the rule's.
     """
     whole = (*part.path, *path)
-    return Hit(
+    return Violation(
         object=part.obj.ref,
         container=part.container_name,
         field=dotted(whole),
@@ -103,18 +87,7 @@ def at(
     )
 
 
-def dotted(path: Iterable[Step]) -> str:
-    """A path in the API's notation: `spec.containers[0].image`, `data[a.b]` for a key with dots."""
-    text = ""
-    for step in path:
-        if isinstance(step, int) or "." in step or "/" in step:
-            text += f"[{step}]"
-        else:
-            text += f".{step}" if text else step
-    return text
-
-
-RuleFunction = Callable[["Model"], Iterator[Hit]]
+RuleFunction = Callable[["Model"], Iterator[Violation]]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,18 +107,18 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     def run(self, model: Model) -> Iterator[Finding]:
         """Its findings on this model."""
-        for hit in self.function(model):
+        for violation in self.function(model):
             yield Finding(
                 rule=self.id,
-                severity=hit.severity or self.severity,
-                object=printable(hit.object),
-                container=printable(hit.container) or UNSET,
-                field=printable(hit.field),
-                file=hit.place.file,
-                line=hit.place.line,
-                message=printable(hit.message),
-                outcome=hit.outcome or self.outcome,
-                fix=printable(hit.fix),
+                severity=violation.severity or self.severity,
+                object=printable(violation.object),
+                container=printable(violation.container) or UNSET,
+                field=printable(violation.field),
+                file=violation.place.file,
+                line=violation.place.line,
+                message=printable(violation.message),
+                outcome=violation.outcome or self.outcome,
+                fix=printable(violation.fix),
             )
 
 
@@ -184,9 +157,9 @@ def rule(
 
 
 def rules() -> list[Rule]:
-    """Every rule, by family in the order of `FAMILIES`, then in the order of its file."""
-    for family in FAMILIES:
-        importlib.import_module(f"preflight.rules.{family}")
+    """Every rule, by family in the order of `FAMILIES`, then by file and in its order."""
+    for module in pkgutil.walk_packages(families.__path__, f"{families.__name__}."):
+        importlib.import_module(module.name)
     return sorted(_RULES.values(), key=lambda each: FAMILIES.index(each.family))
 
 

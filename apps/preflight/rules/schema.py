@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Obj
+from preflight.cluster.schemas import check, find_schemas
+from preflight.documents.paths import Step, dig
 from preflight.model import Model
-from preflight.names import hint, near
-from preflight.objects import Obj, dig
-from preflight.registry import Hit, Step, at, rule
-from preflight.rules.admission.reach import is_built_in
-from preflight.schemas import check, find_schemas
+from preflight.rules.fields import is_built_in
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import hint, near
 
 REMOVED: dict[tuple[str, str], tuple[int, str]] = {
     **dict.fromkeys(
@@ -72,7 +73,7 @@ API migration guide)."""
 
 
 @rule("removed-api-version", family="schema", severity="error", outcome="rejected by the API server")
-def removed_api_version(model: Model) -> Iterator[Hit]:
+def removed_api_version(model: Model) -> Iterator[Violation]:
     """An API version that the target version of Kubernetes does not serve any more.
 
     `kubectl apply` answers `no matches for kind`. The target is `kubernetes-version` of `[tool.preflight]`,
@@ -93,7 +94,7 @@ def removed_api_version(model: Model) -> Iterator[Hit]:
 
 
 @rule("unknown-kind", family="schema", severity="error", outcome="rejected by the API server")
-def unknown_kind(model: Model) -> Iterator[Hit]:
+def unknown_kind(model: Model) -> Iterator[Violation]:
     """A kind that its API version does not have, in one of Kubernetes' own API groups.
 
     apiVersion: v1
@@ -161,7 +162,7 @@ def _served(group: str) -> bool:
 
 
 @rule("not-in-schema", family="schema", severity="error", outcome="rejected by the API server")
-def not_in_schema(model: Model) -> Iterator[Hit]:
+def not_in_schema(model: Model) -> Iterator[Violation]:
     """A field that is not in Kubernetes' schema, is missing, or is of another type, as kubeconform finds it.
 
     An unquoted `yes`, `1e7` or `0012345` is no string, a `port: "80"` no number, and a field one level too

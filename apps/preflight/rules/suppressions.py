@@ -1,16 +1,16 @@
 """What is wrong with the suppressions themselves. They are read with the findings, in
-`preflight.suppressions`: only what was found shows which of them are of use."""
+`preflight.reporting.suppressions`: only what was found shows which of them are of use."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from preflight.model import Model
-from preflight.registry import Hit, rule
+from preflight.rules.registry import Violation, rule
 
 
 @rule("suppression-unused", family="suppressions", severity="warning", outcome="applies nothing")
-def suppression_unused(model: Model) -> Iterator[Hit]:
+def suppression_unused(model: Model) -> Iterator[Violation]:
     """A suppression that suppresses nothing.
 
     What it was written for has been mended or has moved, or the rule's name is misspelt. Left behind, it
@@ -22,7 +22,7 @@ def suppression_unused(model: Model) -> Iterator[Hit]:
 
 
 @rule("suppression-without-reason", family="suppressions", severity="warning", outcome="applies nothing")
-def suppression_without_reason(model: Model) -> Iterator[Hit]:
+def suppression_without_reason(model: Model) -> Iterator[Violation]:
     """A suppression that does not say why.
 
     It silences nothing until it does: whoever reads the manifest next must be able to tell whether it still

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from preflight.cluster.objects import Obj
+from preflight.cluster.quantities import quantity
+from preflight.documents.paths import Step, dig
 from preflight.model import Model
-from preflight.objects import Obj, dig
-from preflight.quantities import quantity
-from preflight.registry import Hit, Step, at, rule
 from preflight.rules.admission.workloads import claims_of
+from preflight.rules.registry import Violation, at, rule
 
 UNCHANGEABLE: dict[str, tuple[str, ...]] = {
     "Deployment": ("spec.selector",),
@@ -49,7 +50,7 @@ def pairs(model: Model, *kinds: str) -> Iterator[tuple[Obj, Obj]]:
 
 
 @rule("field-cannot-change", family="upgrades", severity="error", outcome="rejected by the API server")
-def field_cannot_change(model: Model) -> Iterator[Hit]:
+def field_cannot_change(model: Model) -> Iterator[Violation]:
     """A field that is installed with another value and cannot be changed: selectors, a Job's template, a
     binding's role, a StatefulSet's Service, a storage class's parameters.
 
@@ -101,7 +102,7 @@ def _short(value: object) -> str:
 
 
 @rule("claim-cannot-change", family="upgrades", severity="error", outcome="rejected by the API server")
-def claim_cannot_change(model: Model) -> Iterator[Hit]:
+def claim_cannot_change(model: Model) -> Iterator[Violation]:
     """A claim that is installed, with another size, class or access mode.
 
     A claim's size may grow where its storage class allows it (a warning), and never shrink; nothing else of
@@ -126,7 +127,7 @@ def claim_cannot_change(model: Model) -> Iterator[Hit]:
         yield from _claim(model, old, new)
 
 
-def _claim(model: Model, old: Obj, new: Obj) -> Iterator[Hit]:
+def _claim(model: Model, old: Obj, new: Obj) -> Iterator[Violation]:
     (_, before), (path, after) = *claims_of(old), *claims_of(new)
     for field in ("accessModes", "storageClassName", "volumeName", "volumeMode", "selector"):
         if before.get(field) != after.get(field) and (field != "volumeName" or after.get(field)):
@@ -161,7 +162,7 @@ def _claim(model: Model, old: Obj, new: Obj) -> Iterator[Hit]:
 @rule(
     "service-address-cannot-change", family="upgrades", severity="error", outcome="rejected by the API server"
 )
-def service_address_cannot_change(model: Model) -> Iterator[Hit]:
+def service_address_cannot_change(model: Model) -> Iterator[Violation]:
     """A Service that becomes headless, or is given another clusterIP, where it is installed already.
 
     clusterIP: None      # was not there: the Service has an address
@@ -180,7 +181,7 @@ def service_address_cannot_change(model: Model) -> Iterator[Hit]:
 
 
 @rule("immutable-data-changes", family="upgrades", severity="error", outcome="rejected by the API server")
-def immutable_data_changes(model: Model) -> Iterator[Hit]:
+def immutable_data_changes(model: Model) -> Iterator[Violation]:
     """An immutable ConfigMap or Secret that keeps its name and changes its content.
 
     immutable: true
@@ -207,7 +208,7 @@ def immutable_data_changes(model: Model) -> Iterator[Hit]:
 
 
 @rule("cluster-id-over-volume", family="upgrades", severity="error", outcome="CrashLoopBackOff")
-def cluster_id_over_volume(model: Model) -> Iterator[Hit]:
+def cluster_id_over_volume(model: Model) -> Iterator[Violation]:
     """A Kafka broker whose cluster id changes while its volume stays.
 
     The volume remembers the id it was formatted with; the broker refuses to start with another
@@ -244,7 +245,7 @@ CHANGING = re.compile(r"(?:^|[/._-])(?:version|tag|build|commit|sha|revision|rel
 @rule(
     "changing-label-in-selector", family="upgrades", severity="warning", outcome="rejected by the API server"
 )
-def changing_label_in_selector(model: Model) -> Iterator[Hit]:
+def changing_label_in_selector(model: Model) -> Iterator[Violation]:
     """A label that changes with each release in a selector or in a StatefulSet's claim templates.
 
     Neither can be changed, so the next release is refused. kustomize puts labels there with `commonLabels`,

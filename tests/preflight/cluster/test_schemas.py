@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from preflight import schemas
-from preflight.config import Config
-from preflight.engine import findings_of, run
-from preflight.load import load
+from preflight.cluster import schemas
 from preflight.model import Model
+from preflight.render.load import load
+from preflight.repository.config import Config
+from preflight.run import findings_of, run
 
 MANIFEST = """\
 apiVersion: apps/v1

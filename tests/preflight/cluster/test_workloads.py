@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from preflight.config import Config
-from preflight.environment import expand
-from preflight.load import load
+from preflight.cluster.environment import expand
 from preflight.model import Model
+from preflight.render.load import load
+from preflight.repository.config import Config
 
 MANIFESTS = """\
 apiVersion: v1

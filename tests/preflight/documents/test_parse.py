@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.scalars import resolve
-from preflight.yamls import YamlError, parse
+from preflight.documents.parse import YamlError, parse
+from preflight.documents.scalars import resolve
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.addresses import Address, parse
+from preflight.facts.addresses import Address, parse
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.preflight.trees import write
 
-from preflight import image_names
-from preflight.built import Built, built
-from preflight.config import Config, ContainerConfig
-from preflight.findings import CannotLook
-from preflight.load import load
+from preflight.cluster import image_reference
+from preflight.facts.images import ContainerImage, container_images
+from preflight.findings import CheckError
 from preflight.model import Model
-from preflight.shells import problem_of
-from preflight.tags import tag_of_tree
-from unit.preflight.trees import write
+from preflight.render.load import load
+from preflight.repository.config import Config, ContainerConfig
+from preflight.repository.content_tag import tag_of_tree
+from preflight.repository.shell_syntax import problem_of
 
 POD = """\
 === pod.yaml
@@ -37,11 +37,11 @@ class Known:
     config = ContainerConfig(dockerfile="Dockerfile")
 
 
-def image_of(folder: Path, dockerfile: str) -> Built:
+def image_of(folder: Path, dockerfile: str) -> ContainerImage:
     root = write(folder, POD + dockerfile)
     objects = load(str(root / "pod.yaml"), root).objects
     model = Model(root=root, config=Config(), target="pod.yaml", objects=objects, apps={"shop": Known()})  # type: ignore[arg-type] # only config is asked
-    return built(model)[0]
+    return next(iter(container_images(model).values()))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def image_of(folder: Path, dockerfile: str) -> Built:
     ],
 )
 def test_a_good_name_is_taken_apart(image: str, registry: str, repository: str, tag: str) -> None:
-    name = image_names.parse(image)
+    name = image_reference.parse(image)
     assert (name.registry, name.repository, name.tag, name.problem) == (registry, repository, tag, "")
 
 
@@ -75,13 +75,13 @@ def test_a_good_name_is_taken_apart(image: str, registry: str, repository: str, 
     ],
 )
 def test_what_the_kubelet_does_not_take_has_a_problem(image: str) -> None:
-    assert image_names.parse(image).problem
+    assert image_reference.parse(image).problem
 
 
 @given(st.text(max_size=60))
 def test_any_text_can_be_taken_apart(text: str) -> None:
-    image_names.parse(text)
-    image_names.is_placeholder(text)
+    image_reference.parse(text)
+    image_reference.is_placeholder(text)
 
 
 def test_a_shell_reads_and_does_not_run(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_command_is_put_together_as_the_kubelet_does(tmp_path: Path) -> None
     assert image.start.words == ("shop", "serve")
     shell = image_of(tmp_path, "FROM alpine\nENTRYPOINT shop --port 80\n")
     assert shell.start.script == "shop --port 80"
-    with pytest.raises(CannotLook, match="has none"):
+    with pytest.raises(CheckError, match="has none"):
         image_of(tmp_path, "# nothing\n")
 
 
@@ -133,6 +133,6 @@ def test_the_tag_of_a_tree_is_what_its_command_prints(program: str, said: str, t
     if said == "t1":
         assert tag_of_tree(tmp_path, command) == "t1"
         return
-    with pytest.raises(CannotLook, match=said) as raised:
+    with pytest.raises(CheckError, match=said) as raised:
         tag_of_tree(tmp_path, command, seconds=2)
     assert "\n" not in str(raised.value)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from preflight.config import Config
+from preflight.cluster.objects import Obj
+from preflight.facts.network_policies import permits_dns, permitted
 from preflight.findings import Place
 from preflight.model import Model
-from preflight.objects import Obj
-from preflight.policies import permits_dns, permitted
+from preflight.repository.config import Config
 
 
 def pod(name: str, namespace: str = "app", **labels: str) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.preflight.trees import write
 
-from preflight.config import load_config
 from preflight.graph import Graph, draw, gather, mermaid, svg
 from preflight.graph.layout import place
-from preflight.load import load
 from preflight.model import Model
-from unit.preflight.trees import write
+from preflight.render.load import load
+from preflight.repository.config import load_config
 
 SHOP = """\
 === shop.yaml

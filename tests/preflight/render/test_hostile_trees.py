@@ -12,13 +12,13 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.preflight.render.trace.test_trace import PARTS, made
+from tests.preflight.rules.test_rules_hold import JUNK, put
+from tests.preflight.trees import write
 
-from preflight.findings import CannotLook
-from preflight.kustomization import build
-from preflight.objects import walk
-from unit.preflight.test_kustomization import PARTS, made
-from unit.preflight.test_rules_hold import JUNK, put
-from unit.preflight.trees import write
+from preflight.documents.paths import walk
+from preflight.findings import CheckError
+from preflight.render.trace import build
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_any_value_anywhere_in_any_file(data: st.DataObject, written: Path) -> N
     file.write_text("\n---\n".join(json.dumps(each) for each in documents))
     try:
         build(written / "overlay", written)
-    except CannotLook as error:
+    except CheckError as error:
         assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
     finally:
         file.write_text(text)
@@ -54,7 +54,7 @@ def test_any_value_anywhere_in_any_file(data: st.DataObject, written: Path) -> N
 def test_what_is_no_file_is_not_read(tmp_path: Path, name: str) -> None:
     write(tmp_path, f"=== overlay/kustomization.yaml\nresources: [{name}]")
     os.mkfifo(tmp_path / "overlay/pipe")
-    with pytest.raises(CannotLook):
+    with pytest.raises(CheckError):
         build(tmp_path / "overlay", tmp_path)
 
 

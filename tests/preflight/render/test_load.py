@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.preflight.trees import tree, write
 
-from preflight.findings import CannotLook, Place
-from preflight.load import load
-from unit.preflight.trees import tree, write
+from preflight.findings import CheckError, Place
+from preflight.render.load import load
 
 pytestmark = pytest.mark.usefixtures("renders")
 
@@ -19,7 +19,7 @@ POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name
 
 
 def refused(root: Path, target: str = "overlay") -> str:
-    with pytest.raises(CannotLook) as caught:
+    with pytest.raises(CheckError) as caught:
         load(str(root / target), root)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -183,7 +183,7 @@ def test_kustomize_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: float, line: str
 ) -> None:
     write(tmp_path, f"=== overlay/kustomization.yaml\nresources: [p.yaml]\n=== overlay/p.yaml\n{POD}")
-    monkeypatch.setattr(f"preflight.kustomize.{bound}", value)
+    monkeypatch.setattr(f"preflight.render.kustomize.{bound}", value)
     assert line in refused(tmp_path)
 
 
@@ -192,7 +192,7 @@ def test_what_is_too_large_ends_in_one_line(tmp_path: Path, monkeypatch: pytest.
     with (tmp_path / "large.yaml").open("wb") as large:
         large.truncate(50_000_000)
     assert "50 MB, more than 33 are not read" in refused(tmp_path, "large.yaml")
-    monkeypatch.setattr("preflight.load.MOST_OBJECTS", 3)
+    monkeypatch.setattr("preflight.render.load.MOST_OBJECTS", 3)
     assert "more than 3 objects" in refused(tmp_path, "many.yaml")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.preflight.render.trace.test_trace import made
+from tests.preflight.trees import lines_hold, tree, untraced
 
+from preflight.cluster.objects import Obj
 from preflight.findings import Place
-from preflight.load import Loaded, load
-from preflight.objects import Obj
-from unit.preflight.test_kustomization import made
-from unit.preflight.trees import lines_hold, tree, untraced
+from preflight.render.load import Loaded, load
 
 ROOT = Path(__file__).parents[3]
 KUSTOMIZATIONS = [

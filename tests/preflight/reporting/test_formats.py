@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from preflight.findings import Finding
-from preflight.formats import WRITERS
-from preflight.formats.sarif import fingerprint
-from preflight.formats.text import text, wants_colour
-from preflight.registry import rules
-from preflight.report import Report
+from preflight.reporting.formats import WRITERS
+from preflight.reporting.report import Report
+from preflight.reporting.sarif import fingerprint
+from preflight.reporting.text import text, wants_colour
+from preflight.rules.registry import rules
 
 MANIFEST = """\
 kind: Deployment

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from preflight.baseline import entry, read, subtract, write
-from preflight.findings import CannotLook, Finding
-from preflight.sources import Sources
-from preflight.suppressions import UNREASONED, UNUSED, Suppression, apply, find
+from preflight.findings import CheckError, Finding
+from preflight.reporting.baseline import entry, read, subtract, write
+from preflight.reporting.excerpts import Sources
+from preflight.reporting.suppressions import UNREASONED, UNUSED, Suppression, apply, find
 
 KNOWN = {"image-not-pinned", "no-probe", UNUSED, UNREASONED}
 
@@ -103,6 +103,6 @@ def test_a_baseline_that_cannot_be_read_is_one_line(tmp_path: Path, content: byt
     file = tmp_path / "baseline.json"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(CannotLook, match=said) as caught:
+    with pytest.raises(CheckError, match=said) as caught:
         read(file)
     assert "\n" not in str(caught.value)

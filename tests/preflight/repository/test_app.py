@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from preflight.apps import Apps, Checked, Variable
-from preflight.config import ContainerConfig
-from preflight.findings import CannotLook
+from preflight.findings import CheckError
+from preflight.repository.app import Apps, Checked, Variable
+from preflight.repository.config import ContainerConfig
 
 Ask = Callable[..., Apps]
 
@@ -378,7 +378,7 @@ def test_topics_in_the_forms_people_declare_them(ask: Ask, source: str, names: l
     ],
 )
 def test_a_type_that_cannot_be_used_is_one_line(ask: Ask, source: str, name: str, line: str) -> None:
-    with pytest.raises(CannotLook) as caught:
+    with pytest.raises(CheckError) as caught:
         ask(source, "m", settings=name).load()
     assert line in str(caught.value)
     assert "m:Settings" in str(caught.value)
@@ -388,7 +388,7 @@ def test_a_type_that_cannot_be_used_is_one_line(ask: Ask, source: str, name: str
 
 def test_an_import_that_hangs_is_ended_and_named(ask: Ask) -> None:
     begun = time.monotonic()
-    with pytest.raises(CannotLook, match=r"m:Settings.* took longer than 0\.5 s"):
+    with pytest.raises(CheckError, match=r"m:Settings.* took longer than 0\.5 s"):
         ask("import time; time.sleep(60)", "m", seconds=0.5, settings="m:Settings").load()
     assert time.monotonic() - begun < 10
 

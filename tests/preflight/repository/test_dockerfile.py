@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.dockerfile import Command, parse
-from preflight.image_files import Ignore, locate, places
+from preflight.repository.build_context import Ignore, locate, places
+from preflight.repository.dockerfile import Command, parse
 
 WHOLE = """\
 # syntax=docker/dockerfile:1

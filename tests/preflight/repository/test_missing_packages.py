@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.preflight.trees import write
 
 import preflight
-from preflight.apps import AppKnowledge, Apps
-from preflight.built import built
-from preflight.config import Config, ContainerConfig
-from preflight.dockerfile import parse
-from preflight.engine import Options, model_of
-from preflight.image_files import python_path
-from preflight.needs import code_of, lacks
-from preflight.rules.images.code import entries
-from unit.preflight.trees import write
+from preflight.facts.images import container_images
+from preflight.repository.app import AppKnowledge, Apps
+from preflight.repository.build_context import python_path
+from preflight.repository.config import Config, ContainerConfig
+from preflight.repository.dockerfile import parse
+from preflight.repository.missing_packages import code_of, lacks
+from preflight.rules.images.python_code import entries
+from preflight.run import Options, model_of
 
 SHOP = """\
 === pyproject.toml
@@ -129,7 +129,7 @@ def test_the_modules_a_command_starts(shop: Path, words: list[str], modules: lis
     config = Config(containers={"shop": ContainerConfig(dockerfile="Dockerfile")})
     with Apps(shop, config.containers) as apps:
         model = model_of(str(shop / "pod.yaml"), root=shop, config=config, apps=apps)
-        (image,) = built(model)
+        (image,) = container_images(model).values()
         assert [entry.module for entry in entries(image)] == modules
 
 

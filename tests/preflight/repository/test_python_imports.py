@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.preflight.trees import write
 
-from preflight import requirements
-from preflight.dockerfile import parse
-from preflight.imports import Code
-from unit.preflight.trees import write
+from preflight.repository import installed_packages
+from preflight.repository.dockerfile import parse
+from preflight.repository.python_imports import Code
 
 TREE = """\
 === src/shop/__init__.py
@@ -61,8 +61,8 @@ def test_what_is_not_there_or_cannot_be_read_is_no_fault_of_ours(tmp_path: Path)
     assert found.outside == ()
 
 
-def installed(root: Path, dockerfile: str) -> requirements.Installed:
-    return requirements.installed(parse(dockerfile), "Dockerfile", root)
+def installed(root: Path, dockerfile: str) -> installed_packages.Installed:
+    return installed_packages.installed(parse(dockerfile), "Dockerfile", root)
 
 
 REQUIREMENTS = """\
@@ -90,7 +90,8 @@ dev = ["pytest"]
 def test_requirement_files_are_read_with_their_lines(tmp_path: Path) -> None:
     root = write(tmp_path, REQUIREMENTS)
     found = installed(
-        root, "FROM python\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt"
+        root,
+        "FROM python\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt",
     )
     assert {name: str(place) for name, place in found.distributions.items()} == {
         "pyyaml": "requirements.txt:2",

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from preflight.apps import Apps
-from preflight.config import load_config
-from preflight.engine import findings_of
-from preflight.load import Loaded, load
+from preflight.cluster.objects import Obj
+from preflight.documents.paths import Step, walk
 from preflight.model import Model
-from preflight.objects import Obj, walk
-from preflight.registry import Step
+from preflight.render.load import Loaded, load
+from preflight.repository.app import Apps
+from preflight.repository.config import load_config
+from preflight.run import findings_of
 
 ROOT = Path(__file__).parents[3]
 JUNK: list[Any] = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.preflight.trees import write
 
 import preflight
-from preflight.engine import Options
-from unit.preflight.trees import write
+from preflight.run import Options
 
 GOOD = {
     "a claim template in the place of a volume of its name": """\

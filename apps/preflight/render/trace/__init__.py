@@ -4,7 +4,7 @@
 without effect are found without rendering again.
 """
 
-from preflight.kustomization.build import Built, build
-from preflight.kustomization.records import Edit, Missed, Tree
+from preflight.render.trace.edits import Edit, Missed, Tree
+from preflight.render.trace.tree import Built, build
 
 __all__ = ["Built", "Edit", "Missed", "Tree", "build"]

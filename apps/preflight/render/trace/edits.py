@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from preflight.documents.parse import Duplicate
 from preflight.findings import Place
-from preflight.yamls import Duplicate
 
 EditKind = Literal["image", "patch", "replica", "replacement", "generator", "label", "annotation"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from preflight.kustomization.reader import Reader
-from preflight.kustomization.records import Edit, Missed
-from preflight.kustomization.resource import Resource, put
-from preflight.nodes import Node
+from preflight.documents.node import Node
+from preflight.render.files import Reader
+from preflight.render.trace.edits import Edit, Missed
+from preflight.render.trace.resource import Resource, put
 
 
 def entries_of(generator: Node, folder: Path, reader: Reader) -> dict[str, Node]:

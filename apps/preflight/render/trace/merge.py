@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from preflight.documents.node import Node
 from preflight.findings import Place
-from preflight.nodes import Node
 
 MERGE_KEYS: dict[str, tuple[str, ...]] = {
     "containers": ("name",),

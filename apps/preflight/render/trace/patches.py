@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from preflight.kustomization import merge
-from preflight.kustomization.reader import Reader
-from preflight.kustomization.records import Edit, Missed
-from preflight.kustomization.resource import NotFollowed, Resource, Selector
-from preflight.nodes import Node
-from preflight.objects import split_list
-from preflight.yamls import parse
+from preflight.documents.node import Node, split_list
+from preflight.documents.parse import parse
+from preflight.render.files import Reader
+from preflight.render.trace import merge
+from preflight.render.trace.edits import Edit, Missed
+from preflight.render.trace.resource import Resource, Selector, Untraced
 
 _IDENTITY: tuple[tuple[str, ...], ...] = (("kind",), ("metadata", "name"), ("metadata", "namespace"))
 
@@ -45,7 +44,7 @@ def carry_out(
         return
     try:
         selector = Selector(target)
-    except NotFollowed:
+    except Untraced:
         edit.followed = False
         return
     edit.wants = selector.words

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from preflight.kustomization.records import Edit, Missed
-from preflight.kustomization.resource import NotFollowed, Resource, Selector
-from preflight.nodes import Node
-from preflight.scalars import resolve
+from preflight.documents.node import Node
+from preflight.documents.scalars import resolve
+from preflight.render.trace.edits import Edit, Missed
+from preflight.render.trace.resource import Resource, Selector, Untraced
 
 _STEP = re.compile(r"\[[^\]]*\]|(?:\\.|[^.\[\\]|(?<=[^.])\[(?=\]))+")
 
@@ -20,12 +20,12 @@ def split(path: str) -> list[str]:
 
 
 def replace(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
-    """One replacement. Raises `NotFollowed` where it does what is not worked out here."""
+    """One replacement. Raises `Untraced` where it does what is not worked out here."""
     value = _value(resources, entry, edit)
     for target in entry.items("targets"):
         select = target.get("select")
         if select is None:
-            raise NotFollowed
+            raise Untraced
         selector = Selector(select)
         rejects = [Selector(each) for each in target.items("reject")]
         found = False
@@ -49,14 +49,14 @@ def _value(resources: Sequence[Resource], entry: Node, edit: Edit) -> Node:
         return given
     source = entry.get("source")
     if source is None:
-        raise NotFollowed
+        raise Untraced
     matches = [each for each in resources if _is_source(source, each)]
     if len(matches) != 1:
-        raise NotFollowed
+        raise Untraced
     field = source.text("fieldPath") or "metadata.name"
     found = list(_reach(matches[0].node, split(field)))
     if len(found) != 1 or isinstance(found[0].value, dict | list):
-        raise NotFollowed
+        raise Untraced
     value = found[0]
     if field == "metadata.name" and matches[0].hashed:
         edit.name_of, edit.name_at = value.text(), value.place
@@ -65,7 +65,7 @@ def _value(resources: Sequence[Resource], entry: Node, edit: Edit) -> Node:
         parts = value.text().split(delimiter)
         index = _index(source)
         if not 0 <= index < len(parts):
-            raise NotFollowed
+            raise Untraced
         return Node(parts[index], value.file, value.line)
     return value
 
@@ -76,7 +76,7 @@ def _index(entry: Node) -> int:
     if index is None or index.value is None:
         return 0
     if not isinstance(index.value, int):
-        raise NotFollowed
+        raise Untraced
     return index.value
 
 
@@ -100,7 +100,7 @@ def _write(node: Node, path: str, value: Node, target: Node, written: Node) -> N
         found = _create(node, steps, value)
     for each in found:
         if isinstance(each.value, dict | list):
-            raise NotFollowed
+            raise Untraced
         was_text = isinstance(each.value, str)
         if delimiter:
             parts = each.text().split(delimiter)
@@ -140,7 +140,7 @@ def _reach(node: Node, steps: list[str]) -> Iterator[Node]:
 def _create(node: Node, steps: list[str], value: Node) -> list[Node]:
     for index, step in enumerate(steps):
         if step.startswith("[") or step == "*" or not isinstance(node.value, dict):
-            raise NotFollowed
+            raise Untraced
         inner = node.value.get(step)
         if inner is None:
             last = index == len(steps) - 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from preflight.cluster.kinds import CLUSTER_SCOPED
+from preflight.documents.node import Node
+from preflight.documents.scalars import Scalar
 from preflight.findings import Place
-from preflight.nodes import Node
-from preflight.objects import CLUSTER_SCOPED
-from preflight.scalars import Scalar
 
 
 class Resource:
@@ -93,7 +93,7 @@ def anchored(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
-class NotFollowed(Exception):
+class Untraced(Exception):
     """An entry whose effect is not worked out here; kustomize's own render decides."""
 
 
@@ -110,7 +110,7 @@ class Selector:
                 continue
             pattern = anchored(text)
             if pattern is None:
-                raise NotFollowed
+                raise Untraced
             self.patterns[field] = pattern
         self.label_selector = label_selector(node.text("labelSelector"))
         self.annotation_selector = label_selector(node.text("annotationSelector"))
@@ -152,7 +152,7 @@ def label_selector(text: str) -> Callable[[Labels], bool]:
     while position < len(text):
         term = _TERM.match(text, position)
         if term is None:
-            raise NotFollowed
+            raise Untraced
         position = term.end()
         tests.append(_test(term))
     return lambda labels: all(test(labels) for test in tests)

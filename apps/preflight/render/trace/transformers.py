@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from preflight.kustomization.records import Edit
-from preflight.kustomization.resource import NotFollowed, Resource, anchored, put
-from preflight.nodes import Node
-from preflight.objects import CLUSTER_SCOPED
+from preflight.cluster.kinds import CLUSTER_SCOPED
+from preflight.documents.node import Node
+from preflight.render.trace.edits import Edit
+from preflight.render.trace.resource import Resource, Untraced, anchored, put
 
 METADATA = ("metadata",)
 TEMPLATE = ("spec", "template", "metadata")
@@ -49,6 +49,10 @@ NESTED_SELECTORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 """Selectors inside lists that `commonLabels` reaches where they exist."""
+
+PLUGINS = ("AnnotationsTransformer", "LabelTransformer", "PatchTransformer")
+"""Built-in transformers with a configuration of their own (`transformers: [labels.yaml]`) that are carried
+out here; what others do is left to kustomize's render."""
 
 
 def set_namespace(resources: Sequence[Resource], entry: Node) -> None:
@@ -166,12 +170,12 @@ _REFERENCE = re.compile(r"(?P<name>(?:[^/]*/)?[^:@]*)(?::(?P<tag>[^@]*))?(?:@(?P
 
 
 def set_image(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
-    """One entry of `images:`. Raises `NotFollowed` where its name is an expression not followed here."""
+    """One entry of `images:`. Raises `Untraced` where its name is an expression not followed here."""
     suffix = r"(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?"
     name = anchored(entry.text("name"))
     pattern = re.compile(f"(?:{entry.text('name')}){suffix}\\Z") if name is not None else None
     if pattern is None:
-        raise NotFollowed
+        raise Untraced
     writer = next((entry.get(f) for f in ("digest", "newTag", "tagSuffix", "newName") if entry.text(f)), None)
     for each in resources:
         if each.kind == "CustomResourceDefinition":
@@ -219,3 +223,10 @@ def _renamed(image: str, entry: Node) -> str:
     elif entry.text("tagSuffix"):
         tag, digest = (tag or "") + entry.text("tagSuffix"), None
     return name + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+
+
+def write_pairs(resources: Sequence[Resource], config: Node) -> None:
+    """A LabelTransformer or AnnotationsTransformer."""
+    field = "labels" if config.text("kind") == "LabelTransformer" else "annotations"
+    for each in resources:
+        write_fields(each, config.items("fieldSpecs"), config.entries(field))

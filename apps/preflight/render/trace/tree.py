@@ -7,14 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from preflight.findings import CannotLook, Place
-from preflight.kustomization import generate, patching, plugins, replace, transform
-from preflight.kustomization.reader import Reader, is_remote, kustomization_file
-from preflight.kustomization.records import Edit, EditKind, Tree
-from preflight.kustomization.resource import NotFollowed, Resource
-from preflight.nodes import Node
-from preflight.objects import split_list
-from preflight.yamls import YamlError
+from preflight.documents.node import Node, split_list
+from preflight.documents.parse import YamlError
+from preflight.findings import CheckError, Place
+from preflight.render.files import Reader, is_remote, kustomization_file
+from preflight.render.trace import generators, patches, replacements, transformers
+from preflight.render.trace.edits import Edit, EditKind, Tree
+from preflight.render.trace.resource import Resource, Untraced
 
 MOST_FOLDERS = 500
 """Kustomizations in one tree."""
@@ -32,7 +31,7 @@ class Built(msgspec.Struct):
 def build(folder: Path, root: Path, *, allow_remote: bool = False) -> Built:
     """Read and carry out the kustomization of a folder.
 
-    Raises `CannotLook` for what may not be read (outside the repository, remote) or is no YAML. What
+    Raises `CheckError` for what may not be read (outside the repository, remote) or is no YAML. What
     kustomize itself will refuse is left to kustomize.
     """
     builder = _Builder(Reader(root, allow_remote))
@@ -64,7 +63,7 @@ class _Builder:
         self.folders += 1
         if folder in above or self.folders > MOST_FOLDERS:
             chain = " → ".join(self.reader.name(each) for each in (*above, folder)[-4:])
-            raise CannotLook(f"{self.reader.name(file)}: kustomizations in a cycle: {chain}")
+            raise CheckError(f"{self.reader.name(file)}: kustomizations in a cycle: {chain}")
         file = file.resolve()
         documents = self.reader.documents(file, Place(self.reader.name(file), 1))
         if not documents or not isinstance(documents[0].value, dict):
@@ -102,7 +101,7 @@ class _Level:
     def _refuse_what_fetches(self) -> None:
         for field in ("helmCharts", "helmChartInflationGenerator"):
             for each in self.entries.items(field):
-                raise CannotLook(
+                raise CheckError(
                     f"{each.file}:{each.line}: {field} is not rendered here; "
                     "render the chart and check the result: helm template ... | preflight check -"
                 )
@@ -116,13 +115,13 @@ class _Level:
             for each in self.entries.items(field):
                 for config in self._plugin_configs(each):
                     self._refuse_remote_paths(config)
-                    if config.text("kind") not in plugins.FOLLOWED:
+                    if config.text("kind") not in transformers.PLUGINS:
                         self.builder.complete = False
 
     def _plugin_configs(self, entry: Node) -> list[Node]:
         """The configurations one entry of `generators:` or `transformers:` gives, inline or by path."""
         if "\n" in entry.text():
-            return patching.documents(self.reader, self.dir, entry, inline=True)
+            return patches.documents(self.reader, self.dir, entry, inline=True)
         path = self.reader.resolve(self.dir, entry)
         if path is None:
             return []
@@ -161,7 +160,7 @@ class _Level:
         for field, kind in (("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")):
             for index, each in enumerate(self.entries.items(field)):
                 edit = self._edit("generator", f"{field}[{index}]", each, f"{kind}/{each.text('name')}")
-                made = generate.generate(kind, each, options, self.dir, self.reader, edit)
+                made = generators.generate(kind, each, options, self.dir, self.reader, edit)
                 behavior = each.text("behavior")
                 old = next(
                     (
@@ -173,7 +172,7 @@ class _Level:
                 )
                 if old is not None and behavior in ("merge", "replace"):
                     edit.matched.append(old.ref)
-                    generate.merge_generated(old, made, behavior, edit)
+                    generators.merge_generated(old, made, behavior, edit)
                 else:
                     edit.matched.append(made.ref)
                     resources.append(made)
@@ -185,23 +184,23 @@ class _Level:
             self._patch_entry(resources, "patches", index, each)
         namespace = self.entries.get("namespace")
         if namespace is not None and namespace.text():
-            transform.set_namespace(resources, namespace)
-        transform.add_affix(resources, self.entries.get("namePrefix"), self.entries.get("nameSuffix"))
+            transformers.set_namespace(resources, namespace)
+        transformers.add_affix(resources, self.entries.get("namePrefix"), self.entries.get("nameSuffix"))
         for each in self.entries.items("labels"):
-            transform.add_labels(resources, each, each.entries("pairs"), common=False)
+            transformers.add_labels(resources, each, each.entries("pairs"), common=False)
         common = self.entries.get("commonLabels")
         if common is not None:
-            transform.add_labels(resources, common, common.entries(), common=True)
-        transform.add_annotations(resources, self.entries.entries("commonAnnotations"))
+            transformers.add_labels(resources, common, common.entries(), common=True)
+        transformers.add_annotations(resources, self.entries.entries("commonAnnotations"))
         for index, each in enumerate(self.entries.items("patchesJson6902")):
             self._patch_entry(resources, "patchesJson6902", index, each)
         for index, each in enumerate(self.entries.items("replicas")):
             edit = self._edit("replica", f"replicas[{index}]", each, f"a workload named {each.text('name')}")
-            transform.set_replicas(resources, each, edit)
+            transformers.set_replicas(resources, each, edit)
         for field in ("images", "imageTags"):
             for index, each in enumerate(self.entries.items(field)):
                 edit = self._edit("image", f"{field}[{index}]", each, f"image {each.text('name')}")
-                self._follow(edit, lambda each=each, edit=edit: transform.set_image(resources, each, edit))  # type: ignore[misc]
+                self._follow(edit, lambda each=each, edit=edit: transformers.set_image(resources, each, edit))  # type: ignore[misc]
         self._replacements(resources)
         for each in self.entries.items("transformers"):
             for config in self._plugin_configs(each):
@@ -215,13 +214,13 @@ class _Level:
             if source is not None:
                 inline = config.get("patch") is not None
                 self._patch(resources, "transformers", config, source, config.get("target"), inline)
-        elif kind in plugins.FOLLOWED:
-            plugins.write_pairs(resources, config)
+        elif kind in transformers.PLUGINS:
+            transformers.write_pairs(resources, config)
 
     def _follow(self, edit: Edit, step: Callable[[], None]) -> None:
         try:
             step()
-        except NotFollowed:
+        except Untraced:
             edit.followed = False
 
     def _replacements(self, resources: list[Resource]) -> None:
@@ -234,7 +233,7 @@ class _Level:
                 items = [one for doc in documents for one in (doc.items() or [doc])]
             for item in items:
                 edit = self._edit("replacement", f"replacements[{index}]", item, "its targets")
-                self._follow(edit, lambda item=item, edit=edit: replace.replace(resources, item, edit))  # type: ignore[misc]
+                self._follow(edit, lambda item=item, edit=edit: replacements.replace(resources, item, edit))  # type: ignore[misc]
 
     def _patch_entry(self, resources: list[Resource], field: str, index: int, entry: Node) -> None:
         name = f"{field}[{index}]"
@@ -254,8 +253,8 @@ class _Level:
         inline: bool | None = None,
     ) -> None:
         edit = self._edit("patch", name, entry, "its target")
-        documents = patching.documents(self.reader, self.dir, source, inline)
-        patching.carry_out(resources, documents, entry, target, edit)
+        documents = patches.documents(self.reader, self.dir, source, inline)
+        patches.carry_out(resources, documents, entry, target, edit)
 
 
 __all__ = ["Built", "YamlError", "build"]

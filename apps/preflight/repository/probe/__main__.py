@@ -1,4 +1,4 @@
-"""One line of JSON in, one out, until the input ends. `preflight.apps` is the other end.
+"""One line of JSON in, one out, until the input ends. `preflight.repository.app` is the other end.
 
 First request: `{"roots": [...], "containers": {NAME: {"settings": "m:name", "app": ..., "topics": ...}}}`,
 answer: `{"containers": {NAME: {"settings": [...], "topics": [...]}}}`. Every later request holds any of

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import hints
-from .kinds import Field, Judgement, Kind
+from . import type_hints
+from .settings_types import Field, Judgement, Kind
 
 
 class ModelKind(Kind):
@@ -28,7 +28,7 @@ class ModelKind(Kind):
 
     def _field(self, name: str, field: Any, prefix: str, any_case: bool) -> Field:
         aliases = list(_aliases(field))
-        metas = [*hints.metas(field.annotation), *field.metadata]
+        metas = [*type_hints.metas(field.annotation), *field.metadata]
         said = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         names = aliases or [prefix + name if prefix and not prefix.isupper() else prefix + name.upper()]
         if any_case:
@@ -42,8 +42,8 @@ class ModelKind(Kind):
             required=field.is_required(),
             default=field.default if plain else None,
             aliases=tuple(names[1:]),
-            secret=hints.secret_class(field.annotation) is not None or bool(said.get("secret")),
-            limits=hints.bounds(metas),
+            secret=type_hints.secret_class(field.annotation) is not None or bool(said.get("secret")),
+            limits=type_hints.bounds(metas),
             said=dict(said),
             any_case=any_case,
         )

@@ -6,8 +6,8 @@ import dataclasses
 import re
 from typing import Any
 
-from .kinds import ClassKind, Field, Judgement, Kind, StructKind
-from .models import ModelKind
+from .pydantic_settings import ModelKind
+from .settings_types import ClassKind, Field, Judgement, Kind, StructKind
 
 STAND_INS = ("x", "1", "true", "http://stand.in:1", "stand.in:1", "0.5", '["x"]', "{}", "2020-01-01")
 """Tried in turn for a value that is offered but cannot be seen here; the field's choices come first."""
@@ -25,7 +25,7 @@ def kind(type_: Any) -> Kind:
 
 
 def check(kind: Kind, asked: dict[str, Any]) -> dict[str, Any]:
-    """The answer to one environment: `{"wrong", "missing", "conflicts"}` as `preflight.apps.Checked`."""
+    """The answer to one environment: `{"wrong", "missing", "conflicts"}` as `app.Checked`."""
     values, unknown = asked["values"], set(asked["unknown"])
     raws: dict[str, str] = {}
     offered: dict[str, str] = {}

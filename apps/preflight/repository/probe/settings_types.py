@@ -8,8 +8,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from . import hints
-from .hints import Opaque
+from . import type_hints
+from .type_hints import Opaque
 
 
 @dataclasses.dataclass
@@ -35,20 +35,20 @@ class Field:
     @property
     def wants(self) -> str:
         """What a value must look like."""
-        return str(self.said.get("wants") or hints.wants(self.hint, self.limits))
+        return str(self.said.get("wants") or type_hints.wants(self.hint, self.limits))
 
     def told(self) -> dict[str, Any]:
         """As JSON; the default of a secret is not shown."""
         return {
             "name": self.variable,
-            "kind": hints.kind(self.hint),
+            "kind": type_hints.kind(self.hint),
             "type": self.wants,
             "required": self.required,
             "default": None if self.secret else written(self.default),
             "secret": self.secret,
-            "is_address": hints.is_address(self.variable, self.hint, self.said),
+            "is_address": type_hints.is_address(self.variable, self.hint, self.said),
             "aliases": list(self.aliases),
-            "choices": hints.choices(self.hint),
+            "choices": type_hints.choices(self.hint),
             "any_case": self.any_case,
         }
 
@@ -88,7 +88,7 @@ class Kind:
 
     def decode(self, field: Field, raw: str) -> Any:
         """The value of a string. Raises ValueError, or Opaque when only the app can tell."""
-        return hints.decode(raw, field.hint, field.limits)
+        return type_hints.decode(raw, field.hint, field.limits)
 
     def make(self, values: Mapping[str, Any]) -> Any:
         """The settings of decoded values by field name."""
@@ -130,8 +130,8 @@ class StructKind(Kind):
         super().__init__(type_, [self._field(f, found[f.name]) for f in msgspec.structs.fields(type_)])
 
     def _field(self, field: Any, hint: Any) -> Field:
-        metas = list(hints.metas(hint))
-        said = hints.said(metas)
+        metas = list(type_hints.metas(hint))
+        said = type_hints.said(metas)
         return Field(
             name=field.name,
             variable=field.encode_name if field.encode_name != field.name else field.name.upper(),
@@ -139,25 +139,25 @@ class StructKind(Kind):
             required=field.required,
             default=None if field.default is self.msgspec.NODEFAULT else field.default,
             aliases=tuple(said.get("aliases", ())),
-            secret=hints.secret_class(hint) is not None or bool(said.get("secret")),
-            limits=hints.bounds(metas),
+            secret=type_hints.secret_class(hint) is not None or bool(said.get("secret")),
+            limits=type_hints.bounds(metas),
             said=said,
         )
 
     def decode(self, field: Field, raw: str) -> Any:
         """See `Kind.decode`."""
-        hidden = hints.secret_class(field.hint)
+        hidden = type_hints.secret_class(field.hint)
         if hidden is not None:
             return hidden(raw)
         try:
             value = self.msgspec.convert(raw, field.hint, strict=False)
         except self.msgspec.ValidationError:
             # a custom type has its decoder in the app; what else is refused is wrong
-            if hints.kind(field.hint) == "other":
+            if type_hints.kind(field.hint) == "other":
                 raise Opaque from None
             raise ValueError(raw) from None
         if isinstance(value, float):
-            hints.within(value, field.limits)
+            type_hints.within(value, field.limits)
         return value
 
 
@@ -186,8 +186,8 @@ class ClassKind(Kind):
         return self._field(field, hint, required, field.default if plain else None)
 
     def _field(self, field: Any, hint: Any, required: bool, default: Any) -> Field:
-        metas = list(hints.metas(hint))
-        said = {**hints.said(metas), **{str(k): v for k, v in field.metadata.items()}}
+        metas = list(type_hints.metas(hint))
+        said = {**type_hints.said(metas), **{str(k): v for k, v in field.metadata.items()}}
         return Field(
             name=field.name,
             variable=str(said.get("env") or (getattr(field, "alias", None) or field.name).upper()),
@@ -195,8 +195,8 @@ class ClassKind(Kind):
             required=required,
             default=default,
             aliases=tuple(said.get("aliases", ())),
-            secret=hints.secret_class(hint) is not None or bool(said.get("secret")),
-            limits=hints.bounds(metas),
+            secret=type_hints.secret_class(hint) is not None or bool(said.get("secret")),
+            limits=type_hints.bounds(metas),
             said=said,
         )
 

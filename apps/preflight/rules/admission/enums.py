@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from preflight.model import Model
-from preflight.names import near
-from preflight.registry import Hit, at, rule
-from preflight.rules.admission.reach import fields
+from preflight.rules.fields import fields
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 SECCOMP = ("RuntimeDefault", "Unconfined", "Localhost")
@@ -110,7 +110,7 @@ OF_KINDS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 @rule("unknown-value", family="admission", severity="error", outcome="rejected by the API server")
-def unknown_value(model: Model) -> Iterator[Hit]:
+def unknown_value(model: Model) -> Iterator[Violation]:
     """A word the field does not know: most are case-sensitive, and no schema lists them.
 
     The API server answers `Unsupported value` and names those it takes; the published schemas say `string`.

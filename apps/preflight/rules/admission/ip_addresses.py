@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from preflight.model import Model
-from preflight.registry import Hit, at, rule
-from preflight.rules.admission.reach import Field, fields, mapping, reach
+from preflight.rules.fields import Field, fields, mapping, reach
+from preflight.rules.registry import Violation, at, rule
 
 BLOCKS: dict[str, dict[str, None]] = {
     "NetworkPolicy": {
@@ -23,7 +23,7 @@ ADDRESSES: dict[str, dict[str, None]] = {"Service": {"spec.externalIPs.*": None,
 
 
 @rule("invalid-address", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_address(model: Model) -> Iterator[Hit]:
+def invalid_address(model: Model) -> Iterator[Violation]:
     """An IP address or block that does not parse, or an `except` outside its block.
 
     A NetworkPolicy's `cidr` wants a prefix length; a name or a bare address is refused.
@@ -53,7 +53,7 @@ def invalid_address(model: Model) -> Iterator[Hit]:
             )
 
 
-def _exceptions(field: Field) -> Iterator[Hit]:
+def _exceptions(field: Field) -> Iterator[Violation]:
     """What an ipBlock excepts must be a part of it, and not all of it."""
     whole = _block(str(mapping(field.value).get("cidr")))
     excepted = mapping(field.value).get("except")

@@ -7,10 +7,11 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Located, Obj
+from preflight.documents.paths import Step
 from preflight.model import Model
-from preflight.objects import Obj
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.rules.admission.reach import fields, is_built_in, mapping, template_paths
+from preflight.rules.fields import fields, is_built_in, mapping, template_paths
+from preflight.rules.registry import Violation, at, rule
 
 LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 """A DNS label (RFC 1123), at most 63 characters."""
@@ -26,7 +27,7 @@ HASH_LENGTH = 11
 
 
 @rule("invalid-name", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_name(model: Model) -> Iterator[Hit]:
+def invalid_name(model: Model) -> Iterator[Violation]:
     """A name of an object, container, volume or namespace that is not allowed.
 
     Lower-case letters, digits and `-` (objects: `.` too), starting and ending with a letter or digit; at most
@@ -128,7 +129,7 @@ LABELS_OF_KINDS: dict[str, dict[str, None]] = {
 
 
 @rule("invalid-label", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_label(model: Model) -> Iterator[Hit]:
+def invalid_label(model: Model) -> Iterator[Violation]:
     """A label, a selector or an annotation key that is not allowed.
 
     A key is a name of at most 63 letters, digits, `-`, `_`, `.`, with an optional DNS name and `/` before it;
@@ -186,7 +187,7 @@ def _annotation_maps(model: Model) -> Iterator[tuple[Located, tuple[Step, ...], 
 
 
 @rule("invalid-key", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_key(model: Model) -> Iterator[Hit]:
+def invalid_key(model: Model) -> Iterator[Violation]:
     """A key of a ConfigMap or Secret that is not allowed, or that is in `data` and `binaryData` both.
 
     Letters, digits, `-`, `_` and `.`, at most 253. In an env file, kustomize takes `export A=1` for the key
@@ -208,7 +209,7 @@ def invalid_key(model: Model) -> Iterator[Hit]:
 
 
 @rule("secret-not-base64", family="admission", severity="error", outcome="rejected by the API server")
-def secret_not_base64(model: Model) -> Iterator[Hit]:
+def secret_not_base64(model: Model) -> Iterator[Violation]:
     """A value under a Secret's `data` that is not base64.
 
     `data` holds encoded values, `stringData` plain ones.

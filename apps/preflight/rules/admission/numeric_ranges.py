@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from preflight.model import Model
-from preflight.registry import Hit, at, rule
-from preflight.rules.admission.reach import fields, whole
+from preflight.rules.fields import fields, whole
+from preflight.rules.registry import Violation, at, rule
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -98,7 +98,7 @@ OF_KINDS: dict[str, dict[str, Bounds]] = {
 
 
 @rule("number-out-of-range", family="admission", severity="error", outcome="rejected by the API server")
-def number_out_of_range(model: Model) -> Iterator[Hit]:
+def number_out_of_range(model: Model) -> Iterator[Violation]:
     """A number beyond what its field allows.
 
     Ports from 1 to 65535, node ports from 30000 to 32767, counts and times not below 0, file modes up to 0777

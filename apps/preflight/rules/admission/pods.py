@@ -6,17 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from preflight.cluster.objects import Located
+from preflight.cluster.workloads import Container, Workload
+from preflight.documents.paths import Step
 from preflight.model import Model
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.rules.admission.reach import mapping
-from preflight.workloads import Container, Workload
+from preflight.rules.fields import mapping
+from preflight.rules.registry import Violation, at, rule
 
 PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
 """An IANA service name: at most 15 of a-z, 0-9 and single dashes, at least one letter."""
 
 
 @rule("invalid-port-name", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_port_name(model: Model) -> Iterator[Hit]:
+def invalid_port_name(model: Model) -> Iterator[Violation]:
     """A port's name that is not allowed.
 
     At most 15 lower-case letters, digits and single dashes, with at least one letter. This holds for the
@@ -62,7 +64,7 @@ def _port_names(model: Model) -> Iterator[tuple[Located, tuple[Step, ...], str]]
 
 
 @rule("name-twice", family="admission", severity="error", outcome="rejected by the API server")
-def name_twice(model: Model) -> Iterator[Hit]:
+def name_twice(model: Model) -> Iterator[Violation]:
     """Two containers, volumes, ports or mounts of one pod with the same name or path.
 
     A patch that repeats an item kustomize does not join by that key adds a second one.
@@ -89,7 +91,7 @@ def _items(container: Container, field: str, key: str) -> list[tuple[Located, tu
     return [(container, (field, index, key), mapping(each).get(key)) for index, each in items]
 
 
-def _twice(items: Iterable[tuple[Located, tuple[Step, ...], Any]], what: str) -> Iterator[Hit]:
+def _twice(items: Iterable[tuple[Located, tuple[Step, ...], Any]], what: str) -> Iterator[Violation]:
     seen: set[str] = set()
     for part, path, name in items:
         if isinstance(name, str) and name:
@@ -99,7 +101,7 @@ def _twice(items: Iterable[tuple[Located, tuple[Step, ...], Any]], what: str) ->
 
 
 @rule("invalid-environment", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_environment(model: Model) -> Iterator[Hit]:
+def invalid_environment(model: Model) -> Iterator[Violation]:
     """An environment variable given twice over (`value` and `valueFrom`), of two sources, or with an illegal
     name.
 
@@ -154,7 +156,7 @@ def invalid_environment(model: Model) -> Iterator[Hit]:
 
 
 @rule("security-contradiction", family="admission", severity="error", outcome="rejected by the API server")
-def security_contradiction(model: Model) -> Iterator[Hit]:
+def security_contradiction(model: Model) -> Iterator[Violation]:
     """Security settings that exclude each other.
 
     `allowPrivilegeEscalation: false` cannot be with `privileged: true` or the capability CAP_SYS_ADMIN (so
@@ -169,7 +171,7 @@ def security_contradiction(model: Model) -> Iterator[Hit]:
             yield from _contradictions(workload, container)
 
 
-def _contradictions(workload: Workload, container: Container) -> Iterator[Hit]:
+def _contradictions(workload: Workload, container: Container) -> Iterator[Violation]:
     context = mapping(container.get("securityContext"))
     if context.get("allowPrivilegeEscalation") is False:
         added = mapping(context.get("capabilities")).get("add")
@@ -199,7 +201,7 @@ def _contradictions(workload: Workload, container: Container) -> Iterator[Hit]:
 
 
 @rule("container-without-image", family="admission", severity="error", outcome="rejected by the API server")
-def container_without_image(model: Model) -> Iterator[Hit]:
+def container_without_image(model: Model) -> Iterator[Violation]:
     """A container without an image.
 
     Where a patch adds it (its name matches none of the base's), `patch-adds-container` says so instead.

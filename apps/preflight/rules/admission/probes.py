@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step
 from preflight.model import Model
-from preflight.registry import Hit, Step, at, rule
-from preflight.rules.admission.reach import mapping
-from preflight.workloads import Container
+from preflight.rules.fields import mapping
+from preflight.rules.registry import Violation, at, rule
 
 HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 
 
 @rule("invalid-probe", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_probe(model: Model) -> Iterator[Hit]:
+def invalid_probe(model: Model) -> Iterator[Violation]:
     """A probe or hook that cannot be: no handler or two, a success threshold that only readiness may have, or
     on an init container that ends before it could be probed.
 
@@ -57,7 +58,7 @@ def invalid_probe(model: Model) -> Iterator[Hit]:
 
 def _handlers(
     container: Container, path: tuple[Step, ...], doc: dict[str, Any], known: tuple[str, ...] = HANDLERS
-) -> Iterator[Hit]:
+) -> Iterator[Violation]:
     given = [each for each in known if doc.get(each) is not None]
     if len(given) != 1:
         yield at(

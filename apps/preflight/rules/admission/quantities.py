@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Located
+from preflight.cluster.quantities import quantity
+from preflight.documents.paths import Step
 from preflight.model import Model
-from preflight.names import near
-from preflight.quantities import quantity
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.rules.admission.reach import fields, mapping
+from preflight.rules.fields import fields, mapping
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 QUANTITIES_OF_KINDS: dict[str, dict[str, None]] = {
     "PersistentVolumeClaim": {"spec.resources.requests.storage": None, "spec.resources.limits.storage": None},
@@ -26,7 +28,7 @@ QUANTITIES_OF_PODS: dict[str, None] = {
 
 
 @rule("invalid-quantity", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_quantity(model: Model) -> Iterator[Hit]:
+def invalid_quantity(model: Model) -> Iterator[Violation]:
     """A quantity that cannot be read, or is negative.
 
     Quantities are a number and a suffix without a space: m for thousandths, k M G T P E for powers of 1000,
@@ -43,7 +45,7 @@ def invalid_quantity(model: Model) -> Iterator[Hit]:
                 yield from _judged(container, ("resources", kind, name), value)
 
 
-def _judged(part: Located, path: tuple[Step, ...], value: object) -> Iterator[Hit]:
+def _judged(part: Located, path: tuple[Step, ...], value: object) -> Iterator[Violation]:
     amount = quantity(value)
     if isinstance(value, dict | list | bool) or (amount is not None and amount >= 0):
         return
@@ -62,7 +64,7 @@ STANDARD_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
 
 @rule("unknown-resource", family="admission", severity="error", outcome="rejected by the API server")
-def unknown_resource(model: Model) -> Iterator[Hit]:
+def unknown_resource(model: Model) -> Iterator[Violation]:
     """A resource of that name does not exist: only cpu, memory, ephemeral-storage, hugepages-SIZE are
     unprefixed.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from preflight.model import Model
-from preflight.registry import Hit, at, rule
-from preflight.rules.admission.reach import mapping
+from preflight.rules.fields import mapping
+from preflight.rules.registry import Violation, at, rule
 
 RBAC = "rbac.authorization.k8s.io"
 
 
 @rule("invalid-binding", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_binding(model: Model) -> Iterator[Hit]:
+def invalid_binding(model: Model) -> Iterator[Violation]:
     """A binding whose subject or role reference is incomplete, or a rule that allows nothing that can be.
 
     A ClusterRoleBinding names the namespace of a ServiceAccount (kustomize sets it only for accounts of the

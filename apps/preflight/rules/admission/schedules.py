@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from preflight.model import Model
-from preflight.registry import Hit, at, rule
+from preflight.rules.registry import Violation, at, rule
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -20,7 +20,7 @@ SCHEDULE: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
 
 
 @rule("invalid-schedule", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_schedule(model: Model) -> Iterator[Hit]:
+def invalid_schedule(model: Model) -> Iterator[Violation]:
     """A CronJob's schedule that does not parse.
 
     Five fields as in crontab(5): minute 0-59, hour 0-23, day 1-31, month 1-12 or names, weekday 0-6 or names;

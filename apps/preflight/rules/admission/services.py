@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from preflight.model import Model, Service
-from preflight.objects import Obj
-from preflight.registry import Hit, at, rule
+from preflight.cluster.objects import Obj
+from preflight.cluster.services import Service
+from preflight.model import Model
 from preflight.rules.admission.names import LABEL
-from preflight.rules.admission.reach import mapping, whole
+from preflight.rules.fields import mapping, whole
+from preflight.rules.registry import Violation, at, rule
 
 
 @rule("invalid-service", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_service(model: Model) -> Iterator[Hit]:
+def invalid_service(model: Model) -> Iterator[Violation]:
     """A Service whose fields exclude each other, or lack what its type wants.
 
     Ports need names where there are several, and differ in number or protocol; a headless Service has no node
@@ -62,7 +63,7 @@ def invalid_service(model: Model) -> Iterator[Hit]:
             )
 
 
-def _ports(service: Service) -> Iterator[Hit]:
+def _ports(service: Service) -> Iterator[Violation]:
     names: set[str] = set()
     numbers: set[tuple[str, str]] = set()
     kind = service.obj.get("spec", "type", default="ClusterIP")
@@ -113,7 +114,7 @@ def is_dns_name(name: object) -> bool:
 
 
 @rule("invalid-ingress", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_ingress(model: Model) -> Iterator[Hit]:
+def invalid_ingress(model: Model) -> Iterator[Violation]:
     """An Ingress with a host that is no DNS name, a path that does not start with /, or a backend of two
     kinds.
 
@@ -143,7 +144,7 @@ def invalid_ingress(model: Model) -> Iterator[Hit]:
             yield from _ingress_paths(obj, index, mapping(each))
 
 
-def _ingress_paths(obj: Obj, index: int, each: dict[str, Any]) -> Iterator[Hit]:
+def _ingress_paths(obj: Obj, index: int, each: dict[str, Any]) -> Iterator[Violation]:
     paths = mapping(each.get("http")).get("paths")
     for number, item in enumerate(paths if isinstance(paths, list) else []):
         place = ("spec", "rules", index, "http", "paths", number)
@@ -173,7 +174,7 @@ def _ingress_paths(obj: Obj, index: int, each: dict[str, Any]) -> Iterator[Hit]:
 
 
 @rule("invalid-policy", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_policy(model: Model) -> Iterator[Hit]:
+def invalid_policy(model: Model) -> Iterator[Violation]:
     """A NetworkPolicy peer that is a block of addresses and a selector at once, or an empty range of ports.
 
     To allow either, write two items.
@@ -189,7 +190,7 @@ def invalid_policy(model: Model) -> Iterator[Hit]:
                 yield from _ranges(obj, (way, index, "ports"), mapping(each).get("ports"))
 
 
-def _peers(obj: Obj, path: tuple[str | int, ...], peers: object) -> Iterator[Hit]:
+def _peers(obj: Obj, path: tuple[str | int, ...], peers: object) -> Iterator[Violation]:
     for number, peer in enumerate(peers if isinstance(peers, list) else []):
         given = [key for key in ("podSelector", "namespaceSelector") if mapping(peer).get(key) is not None]
         if mapping(peer).get("ipBlock") is not None and given:
@@ -206,7 +207,7 @@ def _peers(obj: Obj, path: tuple[str | int, ...], peers: object) -> Iterator[Hit
             yield at(obj, "spec", *path, number, message="an empty peer", fix="remove the item, or fill it")
 
 
-def _ranges(obj: Obj, path: tuple[str | int, ...], ports: object) -> Iterator[Hit]:
+def _ranges(obj: Obj, path: tuple[str | int, ...], ports: object) -> Iterator[Violation]:
     for number, port in enumerate(ports if isinstance(ports, list) else []):
         end, start = whole(mapping(port).get("endPort")), mapping(port).get("port")
         if end is not None and (whole(start) is None or end < (whole(start) or 0)):

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.environment import data_of
+from preflight.cluster.environment import data_of
+from preflight.cluster.objects import Obj
+from preflight.documents.paths import strings
 from preflight.model import Model
-from preflight.objects import Obj, strings
-from preflight.registry import Hit, at, rule
+from preflight.rules.registry import Violation, at, rule
 
 MOST_DATA = 1024 * 1024
 MOST_OBJECT = 1_500_000
@@ -19,7 +20,7 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @rule("object-too-large", family="admission", severity="error", outcome="rejected by the API server")
-def object_too_large(model: Model) -> Iterator[Hit]:
+def object_too_large(model: Model) -> Iterator[Violation]:
     """A ConfigMap or Secret of more than 1 MiB, another object beyond what etcd stores, or annotations of
     more than 256 KiB together.
 
@@ -46,7 +47,7 @@ def object_too_large(model: Model) -> Iterator[Hit]:
 
 
 @rule("too-large-to-apply", family="admission", severity="warning", outcome="rejected by the API server")
-def too_large_to_apply(model: Model) -> Iterator[Hit]:
+def too_large_to_apply(model: Model) -> Iterator[Violation]:
     """An object that `kubectl apply` cannot apply from the client's side.
 
     It keeps the whole object in an annotation, and annotations have at most 262144 bytes. `kubectl apply

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from preflight.cluster.workloads import Container
 from preflight.model import Model
-from preflight.registry import Hit, at, rule
-from preflight.rules.admission.reach import mapping
-from preflight.workloads import Container
+from preflight.rules.fields import mapping
+from preflight.rules.registry import Violation, at, rule
 
 
 @rule("invalid-volume", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_volume(model: Model) -> Iterator[Hit]:
+def invalid_volume(model: Model) -> Iterator[Violation]:
     """A volume of two types, or a mount with a path that is not allowed.
 
     A strategic merge joins volumes by name, so a patch that gives a volume another type leaves it both,
@@ -41,7 +41,7 @@ def invalid_volume(model: Model) -> Iterator[Hit]:
                 yield from _mount(container, index, mapping(mount))
 
 
-def _mount(container: Container, index: int, mount: dict[str, Any]) -> Iterator[Hit]:
+def _mount(container: Container, index: int, mount: dict[str, Any]) -> Iterator[Violation]:
     sub = mount.get("subPath")
     if mount.get("mountPath") == "":
         yield at(container, "volumeMounts", index, "mountPath", message="an empty path", fix="write a path")

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Obj, selects
+from preflight.cluster.quantities import quantity
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import strings
 from preflight.model import Model
-from preflight.objects import Obj, selects, strings
-from preflight.quantities import quantity
-from preflight.registry import Hit, at, rule
-from preflight.rules.admission.reach import mapping, whole
-from preflight.workloads import Workload
+from preflight.rules.fields import mapping, whole
+from preflight.rules.registry import Violation, at, rule
 
 SELECTING = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 
 
 @rule("selector-without-its-pods", family="admission", severity="error", outcome="rejected by the API server")
-def selector_without_its_pods(model: Model) -> Iterator[Hit]:
+def selector_without_its_pods(model: Model) -> Iterator[Violation]:
     """A workload whose selector does not select the pods of its own template, or is missing.
 
     selector:
@@ -59,7 +60,7 @@ def selector_without_its_pods(model: Model) -> Iterator[Hit]:
 
 
 @rule("invalid-strategy", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_strategy(model: Model) -> Iterator[Hit]:
+def invalid_strategy(model: Model) -> Iterator[Violation]:
     """A rollout strategy that could never roll, or is given with another.
 
     maxSurge and maxUnavailable cannot both be 0; `Recreate` takes no `rollingUpdate` (a patch must set it to
@@ -135,7 +136,7 @@ def _portion_problem(name: str, value: object) -> str:
 
 
 @rule("invalid-restart-policy", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_restart_policy(model: Model) -> Iterator[Hit]:
+def invalid_restart_policy(model: Model) -> Iterator[Violation]:
     """A restart policy the workload cannot have: only Always where pods run on, OnFailure or Never in a Job.
 
     A Job must say one of the two: the default is Always.
@@ -159,7 +160,7 @@ def invalid_restart_policy(model: Model) -> Iterator[Hit]:
 
 
 @rule("invalid-job", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_job(model: Model) -> Iterator[Hit]:
+def invalid_job(model: Model) -> Iterator[Violation]:
     """A Job with a selector of its own, or an indexed one without completions.
 
     The Job controller makes the selector; giving one needs `manualSelector: true`.
@@ -187,7 +188,7 @@ def invalid_job(model: Model) -> Iterator[Hit]:
 
 
 @rule("invalid-budget", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_budget(model: Model) -> Iterator[Hit]:
+def invalid_budget(model: Model) -> Iterator[Violation]:
     """A disruption budget with minAvailable and maxUnavailable both, or an autoscaler whose minimum exceeds
     its maximum.
 
@@ -217,7 +218,7 @@ def invalid_budget(model: Model) -> Iterator[Hit]:
 
 
 @rule("spread-twice", family="admission", severity="error", outcome="rejected by the API server")
-def spread_twice(model: Model) -> Iterator[Hit]:
+def spread_twice(model: Model) -> Iterator[Violation]:
     """Two spread constraints over the same topology key that act in the same way.
 
     topologySpreadConstraints:
@@ -228,7 +229,7 @@ def spread_twice(model: Model) -> Iterator[Hit]:
         yield from _spread(workload)
 
 
-def _spread(workload: Workload) -> Iterator[Hit]:
+def _spread(workload: Workload) -> Iterator[Violation]:
     seen = set()
     for index, each in enumerate(workload.items("topologySpreadConstraints")):
         key = (str(mapping(each).get("topologyKey")), str(mapping(each).get("whenUnsatisfiable")))
@@ -254,7 +255,7 @@ def claims_of(obj: Obj) -> Iterator[tuple[tuple[str | int, ...], dict[str, objec
 
 
 @rule("invalid-claim", family="admission", severity="error", outcome="rejected by the API server")
-def invalid_claim(model: Model) -> Iterator[Hit]:
+def invalid_claim(model: Model) -> Iterator[Violation]:
     """A claim without access modes or without a size, or with ReadWriteOncePod beside another mode.
 
     spec:

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.apps import Variable
-from preflight.environment import EnvVar
+from preflight.cluster.environment import EnvVar
+from preflight.cluster.workloads import Container
+from preflight.facts.settings import ContainerSettings, asked, container_settings, listed, written_at
 from preflight.findings import Severity
 from preflight.model import Model
-from preflight.names import near
-from preflight.reading import Reading, asked, listed, readings, spot
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.repository.app import Variable
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 
 @rule("setting-not-offered", family="environment", severity="error", outcome="CrashLoopBackOff")
-def setting_not_offered(model: Model) -> Iterator[Hit]:
+def setting_not_offered(model: Model) -> Iterator[Violation]:
     """A required setting that the container is not offered, or is offered empty.
 
     The settings type says that the app cannot start without it; the manifests pass no such variable, under
@@ -29,22 +29,24 @@ def setting_not_offered(model: Model) -> Iterator[Hit]:
         - configMapRef:
             name: store-config
     """
-    for reading in readings(model):
-        for name in reading.checked.missing:
-            variable = reading.app.variable(name)
-            severity = _doubt(reading.container, variable) if variable is not None else None
+    for settings in container_settings(model).values():
+        for name in settings.checked.missing:
+            variable = settings.app.variable(name)
+            severity = _doubt(model, settings.container, variable) if variable is not None else None
             if variable is None or severity is None:
                 continue
-            empty = _empty(reading, variable)
+            empty = _empty(settings, variable)
             part, path = (
-                spot(reading.container, empty) if empty else (reading.container, asked_of(reading, name))
+                written_at(settings.container, empty)
+                if empty
+                else (settings.container, asked_of(settings, name))
             )
-            meant = near(name, (each for each in reading.values if reading.app.variable(each) is None))
+            meant = near(name, (each for each in settings.values if settings.app.variable(each) is None))
             what = f"{empty.name} is empty" if empty else f"{name} is not offered{_instead(meant)}"
             yield at(
                 part,
                 *path,
-                message=f"{what}; {reading.container.name} wants {variable.type}",
+                message=f"{what}; {settings.container.name} wants {variable.type}",
                 fix=f"rename {meant} to {name}"
                 if meant and not empty
                 else f"set {name} in a ConfigMap it takes",
@@ -52,31 +54,31 @@ def setting_not_offered(model: Model) -> Iterator[Hit]:
             )
 
 
-def asked_of(reading: Reading, name: str) -> tuple[str | int, ...]:
+def asked_of(settings: ContainerSettings, name: str) -> tuple[str | int, ...]:
     """Where the container asks for a variable it is not offered."""
-    return asked(reading.container, name)
+    return asked(settings.container, name)
 
 
 def _instead(meant: str | None) -> str:
     return f", but {meant} is" if meant else ""
 
 
-def _empty(reading: Reading, variable: Variable) -> EnvVar | None:
-    found = [each for name, each in reading.container.env.items() if reading.app.variable(name) == variable]
+def _empty(settings: ContainerSettings, variable: Variable) -> EnvVar | None:
+    found = [each for name, each in settings.container.env.items() if settings.app.variable(name) == variable]
     return next((each for each in found if each.value is not None and not each.value.strip()), None)
 
 
-def is_held(container: Container) -> bool:
+def is_held(model: Model, container: Container) -> bool:
     """Whether it takes a Secret that is said to be provided: what is in it cannot be seen, and is trusted."""
     names = [each.name for each in container.env_from if each.kind == "Secret" and each.source is None]
     names += [each.source_name for each in container.offers if each.is_secret and each.source is None]
-    return any(container.workload.model.config.provides("Secret", name) for name in names)
+    return any(model.config.provides("Secret", name) for name in names)
 
 
-def _doubt(container: Container, variable: Variable) -> Severity | None:
+def _doubt(model: Model, container: Container, variable: Variable) -> Severity | None:
     """How sure it is that nothing made elsewhere offers the variable."""
     elsewhere = [each for each in container.env_from if each.source is None]
-    if variable.secret and is_held(container):
+    if variable.secret and is_held(model, container):
         return None
     if any(each.kind == "ConfigMap" and not each.optional for each in elsewhere):
         return None
@@ -86,7 +88,7 @@ def _doubt(container: Container, variable: Variable) -> Severity | None:
 
 
 @rule("setting-value-wrong", family="environment", severity="error", outcome="CrashLoopBackOff")
-def setting_value_wrong(model: Model) -> Iterator[Hit]:
+def setting_value_wrong(model: Model) -> Iterator[Violation]:
     """A value that the settings type does not take: another type, out of bounds, not one of its choices.
 
     The app decodes its settings at start and ends with an error. The type itself is asked, so bounds and
@@ -96,14 +98,14 @@ def setting_value_wrong(model: Model) -> Iterator[Hit]:
         RESONANCE_MAX_BEATS=0          # wants a whole number, at least 1
     """
     found: dict[tuple[object, ...], _Wrong] = {}
-    for reading in readings(model):
-        for name, complaint in reading.checked.wrong.items():
-            offered = reading.container.env.get(name)
+    for settings in container_settings(model).values():
+        for name, complaint in settings.checked.wrong.items():
+            offered = settings.container.env.get(name)
             if offered is not None:
-                wrong = _Wrong(container=reading.container, offered=offered, complaint=complaint)
-                found.setdefault((offered.place, complaint), wrong).readers.append(reading.container.name)
+                wrong = _Wrong(container=settings.container, offered=offered, complaint=complaint)
+                found.setdefault((offered.place, complaint), wrong).readers.append(settings.container.name)
     for wrong in found.values():
-        part, path = spot(wrong.container, wrong.offered)
+        part, path = written_at(wrong.container, wrong.offered)
         quoted = not wrong.offered.is_secret and (wrong.offered.value or "").strip()[:1] in ("'", '"')
         yield at(
             part,
@@ -124,7 +126,7 @@ class _Wrong(msgspec.Struct, kw_only=True):
 
 
 @rule("settings-conflict", family="environment", severity="error", outcome="CrashLoopBackOff")
-def settings_conflict(model: Model) -> Iterator[Hit]:
+def settings_conflict(model: Model) -> Iterator[Violation]:
     """Settings that are each right and not together.
 
     The settings type checks itself when it is made, and its own words are shown. Where a value that cannot be
@@ -132,34 +134,36 @@ def settings_conflict(model: Model) -> Iterator[Hit]:
 
         EMBEDDING_MODEL=openai:text-embedding-3-small    # and no OPENAI_API_KEY
     """
-    found: dict[tuple[object, ...], tuple[Hit, list[str]]] = {}
-    for reading in readings(model):
-        held = is_held(reading.container)
-        for conflict in reading.checked.conflicts:
+    found: dict[tuple[object, ...], tuple[Violation, list[str]]] = {}
+    for settings in container_settings(model).values():
+        held = is_held(model, settings.container)
+        for conflict in settings.checked.conflicts:
             if held and not conflict.certain:
                 continue
-            names = [reading.app.variable(name) for name in conflict.variables]
-            offers = [each for name in names if name is not None for each in reading.offered(name)]
+            names = [settings.app.variable(name) for name in conflict.variables]
+            offers = [each for name in names if name is not None for each in settings.offered(name)]
             visible = next((each for each in offers if each.value is not None), None)
             if visible is not None:
-                part, path = spot(reading.container, visible)
+                part, path = written_at(settings.container, visible)
             else:
                 first = conflict.variables[0] if conflict.variables else ""
-                part, path = reading.container, asked_of(reading, first)
-            hit = at(
+                part, path = settings.container, asked_of(settings, first)
+            violation = at(
                 part,
                 *path,
                 message=conflict.message,
                 fix="change one of them, or offer what is missing",
                 severity="error" if conflict.certain else "warning",
             )
-            found.setdefault((hit.place, hit.message), (hit, []))[1].append(reading.container.name)
-    for hit, names_of in found.values():
-        yield msgspec.structs.replace(hit, message=f"{listed(names_of)}: {hit.message}")
+            found.setdefault((violation.place, violation.message), (violation, []))[1].append(
+                settings.container.name
+            )
+    for violation, names_of in found.values():
+        yield msgspec.structs.replace(violation, message=f"{listed(names_of)}: {violation.message}")
 
 
 @rule("aliases-disagree", family="environment", severity="error", outcome="CrashLoopBackOff")
-def aliases_disagree(model: Model) -> Iterator[Hit]:
+def aliases_disagree(model: Model) -> Iterator[Violation]:
     """A setting that is offered under two of its names with two values.
 
     Which one counts is up to the app, and an app that says what it reads refuses to start. The settings type
@@ -169,9 +173,9 @@ def aliases_disagree(model: Model) -> Iterator[Hit]:
         KAFKA_BOOTSTRAP=kafka:9092     # the old name of the same setting
     """
     seen = set()
-    for reading in readings(model):
-        for variable in reading.variables:
-            offered = reading.offered(variable)
+    for settings in container_settings(model).values():
+        for variable in settings.variables:
+            offered = settings.offered(variable)
             values = {each.value.strip() for each in offered if each.value is not None}
             if len(values) < 2:
                 continue
@@ -179,7 +183,7 @@ def aliases_disagree(model: Model) -> Iterator[Hit]:
             other = next(each for each in offered if (each.value or "").strip() != (kept.value or "").strip())
             if other.place not in seen:
                 seen.add(other.place)
-                part, path = spot(reading.container, other)
+                part, path = written_at(settings.container, other)
                 yield at(
                     part,
                     *path,
@@ -189,7 +193,7 @@ def aliases_disagree(model: Model) -> Iterator[Hit]:
 
 
 @rule("setting-not-wired", family="environment", severity="warning", outcome="applies nothing")
-def setting_not_wired(model: Model) -> Iterator[Hit]:
+def setting_not_wired(model: Model) -> Iterator[Violation]:
     """An optional setting left out of a container that takes its settings key by key.
 
     Where each variable is listed, one that is not listed keeps its default, whatever the ConfigMap says. A
@@ -201,11 +205,11 @@ def setting_not_wired(model: Model) -> Iterator[Hit]:
         - name: RESONANCE_MAX_BEATS
           valueFrom: {configMapKeyRef: {name: vhm-config, key: RESONANCE_MAX_BEATS}}
     """
-    for reading in readings(model):
-        container = reading.container
+    for settings in container_settings(model).values():
+        container = settings.container
         if container.env_from or not container.items("env"):
             continue
-        unset = [each for each in reading.variables if not each.required and not reading.offered(each)]
+        unset = [each for each in settings.variables if not each.required and not settings.offered(each)]
         sources = {each.source_name: each.source for each in container.offers if each.source is not None}
         left = []
         for variable in unset:

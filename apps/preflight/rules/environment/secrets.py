@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from preflight.dockersyntax import assignments, read
-from preflight.environment import EnvVar
+from preflight.cluster.environment import EnvVar
+from preflight.cluster.workloads import Container
+from preflight.facts.settings import written_at
 from preflight.findings import Place
 from preflight.model import Model
-from preflight.reading import spot
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.repository.dockerfile_syntax import assignments, read
+from preflight.rules.registry import Violation, at, rule
 
 TOKEN = re.compile(
     r"\b(sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,}|glpat-[\w-]{20,}"
@@ -32,7 +32,7 @@ PLACEHOLDER = re.compile(
 
 
 @rule("secret-in-the-open", family="environment", severity="error", outcome="insecure")
-def secret_in_the_open(model: Model) -> Iterator[Hit]:
+def secret_in_the_open(model: Model) -> Iterator[Violation]:
     """A secret in a ConfigMap or in a plain `value:`.
 
     Whoever may read ConfigMaps, Deployments or the repository has it, and it stays in the history. An error
@@ -61,8 +61,8 @@ def secret_in_the_open(model: Model) -> Iterator[Hit]:
     yield from _files(model, seen)
 
 
-def _open(container: Container, offered: EnvVar, certain: bool) -> Hit:
-    part, path = spot(container, offered)
+def _open(container: Container, offered: EnvVar, certain: bool) -> Violation:
+    part, path = written_at(container, offered)
     where = f"ConfigMap {offered.source_name}" if offered.source is not None else "the manifest"
     return at(
         part,
@@ -76,7 +76,7 @@ def _open(container: Container, offered: EnvVar, certain: bool) -> Hit:
     )
 
 
-def _files(model: Model, seen: set[Place]) -> Iterator[Hit]:
+def _files(model: Model, seen: set[Place]) -> Iterator[Violation]:
     """Keys of ConfigMaps that no container takes as a variable: whole files."""
     for config in model.objects_of("ConfigMap"):
         for key, text in config.mapping("data").items():
@@ -92,7 +92,7 @@ def _files(model: Model, seen: set[Place]) -> Iterator[Hit]:
 
 
 @rule("secret-in-image", family="environment", severity="error", outcome="insecure")
-def secret_in_image(model: Model) -> Iterator[Hit]:
+def secret_in_image(model: Model) -> Iterator[Violation]:
     """A secret that the Dockerfile bakes into the image.
 
     ENV, ARG and copied .env files stay in the image's layers and history: whoever can pull it has them, and

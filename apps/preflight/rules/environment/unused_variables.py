@@ -6,14 +6,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from preflight.merges import slips
-from preflight.model import Model, Service
-from preflight.names import near
-from preflight.objects import Obj, dig, list_at, walk
-from preflight.reading import Reading, listed, readings
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
-from preflight.world import is_custom
+from preflight.cluster.objects import Obj
+from preflight.cluster.services import Service
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig, list_at, walk
+from preflight.facts.existence import is_custom
+from preflight.facts.misspelt_keys import slips
+from preflight.facts.settings import ContainerSettings, container_settings, listed
+from preflight.model import Model
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 AMBIENT = re.compile(
     r"(PATH|HOME|HOSTNAME|USER|SHELL|TERM|TZ|TMPDIR|LANG|LANGUAGE|LC_\w+|NO_COLOR|FORCE_COLOR|COLUMNS|DEBUG"
@@ -27,7 +29,7 @@ AMBIENT = re.compile(
 
 
 @rule("variable-unread", family="environment", severity="warning", outcome="applies nothing")
-def variable_unread(model: Model) -> Iterator[Hit]:
+def variable_unread(model: Model) -> Iterator[Violation]:
     """A ConfigMap key that nothing in the containers that take it reads, or a setting's name misspelt.
 
     Whoever changes it changes nothing. A key is reported when every container that takes it has a known
@@ -37,7 +39,7 @@ def variable_unread(model: Model) -> Iterator[Hit]:
 
         RESONANCE_LOGLEVEL=DEBUG       # resonance reads RESONANCE_LOG_LEVEL
     """
-    known = {id(reading.container): reading for reading in readings(model)}
+    known = container_settings(model)
     takers: dict[tuple[str, str, str], list[tuple[Container, str]]] = defaultdict(list)
     for container in model.containers:
         for each in container.offers:
@@ -48,21 +50,23 @@ def variable_unread(model: Model) -> Iterator[Hit]:
     for config in model.objects_of("ConfigMap"):
         for key in config.mapping("data") if config.name not in elsewhere else ():
             taken = takers.get((config.namespace, config.name, key), [])
-            dead = [known[id(c)] for c, name in taken if id(c) in known and not _reads(known[id(c)], name)]
+            dead = [known[c] for c, name in taken if c in known and not _reads(known[c], name)]
             misspelt = config.where("data", key) in slips(model)  # merged-key-misspelt says it
             if taken and len(dead) == len(taken) and not misspelt:
                 yield _unread(config, ("data", key), taken[0][1], dead)
-    for reading in known.values():
-        for each in reading.container.offers:
-            in_env = each.path[len(reading.container.path) :][0] == "env"
-            if in_env and not _reads(reading, each.name) and _slip(each.name, [reading]):
-                yield _unread(reading.container, ("env", each.path[-1], "name"), each.name, [reading])
+    for settings in known.values():
+        for each in settings.container.offers:
+            in_env = each.path[len(settings.container.path) :][0] == "env"
+            if in_env and not _reads(settings, each.name) and _slip(each.name, [settings]):
+                yield _unread(settings.container, ("env", each.path[-1], "name"), each.name, [settings])
 
 
-def _unread(part: Obj | Container, path: tuple[str | int, ...], name: str, readers: list[Reading]) -> Hit:
+def _unread(
+    part: Obj | Container, path: tuple[str | int, ...], name: str, readers: list[ContainerSettings]
+) -> Violation:
     meant = _slip(name, readers)
-    who = listed(reading.container.name for reading in readers)
-    required = any(meant in reading.checked.missing for reading in readers)
+    who = listed(settings.container.name for settings in readers)
+    required = any(meant in settings.checked.missing for settings in readers)
     return at(
         part,
         *path,
@@ -73,21 +77,21 @@ def _unread(part: Obj | Container, path: tuple[str | int, ...], name: str, reade
     )
 
 
-def _slip(name: str, readers: Iterable[Reading]) -> str | None:
+def _slip(name: str, readers: Iterable[ContainerSettings]) -> str | None:
     """The setting of nearly that name that is not offered otherwise."""
     names = [
         each
-        for reading in readers
-        for variable in reading.variables
-        if not reading.offered(variable)
+        for settings in readers
+        for variable in settings.variables
+        if not settings.offered(variable)
         for each in variable.names
     ]
     return near(name, names)
 
 
-def _reads(reading: Reading, name: str) -> bool:
-    container = reading.container
-    if reading.app.variable(name) is not None or AMBIENT.fullmatch(name):
+def _reads(settings: ContainerSettings, name: str) -> bool:
+    container = settings.container
+    if settings.app.variable(name) is not None or AMBIENT.fullmatch(name):
         return True
     mentioned = re.compile(rf"\$[({{]?{re.escape(name)}\b")
     texts = (*container.command, *container.args, *(each.raw or "" for each in container.offers))
@@ -109,7 +113,7 @@ def _named_elsewhere(model: Model) -> set[str]:
 
 
 @rule("service-link-sets-setting", family="environment", severity="error", outcome="CrashLoopBackOff")
-def service_link_sets_setting(model: Model) -> Iterator[Hit]:
+def service_link_sets_setting(model: Model) -> Iterator[Violation]:
     """A variable that Kubernetes adds for a Service and that the app takes for a setting of its own.
 
     Unless the pod says `enableServiceLinks: false`, each Service of its namespace adds variables: one called
@@ -120,8 +124,8 @@ def service_link_sets_setting(model: Model) -> Iterator[Hit]:
         metadata:
           name: health                 # and the app reads HEALTH_PORT
     """
-    for reading in readings(model):
-        workload = reading.container.workload
+    for settings in container_settings(model).values():
+        workload = settings.container.workload
         if workload.get("enableServiceLinks") is False:
             continue
         links = {
@@ -130,14 +134,14 @@ def service_link_sets_setting(model: Model) -> Iterator[Hit]:
             if service.namespace == workload.namespace and not service.headless
             for name, value in _links(service)
         }
-        for variable in reading.variables:
+        for variable in settings.variables:
             name = next((each for each in variable.names if each in links), None)
-            if name is None or reading.offered(variable):
+            if name is None or settings.offered(variable):
                 continue
             value, service = links[name]
-            if name in reading.app.check({**reading.values, name: value}).wrong:
+            if name in settings.app.check({**settings.values, name: value}).wrong:
                 yield at(
-                    reading.container,
+                    settings.container,
                     "name",
                     message=f"{name} is set to {value} because there is a Service {service.name}; "
                     f"the app wants {variable.type}",

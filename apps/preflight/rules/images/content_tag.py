@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight import image_names
+from preflight.cluster import image_reference
 from preflight.model import Model
-from preflight.registry import Hit, at, rule
-from preflight.tags import tag_of_tree
+from preflight.repository.content_tag import tag_of_tree
+from preflight.rules.registry import Violation, at, rule
 
 
 @rule("image-not-of-this-tree", family="images", severity="error", outcome="runs old code")
-def image_not_of_this_tree(model: Model) -> Iterator[Hit]:
+def image_not_of_this_tree(model: Model) -> Iterator[Violation]:
     """An image whose tag is not the one that the code beside the manifest makes.
 
     Where tags are made of content, the repository says by which command: `tag = ["images/build", "--tag"]` in
@@ -24,7 +24,7 @@ def image_not_of_this_tree(model: Model) -> Iterator[Hit]:
     for container in model.containers:
         app = model.app(container)
         command = app.config.tag if app is not None else ()
-        name = image_names.parse(container.image)
+        name = image_reference.parse(container.image)
         if not command or name.problem or not name.tag:
             continue
         if command not in told:

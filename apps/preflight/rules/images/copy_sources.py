@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from preflight.built import Built, built
-from preflight.dockerfile import Copy
-from preflight.image_files import MAGIC, Ignore
+from preflight.facts.images import ContainerImage, container_images
 from preflight.model import Model
-from preflight.names import near
-from preflight.registry import Hit, at, rule
+from preflight.repository.build_context import MAGIC, Ignore
+from preflight.repository.dockerfile import Copy
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 
 @rule("copy-source-missing", family="images", severity="error", outcome="ErrImagePull")
-def copy_source_missing(model: Model) -> Iterator[Hit]:
+def copy_source_missing(model: Model) -> Iterator[Violation]:
     """A `COPY` of something that is not in the repository, or that .dockerignore keeps from the builder.
 
     The build ends there, so the image is never made and no node can pull it. What git ignores is taken to be
@@ -25,7 +25,7 @@ def copy_source_missing(model: Model) -> Iterator[Hit]:
         COPY requirments.txt .         # requirements.txt
     """
     said = set()
-    for image in built(model):
+    for image in container_images(model).values():
         for stage in image.dockerfile.stages:
             for copy in stage.copies:
                 key = (image.file, copy.line)
@@ -45,7 +45,7 @@ def copy_source_missing(model: Model) -> Iterator[Hit]:
                         break
 
 
-def _problem(image: Built, copy: Copy, source: str) -> tuple[str, str]:
+def _problem(image: ContainerImage, copy: Copy, source: str) -> tuple[str, str]:
     if copy.source_stage is not None:
         return _stage_problem(image, copy.source_stage)
     given = source.strip("/")
@@ -72,7 +72,7 @@ def _problem(image: Built, copy: Copy, source: str) -> tuple[str, str]:
     return "", ""
 
 
-def _stage_problem(image: Built, name: str) -> tuple[str, str]:
+def _stage_problem(image: ContainerImage, name: str) -> tuple[str, str]:
     names = [stage.name for stage in image.dockerfile.stages if stage.name]
     meant = None if image.dockerfile.stage(name) is not None else near(name, names)
     if meant is None:
@@ -86,7 +86,7 @@ def _exists(folder: Path, path: str) -> bool:
     return (folder / path).exists()
 
 
-def _ignore(image: Built) -> Ignore:
+def _ignore(image: ContainerImage) -> Ignore:
     for name in (f"{image.file}.dockerignore", ".dockerignore"):
         file = image.root / name
         if file.is_file():

@@ -7,21 +7,20 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from preflight import needs
-from preflight.built import Built, built
+from preflight.facts.images import ContainerImage, container_images
 from preflight.findings import Place
-from preflight.image_files import places
-from preflight.imports import Code, Reached
-from preflight.model import Model
-from preflight.names import near
-from preflight.registry import Hit, at, rule
-from preflight.requirements import installed
+from preflight.model import Model, fact
+from preflight.repository import missing_packages
+from preflight.repository.build_context import places
+from preflight.repository.installed_packages import installed
+from preflight.repository.python_imports import Code, Reached
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 TARGET = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\w.]*(?:\(\))?")
 SERVERS = ("uvicorn", "gunicorn", "hypercorn")
@@ -41,7 +40,7 @@ class Entry(msgspec.Struct, frozen=True):
     """The folder of the image that starting it puts on the path; None: none."""
 
 
-def entries(image: Built) -> list[Entry]:
+def entries(image: ContainerImage) -> list[Entry]:
     """The modules a container's command starts: `python -m X`, a server's `X:app`, a console script; itself,
     or in the last line of a shell script of the image."""
     words = list(image.start.words)
@@ -69,7 +68,7 @@ def entries(image: Built) -> list[Entry]:
     return []
 
 
-def _python(image: Built, words: list[str]) -> list[Entry]:
+def _python(image: ContainerImage, words: list[str]) -> list[Entry]:
     index = 0
     while index < len(words):
         word = words[index]
@@ -87,7 +86,7 @@ def _python(image: Built, words: list[str]) -> list[Entry]:
     return []
 
 
-def _declared(image: Built) -> list[str]:
+def _declared(image: ContainerImage) -> list[str]:
     """The modules that the repository names for the container."""
     names = (image.app.config.settings, image.app.config.app)
     return [name.partition(":")[0] for name in names if name]
@@ -96,20 +95,20 @@ def _declared(image: Built) -> list[str]:
 class Started(NamedTuple):
     """What an image starts, the code as the image lays it out, and all that is imported by it."""
 
-    image: Built
+    image: ContainerImage
     modules: list[Entry]
     code: Code
     reached: Reached
 
 
-@lru_cache(maxsize=4)
+@fact
 def started(model: Model) -> list[Started]:
     """Each image with the modules it starts and all that these import; Python only."""
     found = []
     known: dict[str, Code] = {}
-    for image in built(model):
+    for image in container_images(model).values():
         if image.file not in known:
-            known[image.file] = needs.code_of(image.dockerfile, image.stage, image.root)
+            known[image.file] = missing_packages.code_of(image.dockerfile, image.stage, image.root)
         modules = entries(image)
         asked = [*(each.module for each in modules), *_declared(image)] if modules else []
         found.append(Started(image, modules, known[image.file], known[image.file].reach(asked)))
@@ -117,7 +116,7 @@ def started(model: Model) -> list[Started]:
 
 
 @rule("module-not-in-image", family="images", severity="error", outcome="CrashLoopBackOff")
-def module_not_in_image(model: Model) -> Iterator[Hit]:
+def module_not_in_image(model: Model) -> Iterator[Violation]:
     """A module that the container starts and that the repository does not have, or does not copy.
 
     Python ends at once: `No module named shop.mian`. Looked at are `python -m X`, a server's `X:app` and
@@ -157,11 +156,11 @@ def _sources(code: Code, reached: Reached) -> Iterator[tuple[str, str]]:
             yield module, path.relative_to(code.root).as_posix()
 
 
-def _copied(image: Built, file: str) -> list[str]:
+def _copied(image: ContainerImage, file: str) -> list[str]:
     return places(image.dockerfile, image.stage, file, image.root)
 
 
-def _located(image: Built, entry: Entry, message: str, code: Code) -> Hit:
+def _located(image: ContainerImage, entry: Entry, message: str, code: Code) -> Violation:
     parent, _, last = entry.module.rpartition(".")
     folder = next(
         (f for root in code.folders if (f := code.root / root / parent.replace(".", "/")).is_dir()),
@@ -182,7 +181,7 @@ def _located(image: Built, entry: Entry, message: str, code: Code) -> Hit:
 
 
 @rule("module-not-importable", family="images", severity="error", outcome="CrashLoopBackOff")
-def module_not_importable(model: Model) -> Iterator[Hit]:
+def module_not_importable(model: Model) -> Iterator[Violation]:
     """A module of the repository that is in the image, and not where Python looks for it.
 
     Python looks in the folder it starts in (`-m`), in PYTHONPATH and in what is installed. A package copied
@@ -219,7 +218,7 @@ def module_not_importable(model: Model) -> Iterator[Hit]:
             )
 
 
-def _others(image: Built, reached: Reached) -> Iterator[tuple[str, str]]:
+def _others(image: ContainerImage, reached: Reached) -> Iterator[tuple[str, str]]:
     """Modules imported from packages of the repository that lie below folders not on Python's path."""
     strange = sorted({each.module for each in reached.outside if not each.optional})
     provided = image.app.providers(strange) if strange else {}
@@ -243,12 +242,12 @@ def _up(path: str, steps: int) -> str:
     return path
 
 
-def _is_opaque(image: Built) -> bool:
+def _is_opaque(image: ContainerImage) -> bool:
     return any(OPAQUE.search(run.text) for run in image.runs)
 
 
 @rule("package-not-installed", family="images", severity="error", outcome="CrashLoopBackOff")
-def package_not_installed(model: Model) -> Iterator[Hit]:
+def package_not_installed(model: Model) -> Iterator[Violation]:
     """A package that the code imports and that the Dockerfile does not install.
 
     Python ends with ModuleNotFoundError: at start, or, where a function imports it, when that is called (a
@@ -260,7 +259,7 @@ def package_not_installed(model: Model) -> Iterator[Hit]:
     said: set[tuple[str, str]] = set()
     for image, modules, _, _ in started(model):
         names = [*(each.module for each in modules), *_declared(image)] if modules else []
-        for lack in needs.lacks(image.app, image.dockerfile, image.file, image.root, names):
+        for lack in missing_packages.lacks(image.app, image.dockerfile, image.file, image.root, names):
             each, wanted = lack.needed, lack.distributions[0]
             if (image.file, each.module) not in said:
                 said.add((image.file, each.module))

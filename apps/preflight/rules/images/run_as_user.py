@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight import image_names
-from preflight.built import built
-from preflight.dockerfile import Stage
+from preflight.cluster import image_reference
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
+from preflight.facts.images import container_images
+from preflight.facts.pod_security import enforced
 from preflight.findings import Place
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.registry import Hit, at, rule
-from preflight.standard import enforced
-from preflight.workloads import Container
+from preflight.repository.dockerfile import Stage
+from preflight.rules.registry import Violation, at, rule
 
 ROOT_BY_DEFAULT = (
     "alpine", "amazonlinux", "busybox", "caddy", "debian", "eclipse-temurin", "fedora", "golang", "httpd",
@@ -24,7 +24,7 @@ BASES = ("alpine", "busybox", "debian", "golang", "node", "php", "python", "ruby
 
 
 @rule("cannot-run-as-non-root", family="images", severity="error", outcome="CreateContainerConfigError")
-def cannot_run_as_non_root(model: Model) -> Iterator[Hit]:
+def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
     """`runAsNonRoot: true` for an image that runs as root, or as a user whose number is not known.
 
     The kubelet looks at the number of the user, `runAsUser` or the image's own, and does not start the
@@ -33,7 +33,7 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Hit]:
 
         USER app                       # USER 10001, or runAsUser: 10001
     """
-    images = {id(each.container): each for each in built(model)}
+    images = container_images(model)
     for container in model.containers:
         path, wanted = _effective(container, "runAsNonRoot")
         where, number = _effective(container, "runAsUser")
@@ -50,13 +50,13 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Hit]:
                 fix="write the number of another user",
             )
         elif number is None:
-            image = images.get(id(container))
+            image = images.get(container)
             place: Place | None = None
             if image is not None:
                 problem = _of_stage(image.stage)
                 place = image.place(image.stage.user.line if image.stage.user else image.stage.line)
             else:
-                name = image_names.parse(container.image)
+                name = image_reference.parse(container.image)
                 official = name.official in ROOT_BY_DEFAULT and "unprivileged" not in name.tag
                 problem = f"{container.image} runs as root" if official else ""
             if problem:
@@ -73,7 +73,7 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Hit]:
 def _of_stage(stage: Stage) -> str:
     """Why the image of a stage cannot be run as another user than root; empty where it can, or may."""
     if stage.user is None:
-        base = image_names.parse(stage.base)
+        base = image_reference.parse(stage.base)
         return f"the image runs as root: no USER, and {stage.base} has none" if base.official in BASES else ""
     user = stage.user.value.partition(":")[0]
     if user in ("0", "root"):

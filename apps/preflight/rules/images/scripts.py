@@ -6,17 +6,17 @@ import os
 import posixpath
 from collections.abc import Iterator
 
-from preflight.built import Built, built
+from preflight.facts.images import ContainerImage, container_images
 from preflight.findings import Place
-from preflight.image_files import locate
 from preflight.model import Model
-from preflight.registry import Hit, at, rule
+from preflight.repository.build_context import locate
+from preflight.rules.registry import Violation, at, rule
 
 
-def _scripts(model: Model) -> Iterator[tuple[Built, str]]:
+def _scripts(model: Model) -> Iterator[tuple[ContainerImage, str]]:
     """Containers that start a copied file of the repository, with its path there; each file once."""
     said = set()
-    for image in built(model):
+    for image in container_images(model).values():
         first = image.start.words[0] if image.start.words else ""
         if "/" not in first:
             continue
@@ -28,7 +28,7 @@ def _scripts(model: Model) -> Iterator[tuple[Built, str]]:
 
 
 @rule("script-not-executable", family="images", severity="error", outcome="RunContainerError")
-def script_not_executable(model: Model) -> Iterator[Hit]:
+def script_not_executable(model: Model) -> Iterator[Violation]:
     """An entrypoint script without the permission to be executed.
 
     COPY keeps a file's mode. Without its x bits, a `chmod` in the Dockerfile or `COPY --chmod`, the container
@@ -58,7 +58,7 @@ def script_not_executable(model: Model) -> Iterator[Hit]:
 
 
 @rule("script-with-windows-lines", family="images", severity="error", outcome="RunContainerError")
-def script_with_windows_lines(model: Model) -> Iterator[Hit]:
+def script_with_windows_lines(model: Model) -> Iterator[Violation]:
     """An entrypoint script whose lines end as on Windows.
 
     The kernel looks for an interpreter with the carriage return in its name: `exec /start.sh: no such file or

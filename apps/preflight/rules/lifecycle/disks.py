@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight import image_names
+from preflight.cluster import image_reference
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.registry import Hit, at, rule
 from preflight.rules.lifecycle.mounts import below, mounts
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
 
 DATA = {
     "apache/kafka": ("KAFKA_LOG_DIRS", "/tmp/kraft-combined-logs"),  # noqa: S108 - Kafka's own default
@@ -34,7 +34,7 @@ WRITES = {
 
 
 def _known(container: Container) -> str:
-    name = image_names.parse(container.image)
+    name = image_reference.parse(container.image)
     return name.official or name.name.removeprefix("docker.io/")
 
 
@@ -50,7 +50,7 @@ def data_folder(container: Container) -> tuple[str, str]:
 
 
 @rule("data-not-on-its-volume", family="lifecycle", severity="error", outcome="applies nothing")
-def data_not_on_its_volume(model: Model) -> Iterator[Hit]:
+def data_not_on_its_volume(model: Model) -> Iterator[Violation]:
     """A database or broker with a claim that is mounted elsewhere than where it writes.
 
     The claim stays empty, and what was stored is gone with the container; where a variable chose the folder
@@ -90,7 +90,7 @@ def data_not_on_its_volume(model: Model) -> Iterator[Hit]:
 
 
 @rule("read-only-path-written", family="lifecycle", severity="error", outcome="CrashLoopBackOff")
-def read_only_path_written(model: Model) -> Iterator[Hit]:
+def read_only_path_written(model: Model) -> Iterator[Violation]:
     """A read-only root file system for an image that writes to it as it starts.
 
     `Read-only file system`, and the container ends. Each folder it writes to takes an emptyDir. Known are
@@ -122,7 +122,7 @@ def read_only_path_written(model: Model) -> Iterator[Hit]:
 
 
 @rule("unknown-medium", family="lifecycle", severity="error", outcome="FailedMount")
-def unknown_medium(model: Model) -> Iterator[Hit]:
+def unknown_medium(model: Model) -> Iterator[Violation]:
     """An emptyDir on a medium that does not exist.
 
     The API server takes any word. The kubelet knows the empty one, `Memory` and `HugePages` with or without a

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from preflight.model import Model
-from preflight.registry import Hit, at, rule
+from preflight.rules.registry import Violation, at, rule
 
 LONGEST = {
     "2": 29,
@@ -24,7 +24,7 @@ LONGEST = {
 
 
 @rule("schedule-never-comes", family="lifecycle", severity="error", outcome="no pods")
-def schedule_never_comes(model: Model) -> Iterator[Hit]:
+def schedule_never_comes(model: Model) -> Iterator[Violation]:
     """A CronJob for a day that no month has.
 
     The schedule parses, and its time never comes: the Job is never made and nothing says so.
@@ -51,7 +51,7 @@ def schedule_never_comes(model: Model) -> Iterator[Hit]:
 
 
 @rule("start-deadline-too-short", family="lifecycle", severity="warning", outcome="no pods")
-def start_deadline_too_short(model: Model) -> Iterator[Hit]:
+def start_deadline_too_short(model: Model) -> Iterator[Violation]:
     """A CronJob whose `startingDeadlineSeconds` is below 10.
 
     The controller looks every ten seconds; a Job that may start only a few seconds late is mostly missed.
@@ -71,7 +71,7 @@ def start_deadline_too_short(model: Model) -> Iterator[Hit]:
 
 
 @rule("job-deadline-too-short", family="lifecycle", severity="warning", outcome="no pods")
-def job_deadline_too_short(model: Model) -> Iterator[Hit]:
+def job_deadline_too_short(model: Model) -> Iterator[Violation]:
     """A Job that is ended before its pods may have started.
 
     `activeDeadlineSeconds` counts from the start of the Job and ends all of its pods, retries included. It is

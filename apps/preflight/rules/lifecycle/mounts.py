@@ -6,13 +6,13 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-from preflight import image_names
-from preflight.built import Built, built
+from preflight.cluster import image_reference
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
+from preflight.facts.images import ContainerImage, container_images
 from preflight.model import Model
-from preflight.names import HASHED
-from preflight.objects import dig
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import HASHED
 
 SYSTEM = ("/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/local/bin")
 """Folders without which hardly any program starts."""
@@ -39,7 +39,7 @@ def below(path: str, folder: str) -> bool:
 
 
 @rule("mount-hides-program", family="lifecycle", severity="error", outcome="RunContainerError")
-def mount_hides_program(model: Model) -> Iterator[Hit]:
+def mount_hides_program(model: Model) -> Iterator[Violation]:
     """A mount over a folder of the image that holds the program it starts.
 
     A volume replaces the folder it is mounted on, files of the image included: `executable file not found`
@@ -48,10 +48,10 @@ def mount_hides_program(model: Model) -> Iterator[Hit]:
 
         mountPath: /opt/vhm            # the image has its program in /opt/vhm/bin
     """
-    images = {id(each.container): each for each in built(model)}
+    images = container_images(model)
     for container in model.containers:
-        image = images.get(id(container))
-        name = image_names.parse(container.image)
+        image = images.get(container)
+        name = image_reference.parse(container.image)
         for index, folder, mount, volume in mounts(container):
             if mount.get("subPath") or mount.get("subPathExpr") or "hostPath" in volume or "image" in volume:
                 continue
@@ -71,7 +71,7 @@ def mount_hides_program(model: Model) -> Iterator[Hit]:
                 )
 
 
-def _hidden(image: Built, folder: str) -> str:
+def _hidden(image: ContainerImage, folder: str) -> str:
     """The folder of the image that a mount hides and the container's command needs."""
     first = image.start.words[0] if image.start.words else ""
     if first.startswith("/") and below(first, folder):
@@ -88,7 +88,7 @@ def _hidden(image: Built, folder: str) -> str:
 
 
 @rule("mount-never-updates", family="lifecycle", severity="warning", outcome="runs old code")
-def mount_never_updates(model: Model) -> Iterator[Hit]:
+def mount_never_updates(model: Model) -> Iterator[Violation]:
     """A file of a ConfigMap or Secret by `subPath`, whose changes never reach the running pods.
 
     The kubelet updates mounted folders and not single files. Nor do the pods restart: the name of the

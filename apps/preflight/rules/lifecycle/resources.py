@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from preflight.cluster.quantities import quantity
+from preflight.cluster.workloads import Container
 from preflight.model import Model
-from preflight.quantities import quantity
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
 
 LEAST = Decimal(4 * 2**20)
 """Bytes below which no container starts: the runtime itself needs more to start it."""
@@ -21,7 +21,7 @@ def amount(container: Container, kind: str, resource: str) -> Decimal | None:
 
 
 @rule("memory-too-small", family="lifecycle", severity="error", outcome="Pending")
-def memory_too_small(model: Model) -> Iterator[Hit]:
+def memory_too_small(model: Model) -> Iterator[Violation]:
     """A memory limit in the wrong unit: `m` is thousandths of a byte, no suffix is bytes.
 
     The API server takes both. No process starts in so little: the kubelet reports FailedCreatePodSandBox or
@@ -54,7 +54,7 @@ def memory_too_small(model: Model) -> Iterator[Hit]:
 
 
 @rule("cpu-too-large", family="lifecycle", severity="warning", outcome="Pending")
-def cpu_too_large(model: Model) -> Iterator[Hit]:
+def cpu_too_large(model: Model) -> Iterator[Violation]:
     """A request for more cores than nodes have, mostly a forgotten `m`.
 
     CPU without a suffix is whole cores, `m` thousandths of one. No node fits: `Insufficient cpu`.
@@ -79,7 +79,7 @@ def cpu_too_large(model: Model) -> Iterator[Hit]:
 
 
 @rule("request-above-limit", family="lifecycle", severity="error", outcome="rejected by the API server")
-def request_above_limit(model: Model) -> Iterator[Hit]:
+def request_above_limit(model: Model) -> Iterator[Violation]:
     """A request that is higher than the limit of the same resource.
 
     `must be less than or equal to memory limit`. A patch that lowers the limit alone is the usual cause.
@@ -104,7 +104,7 @@ def request_above_limit(model: Model) -> Iterator[Hit]:
 
 
 @rule("memory-disk-above-limit", family="lifecycle", severity="warning", outcome="OOMKilled")
-def memory_disk_above_limit(model: Model) -> Iterator[Hit]:
+def memory_disk_above_limit(model: Model) -> Iterator[Violation]:
     """A volume in memory that may grow to the container's own memory limit.
 
     Files of an `emptyDir` with `medium: Memory` count as memory of the container that writes them: it is

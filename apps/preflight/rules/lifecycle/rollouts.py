@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from preflight.cluster.objects import Obj, selects
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import Step
 from preflight.model import Model
-from preflight.objects import Obj, selects
-from preflight.registry import Hit, Step, at, rule
 from preflight.rules.lifecycle.scaling import scaled
-from preflight.workloads import Workload
+from preflight.rules.registry import Violation, at, rule
 
 
 def claims(workload: Workload) -> Iterator[tuple[int, Obj | None, tuple[str, ...]]]:
@@ -18,7 +19,7 @@ def claims(workload: Workload) -> Iterator[tuple[int, Obj | None, tuple[str, ...
         claim = volume.get("persistentVolumeClaim") if isinstance(volume, dict) else None
         name = claim.get("claimName") if isinstance(claim, dict) else None
         if isinstance(name, str):
-            found = workload.model.find("PersistentVolumeClaim", workload.namespace, name)
+            found = workload.index.find("PersistentVolumeClaim", workload.namespace, name)
             modes = found.items("spec", "accessModes") if found is not None else []
             yield index, found, tuple(str(mode) for mode in modes)
 
@@ -42,7 +43,7 @@ def _strategy(workload: Workload) -> tuple[Step, ...]:
 
 
 @rule("claim-shared-by-replicas", family="lifecycle", severity="warning", outcome="FailedMount")
-def claim_shared_by_replicas(model: Model) -> Iterator[Hit]:
+def claim_shared_by_replicas(model: Model) -> Iterator[Violation]:
     """Several pods on a claim that only one node, or one pod, may have.
 
     `ReadWriteOnce` is one node: pods on others wait with `Multi-Attach error`, and those on the same node
@@ -70,7 +71,7 @@ def claim_shared_by_replicas(model: Model) -> Iterator[Hit]:
 
 
 @rule("rollout-waits-for-itself", family="lifecycle", severity="warning", outcome="never rolls out")
-def rollout_waits_for_itself(model: Model) -> Iterator[Hit]:
+def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
     """A rollout whose new pod needs what the old one holds until the new one is ready.
 
     With `maxUnavailable: 0`, which is also what 25 % of up to three pods come to, an old pod goes only when a
@@ -107,7 +108,7 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Hit]:
 
 
 @rule("rollout-held-back", family="lifecycle", severity="warning", outcome="never rolls out")
-def rollout_held_back(model: Model) -> Iterator[Hit]:
+def rollout_held_back(model: Model) -> Iterator[Violation]:
     """A workload that is told not to roll out: `paused: true`, or a partition above all its pods.
 
     A Deployment applied while paused makes no pods of the new template, and none at all the first time; a
@@ -142,7 +143,7 @@ def rollout_held_back(model: Model) -> Iterator[Hit]:
 
 
 @rule("drain-blocked", family="lifecycle", severity="warning", outcome="never rolls out")
-def drain_blocked(model: Model) -> Iterator[Hit]:
+def drain_blocked(model: Model) -> Iterator[Violation]:
     """A disruption budget that never lets a pod go.
 
     `kubectl drain`, node upgrades and the cluster autoscaler evict pods only as far as budgets allow. With

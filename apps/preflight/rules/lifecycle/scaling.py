@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Obj
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import dig
 from preflight.model import Model
-from preflight.objects import Obj, dig
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Workload
+from preflight.rules.registry import Violation, at, rule
 
 
 def scalers(model: Model) -> Iterator[tuple[Obj, Workload]]:
@@ -26,7 +27,7 @@ def scaled(model: Model, workload: Workload) -> bool:
 
 
 @rule("autoscaler-beside-replicas", family="lifecycle", severity="warning", outcome="applies nothing")
-def autoscaler_beside_replicas(model: Model) -> Iterator[Hit]:
+def autoscaler_beside_replicas(model: Model) -> Iterator[Violation]:
     """`replicas` in the manifest of a workload that an autoscaler scales.
 
     Each apply sets the number back, whatever the load, until the autoscaler moves it again; a GitOps
@@ -48,7 +49,7 @@ def autoscaler_beside_replicas(model: Model) -> Iterator[Hit]:
 
 
 @rule("autoscaler-without-requests", family="lifecycle", severity="error", outcome="applies nothing")
-def autoscaler_without_requests(model: Model) -> Iterator[Hit]:
+def autoscaler_without_requests(model: Model) -> Iterator[Violation]:
     """An autoscaler by utilization of a resource that a container does not request.
 
     Utilization is a share of the request: without one on every container of the pod the metric is

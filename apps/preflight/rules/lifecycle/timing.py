@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
+from preflight.facts.settings import container_settings
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.reading import readings
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
 
 SHUTDOWN = re.compile(r"(SHUTDOWN|GRACEFUL|GRACE|STOP)_(TIMEOUT|PERIOD)(_(SECONDS|SECS|S))?$")
 DEFAULT_GRACE = 30
@@ -28,7 +28,7 @@ def budget(probe: dict[str, Any]) -> int:
 
 
 @rule("killed-before-started", family="lifecycle", severity="error", outcome="CrashLoopBackOff")
-def killed_before_started(model: Model) -> Iterator[Hit]:
+def killed_before_started(model: Model) -> Iterator[Violation]:
     """A liveness or startup probe that restarts the container before the readiness probe is first asked.
 
     The readiness probe's `initialDelaySeconds` says how long the app takes to start. A liveness probe without
@@ -57,7 +57,7 @@ def killed_before_started(model: Model) -> Iterator[Hit]:
 
 
 @rule("deadline-before-started", family="lifecycle", severity="warning", outcome="never rolls out")
-def deadline_before_started(model: Model) -> Iterator[Hit]:
+def deadline_before_started(model: Model) -> Iterator[Violation]:
     """A Deployment that is declared failed while its pods may still be starting.
 
     Pods have as long as the startup probe (or the readiness probe's delay) gives them; after
@@ -88,7 +88,7 @@ def deadline_before_started(model: Model) -> Iterator[Hit]:
 
 
 @rule("grace-period-too-short", family="lifecycle", severity="error", outcome="ready but silent")
-def grace_period_too_short(model: Model) -> Iterator[Hit]:
+def grace_period_too_short(model: Model) -> Iterator[Violation]:
     """A pod that is killed before its app has shut down.
 
     SIGKILL comes `terminationGracePeriodSeconds` (30) after the pod is deleted, and the time a preStop hook
@@ -98,7 +98,7 @@ def grace_period_too_short(model: Model) -> Iterator[Hit]:
 
         INDEXER_SHUTDOWN_TIMEOUT_SECONDS=45      # terminationGracePeriodSeconds: 30
     """
-    values = {id(each.container): each for each in readings(model)}
+    values = container_settings(model)
     for workload in model.workloads:
         given = workload.get("terminationGracePeriodSeconds")
         grace = number(given, DEFAULT_GRACE)
@@ -127,11 +127,11 @@ def grace_period_too_short(model: Model) -> Iterator[Hit]:
                     fix=f"raise terminationGracePeriodSeconds above {sleeps}",
                 )
                 continue
-            reading = values.get(id(container))
-            names = [v.name for v in reading.variables] if reading is not None else list(container.env)
+            settings = values.get(container)
+            names = [v.name for v in settings.variables] if settings is not None else list(container.env)
             for name in names:
                 offered = container.env.get(name)
-                text = reading.value(name) if reading is not None else offered.value if offered else None
+                text = settings.value(name) if settings is not None else offered.value if offered else None
                 seconds = _seconds(text) if SHUTDOWN.search(name) else None
                 if seconds is None or sleeps + seconds < grace:
                     continue

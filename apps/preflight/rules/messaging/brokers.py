@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from preflight.brokers import Broker, brokers, clients_of, siblings
+from preflight.documents.paths import dig
+from preflight.facts.kafka import Broker, brokers, clients_of, siblings
+from preflight.facts.settings import asked, container_settings, listed, written_at
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.reading import asked, listed, readings, spot
-from preflight.registry import Hit, at, rule
+from preflight.rules.registry import Violation, at, rule
 
 NO_PROPERTIES = re.compile(
     r"KAFKA_(\w*HEAP_OPTS|\w*OPTS|JMX_\w+|LOG4J_\w+|GC_LOG_OPTS|JVM_PERFORMANCE_OPTS|HOME|VERSION|DEBUG\w*)"
@@ -19,7 +19,7 @@ SERVICE_LINK = re.compile(r"KAFKA_(SERVICE_\w+|PORT(_\d+_\w+)?)")
 
 
 @rule("broker-setting-missing", family="messaging", severity="error", outcome="CrashLoopBackOff")
-def broker_setting_missing(model: Model) -> Iterator[Hit]:
+def broker_setting_missing(model: Model) -> Iterator[Violation]:
     """A broker that is given some of its properties and lacks one that Kafka cannot start without.
 
     The image apache/kafka starts on its defaults only while no KAFKA_* variable sets a property; with the
@@ -51,7 +51,7 @@ def broker_setting_missing(model: Model) -> Iterator[Hit]:
 
 
 @rule("broker-settings-refused", family="messaging", severity="error", outcome="CrashLoopBackOff")
-def broker_settings_refused(model: Model) -> Iterator[Hit]:
+def broker_settings_refused(model: Model) -> Iterator[Violation]:
     """Broker properties that Kafka refuses together, at its start.
 
     Listeners without a security protocol, an advertised or inter-broker listener that is not listened on, a
@@ -69,7 +69,7 @@ def broker_settings_refused(model: Model) -> Iterator[Hit]:
         ):
             offered = broker.offered(name)
             if offered is not None:
-                part, path = spot(broker.container, offered)
+                part, path = written_at(broker.container, offered)
                 yield at(part, *path, message=f"{offered.name}: {message}", fix=fix, place=offered.place)
 
 
@@ -154,7 +154,7 @@ def _group_faults(broker: Broker) -> Iterator[Fault]:
 
 
 @rule("replication-above-brokers", family="messaging", severity="error", outcome="ready but silent")
-def replication_above_brokers(model: Model) -> Iterator[Hit]:
+def replication_above_brokers(model: Model) -> Iterator[Violation]:
     """A replication factor of the broker's own topics that is higher than the number of brokers.
 
     Kafka's defaults are for three brokers. With fewer, `__consumer_offsets` is never created, no consumer
@@ -182,7 +182,7 @@ def replication_above_brokers(model: Model) -> Iterator[Hit]:
                 continue
             variable = "KAFKA_" + name.upper().replace(".", "_")
             if offered is not None:
-                part, path = spot(broker.container, offered)
+                part, path = written_at(broker.container, offered)
             else:
                 part, path = broker.container, asked(broker.container, variable)
             yield at(
@@ -216,7 +216,7 @@ PORT_REFUSED = {
 
 
 @rule("service-link-stops-broker", family="messaging", severity="error", outcome="CrashLoopBackOff")
-def service_link_stops_broker(model: Model) -> Iterator[Hit]:
+def service_link_stops_broker(model: Model) -> Iterator[Violation]:
     """A Service whose name makes Kubernetes set a variable that the broker's image refuses.
 
     A Service called `kafka` adds KAFKA_PORT=tcp://… to the pods of its namespace; Confluent's image ends with
@@ -242,7 +242,7 @@ def service_link_stops_broker(model: Model) -> Iterator[Hit]:
 
 
 @rule("group-protocol-unsupported", family="messaging", severity="error", outcome="never ready")
-def group_protocol_unsupported(model: Model) -> Iterator[Hit]:
+def group_protocol_unsupported(model: Model) -> Iterator[Violation]:
     """A client that joins its group by the new protocol, which the broker of the render does not speak.
 
     `group.protocol=consumer` (KIP-848) is for brokers from 4.0 on, and for those that are not told to speak
@@ -251,14 +251,16 @@ def group_protocol_unsupported(model: Model) -> Iterator[Hit]:
         KAFKA_GROUP_PROTOCOL=consumer  # and image: apache/kafka:3.9.1
     """
     seen = set()
-    for reading in readings(model):
-        variable = next((each for each in reading.variables if each.name.endswith("GROUP_PROTOCOL")), None)
-        if variable is None or (reading.value(variable.name) or "").strip().lower() != "consumer":
+    for settings in container_settings(model).values():
+        variable = next((each for each in settings.variables if each.name.endswith("GROUP_PROTOCOL")), None)
+        if variable is None or (settings.value(variable.name) or "").strip().lower() != "consumer":
             continue
-        for client in clients_of(model, reading.container):
+        for client in clients_of(model, settings.container):
             why = _only_classic(client.broker)
-            offered = reading.offered(variable)
-            part, path = spot(reading.container, offered[0]) if offered else (reading.container, ("name",))
+            offered = settings.offered(variable)
+            part, path = (
+                written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
+            )
             place = part.obj.where(*part.path, *path)
             if why is None or place in seen:
                 continue

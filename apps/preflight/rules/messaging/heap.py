@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.workloads import Container
+from preflight.facts.settings import written_at
 from preflight.model import Model
-from preflight.reading import spot
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
 
 JVM_VARIABLE = re.compile(
     r"(\w*_)?(HEAP_OPTS|JAVA_OPTS|JVM_OPTS|JAVA_OPTIONS)|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS|JAVA_OPT"
@@ -29,7 +29,7 @@ SUFFIXES = {
 
 
 @rule("heap-above-limit", family="messaging", severity="error", outcome="OOMKilled")
-def heap_above_limit(model: Model) -> Iterator[Hit]:
+def heap_above_limit(model: Model) -> Iterator[Violation]:
     """A Java heap that is as large as the container's memory limit, or larger.
 
     A JVM takes threads, code and buffers besides its heap. As the heap fills, the kernel kills the process
@@ -44,7 +44,7 @@ def heap_above_limit(model: Model) -> Iterator[Hit]:
         for each in container.env.values():
             heap = heap_of(each.value or "") if JVM_VARIABLE.fullmatch(each.name) else 0
             if heap >= limit:
-                part, path = spot(container, each)
+                part, path = written_at(container, each)
                 yield at(
                     part,
                     *path,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight.addresses import Address, service_of
-from preflight.brokers import Broker, Client, Listener, brokers, clients, clients_of
+from preflight.documents.paths import dig
+from preflight.facts.addresses import Address, service_of
+from preflight.facts.existence import missing
+from preflight.facts.kafka import Broker, Client, Listener, brokers, clients, clients_of
+from preflight.facts.settings import container_settings, listed, written_at
 from preflight.findings import Outcome, Severity
 from preflight.model import Model
-from preflight.names import hint
-from preflight.objects import dig
-from preflight.reading import listed, readings, spot
-from preflight.registry import Hit, at, rule
-from preflight.world import missing
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import hint
 
 
 @rule("advertised-address-wrong", family="messaging", severity="error", outcome="never ready")
-def advertised_address_wrong(model: Model) -> Iterator[Hit]:
+def advertised_address_wrong(model: Model) -> Iterator[Violation]:
     """A broker that tells its clients an address they cannot use.
 
     A Kafka client connects twice: to the bootstrap address, and then to what the broker advertises for that
@@ -35,7 +35,7 @@ def advertised_address_wrong(model: Model) -> Iterator[Hit]:
         fault = _fault(model, client, told)
         if fault is not None:
             seen.add((told, offered.place))
-            part, path = spot(broker.container, offered)
+            part, path = written_at(broker.container, offered)
             message, fix, severity = fault
             yield at(
                 part,
@@ -89,7 +89,7 @@ def _fault(model: Model, client: Client, told: Listener) -> tuple[str, str, Seve
 
 
 @rule("listener-not-reached", family="messaging", severity="error", outcome="ready but unreachable")
-def listener_not_reached(model: Model) -> Iterator[Hit]:
+def listener_not_reached(model: Model) -> Iterator[Violation]:
     """A Service that leads to a port of the broker's pods on which Kafka does not listen, or only for itself.
 
     A listener bound to localhost is reached from the pod alone. If the probes ask the same port, the broker
@@ -109,7 +109,7 @@ def listener_not_reached(model: Model) -> Iterator[Hit]:
                 declared = number in [each.get("containerPort") for each in broker.container.ports]
                 if number is None or not declared or (listener is not None and not local):
                     continue
-                part, path = spot(broker.container, offered)
+                part, path = written_at(broker.container, offered)
                 why = "binds it to localhost" if local else "does not listen on it"
                 yield at(
                     part,
@@ -131,7 +131,7 @@ def _outcome(broker: Broker, number: int) -> Outcome:
 
 
 @rule("security-protocol-differs", family="messaging", severity="error", outcome="never ready")
-def security_protocol_differs(model: Model) -> Iterator[Hit]:
+def security_protocol_differs(model: Model) -> Iterator[Violation]:
     """A client that speaks another security protocol than the listener it comes to.
 
     The broker drops the connection or the client waits for a greeting that never comes; neither says why in
@@ -140,19 +140,21 @@ def security_protocol_differs(model: Model) -> Iterator[Hit]:
         KAFKA_SECURITY_PROTOCOL=SSL          # the listener on that port is PLAINTEXT
     """
     seen = set()
-    for reading in readings(model):
-        variable = next((v for v in reading.variables if v.name.endswith("SECURITY_PROTOCOL")), None)
+    for settings in container_settings(model).values():
+        variable = next((v for v in settings.variables if v.name.endswith("SECURITY_PROTOCOL")), None)
         if variable is None or variable.name.removesuffix("SECURITY_PROTOCOL") not in ("KAFKA_", ""):
             continue
-        spoken, offered = reading.value(variable.name), reading.offered(variable)
-        for client in clients_of(model, reading.container):
+        spoken, offered = settings.value(variable.name), settings.offered(variable)
+        for client in clients_of(model, settings.container):
             if client.listener is None:
                 continue
             wanted = client.broker.protocol(client.listener.name)
             if spoken is None or wanted is None or spoken.upper() == wanted:
                 continue
             part, path = (
-                spot(reading.container, offered[0]) if offered else (client.call.part, client.call.path)
+                written_at(settings.container, offered[0])
+                if offered
+                else (client.call.part, client.call.path)
             )
             place = part.obj.where(*part.path, *path)
             if place not in seen:

@@ -7,21 +7,25 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import combinations
 
-from preflight.addresses import calls, parse
-from preflight.environment import EnvVar
+from preflight.cluster.environment import EnvVar
+from preflight.cluster.objects import Located
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import Step
+from preflight.facts.addresses import calls, parse
+from preflight.facts.existence import missing
+from preflight.facts.settings import ContainerSettings, asked, container_settings, written_at
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.names import COLLECTION, near
-from preflight.reading import Reading, asked, readings, spot
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.workloads import Workload
-from preflight.world import missing
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import COLLECTION, near
 
 VECTORS = re.compile(r"(\w+_)?(EMBEDDING_(MODEL|PROVIDER|DIM(ENSIONS?)?|SIZE)|VECTOR_(SIZE|DIM(ENSIONS?)?))")
 """Settings that decide what vectors look like."""
 
 
-def _common(one: Reading, other: Reading, names: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
+def _common(
+    one: ContainerSettings, other: ContainerSettings, names: re.Pattern[str]
+) -> Iterator[tuple[str, str, str]]:
     """Settings of both that match, with the two values."""
     for variable in one.variables:
         if names.fullmatch(variable.name) and any(each.name == variable.name for each in other.variables):
@@ -30,55 +34,57 @@ def _common(one: Reading, other: Reading, names: re.Pattern[str]) -> Iterator[tu
                 yield variable.name, first.strip(), second.strip()
 
 
-def _pairs(model: Model) -> Iterator[tuple[Reading, Reading]]:
+def _pairs(model: Model) -> Iterator[tuple[ContainerSettings, ContainerSettings]]:
     """Every two containers of one namespace whose settings are known."""
     spaces = defaultdict(list)
-    for reading in readings(model):
-        spaces[reading.container.obj.namespace].append(reading)
+    for settings in container_settings(model).values():
+        spaces[settings.container.obj.namespace].append(settings)
     for found in spaces.values():
         yield from combinations(found, 2)
 
 
-def _stores(reading: Reading) -> dict[str, str]:
+def _stores(settings: ContainerSettings) -> dict[str, str]:
     """The addresses of stores: of variables that go with a collection, by their common prefix."""
-    prefixes = [v.name.split("_")[0] for v in reading.variables if COLLECTION.fullmatch(v.name)]
+    prefixes = [v.name.split("_")[0] for v in settings.variables if COLLECTION.fullmatch(v.name)]
     return {
-        variable.name: (reading.value(variable.name) or "").strip()
-        for variable in reading.variables
+        variable.name: (settings.value(variable.name) or "").strip()
+        for variable in settings.variables
         if variable.is_address and variable.name.split("_")[0] in prefixes
     }
 
 
-def _share_store(one: Reading, other: Reading) -> bool:
+def _share_store(one: ContainerSettings, other: ContainerSettings) -> bool:
     first, second = _stores(one), _stores(other)
     return bool(first) and first == second and one.container.obj.namespace == other.container.obj.namespace
 
 
-def _written(reading: Reading, name: str) -> tuple[Located, tuple[Step, ...]]:
+def _written(settings: ContainerSettings, name: str) -> tuple[Located, tuple[Step, ...]]:
     """Where a setting is written: its value, or the container's name where the default holds."""
-    variable = reading.app.variable(name)
-    offered = reading.offered(variable) if variable is not None else []
-    return spot(reading.container, offered[0]) if offered else (reading.container, ("name",))
+    variable = settings.app.variable(name)
+    offered = settings.offered(variable) if variable is not None else []
+    return written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
 
 
-def _later(one: Reading, other: Reading, name: str) -> tuple[Reading, Reading]:
+def _later(
+    one: ContainerSettings, other: ContainerSettings, name: str
+) -> tuple[ContainerSettings, ContainerSettings]:
     """The two with the one first whose value is probably to be changed: the one written for it alone."""
     return (one, other) if _alone(one, name) and not _alone(other, name) else (other, one)
 
 
-def _alone(reading: Reading, name: str) -> bool:
-    variable = reading.app.variable(name)
-    offered = reading.offered(variable) if variable is not None else []
+def _alone(settings: ContainerSettings, name: str) -> bool:
+    variable = settings.app.variable(name)
+    offered = settings.offered(variable) if variable is not None else []
     return bool(offered) and offered[0].origin == "literal"
 
 
-def _outcome(reading: Reading) -> Outcome:
-    ready = {"readinessProbe", "startupProbe"} & reading.container.probes.keys()
+def _outcome(settings: ContainerSettings) -> Outcome:
+    ready = {"readinessProbe", "startupProbe"} & settings.container.probes.keys()
     return "never ready" if ready else "ready but silent"
 
 
 @rule("collection-model-differs", family="messaging", severity="error", outcome="never ready")
-def collection_model_differs(model: Model) -> Iterator[Hit]:
+def collection_model_differs(model: Model) -> Iterator[Violation]:
     """Two workers that share a collection and make vectors in different ways.
 
     Vectors of two models have different sizes, which the store refuses, or the same size and no common
@@ -106,7 +112,7 @@ def collection_model_differs(model: Model) -> Iterator[Hit]:
 
 
 @rule("collection-differs", family="messaging", severity="warning", outcome="ready but silent")
-def collection_differs(model: Model) -> Iterator[Hit]:
+def collection_differs(model: Model) -> Iterator[Violation]:
     """Two workers with the same store and different collections.
 
     What one stores the other does not find, and each is healthy. An error where the two names are a slip
@@ -130,7 +136,7 @@ def collection_differs(model: Model) -> Iterator[Hit]:
 
 
 @rule("broker-differs", family="messaging", severity="error", outcome="ready but silent")
-def broker_differs(model: Model) -> Iterator[Hit]:
+def broker_differs(model: Model) -> Iterator[Violation]:
     """Two workers that write and read the same topic on different brokers.
 
     Each is connected and ready, and no message of the one ever reaches the other.
@@ -153,7 +159,7 @@ def broker_differs(model: Model) -> Iterator[Hit]:
                 )
 
 
-def _shared_topics(one: Reading, other: Reading) -> set[str]:
+def _shared_topics(one: ContainerSettings, other: ContainerSettings) -> set[str]:
     names = {one.container.name, other.container.name}
     return {
         topic.name
@@ -163,7 +169,7 @@ def _shared_topics(one: Reading, other: Reading) -> set[str]:
 
 
 @rule("store-key-not-shared", family="messaging", severity="warning", outcome="never ready")
-def store_key_not_shared(model: Model) -> Iterator[Hit]:
+def store_key_not_shared(model: Model) -> Iterator[Violation]:
     """A store that asks for a key which a worker that calls it is not offered.
 
     Every request is answered with 401. An error where the key is surely there: the store cannot start without
@@ -175,18 +181,18 @@ def store_key_not_shared(model: Model) -> Iterator[Hit]:
     """
     seen = set()
     for call in calls(model):
-        reading = next((each for each in readings(model) if each.container is call.container), None)
+        settings = container_settings(model).get(call.container)
         key = _key_of(call.service.workloads) if call.service is not None else None
-        if reading is None or key is None or id(call.container) in seen:
+        if settings is None or key is None or call.container in seen:
             continue
         prefix = call.variable.partition("_")[0]
-        variable = reading.app.variable(f"{prefix}_API_KEY")
+        variable = settings.app.variable(f"{prefix}_API_KEY")
         taken = any(
             each.kind == "Secret" and each.name == key.source_name for each in call.container.env_from
         )
-        if variable is None or not variable.secret or reading.offered(variable) or taken:
+        if variable is None or not variable.secret or settings.offered(variable) or taken:
             continue
-        seen.add(id(call.container))
+        seen.add(call.container)
         absent = missing(model, "Secret", call.service.namespace if call.service else "", key.source_name)
         if absent is not None and absent.severity == "error":
             continue  # a slip in the store's own reference, said there

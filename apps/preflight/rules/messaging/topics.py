@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from preflight.brokers import Broker, clients_of, siblings
+from preflight.cluster.objects import Located
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step, dig
+from preflight.facts.kafka import Broker, clients_of, siblings
+from preflight.facts.settings import ContainerSettings, container_settings, listed, written_at
 from preflight.model import Model
-from preflight.names import near
-from preflight.objects import dig
-from preflight.reading import Reading, listed, readings, spot
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 CREATES = re.compile(r"(\w+_)?(CREATE|ENSURE|PROVISION)_TOPICS?")
 PARTITIONS = re.compile(r"(\w+_)?(NUM_)?PARTITIONS")
@@ -20,19 +21,19 @@ CREATED = re.compile(r"kafka-topics(?:\.sh)?\b[^\n;&|]*--create\b[^\n;&|]*")
 NAMED = re.compile(r"--topic[= ]+[\"']?([\w.-]+)")
 
 
-def _topics(reading: Reading) -> set[str]:
+def _topics(settings: ContainerSettings) -> set[str]:
     """The topics its app reads or writes, as far as it is said whose they are."""
-    name = reading.container.name
-    mine = [topic for topic in reading.app.topics or () if name in (*topic.readers, *topic.writers)]
-    return {topic.name for topic in mine or reading.app.topics or ()}
+    name = settings.container.name
+    mine = [topic for topic in settings.app.topics or () if name in (*topic.readers, *topic.writers)]
+    return {topic.name for topic in mine or settings.app.topics or ()}
 
 
-def _brokers_of(model: Model, reading: Reading) -> list[Broker]:
-    return [each.broker for each in clients_of(model, reading.container)]
+def _brokers_of(model: Model, settings: ContainerSettings) -> list[Broker]:
+    return [each.broker for each in clients_of(model, settings.container)]
 
 
 @rule("topic-not-created", family="messaging", severity="error", outcome="never ready")
-def topic_not_created(model: Model) -> Iterator[Hit]:
+def topic_not_created(model: Model) -> Iterator[Violation]:
     """A topic that an app uses and that nobody creates.
 
     The broker of the render creates none by itself (`auto.create.topics.enable=false`), the apps that use the
@@ -43,24 +44,26 @@ def topic_not_created(model: Model) -> Iterator[Hit]:
     """
     made = {name for _, _, name in _created(model)}
     made |= {str(each.get("spec", "topicName", default=each.name)) for each in model.objects_of("KafkaTopic")}
-    refusing: dict[object, tuple[Reading, Located, tuple[Step, ...], set[str]]] = {}
-    for reading in readings(model):
-        variable = next((v for v in reading.variables if CREATES.fullmatch(v.name)), None)
-        if variable is None or reading.value(variable.name) is None:
+    refusing: dict[object, tuple[ContainerSettings, Located, tuple[Step, ...], set[str]]] = {}
+    for settings in container_settings(model).values():
+        variable = next((v for v in settings.variables if CREATES.fullmatch(v.name)), None)
+        if variable is None or settings.value(variable.name) is None:
             continue
-        if str(reading.value(variable.name)).strip().lower() in ("true", "1", "yes", "on"):
-            made |= _topics(reading)
+        if str(settings.value(variable.name)).strip().lower() in ("true", "1", "yes", "on"):
+            made |= _topics(settings)
             continue
-        brokers = _brokers_of(model, reading)
+        brokers = _brokers_of(model, settings)
         creating = [b for b in brokers if (b.get("auto.create.topics.enable") or "true").lower() != "false"]
         if brokers and not creating:
-            offered = reading.offered(variable)
-            part, path = spot(reading.container, offered[0]) if offered else (reading.container, ("name",))
+            offered = settings.offered(variable)
+            part, path = (
+                written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
+            )
             place = part.obj.where(*part.path, *path)
-            refusing.setdefault(place, (reading, part, path, set()))[3].update(_topics(reading))
-    for reading, part, path, topics in refusing.values():
+            refusing.setdefault(place, (settings, part, path, set()))[3].update(_topics(settings))
+    for settings, part, path, topics in refusing.values():
         if topics - made:
-            ready = "readinessProbe" in reading.container.probes
+            ready = "readinessProbe" in settings.container.probes
             yield at(
                 part,
                 *path,
@@ -71,14 +74,16 @@ def topic_not_created(model: Model) -> Iterator[Hit]:
 
 
 @rule("topic-misspelt", family="messaging", severity="error", outcome="ready but silent")
-def topic_misspelt(model: Model) -> Iterator[Hit]:
+def topic_misspelt(model: Model) -> Iterator[Violation]:
     """A topic that is created, or set by a variable, under a name one slip away from the one the apps use.
 
     Both topics exist then, and no message passes from one to the other.
 
         kafka-topics.sh --create --topic anchor-write    # the apps use anchors-write
     """
-    known = {topic.name for reading in readings(model) for topic in reading.app.topics or ()}
+    known = {
+        topic.name for settings in container_settings(model).values() for topic in settings.app.topics or ()
+    }
     for container, path, name in _created(model):
         meant = near(name, known) if name not in known else None
         if meant:
@@ -105,7 +110,7 @@ def topic_misspelt(model: Model) -> Iterator[Hit]:
             for name in re.split(r"[,\s]+", each.value or "") if of_topic else ():
                 meant = near(name, known) if name not in known else None
                 if meant:
-                    part, where = spot(container, each)
+                    part, where = written_at(container, each)
                     yield at(
                         part,
                         *where,
@@ -132,7 +137,7 @@ def _created(model: Model) -> Iterator[tuple[Container, tuple[Step, ...], str]]:
 
 
 @rule("topic-copies-above-brokers", family="messaging", severity="error", outcome="never ready")
-def topic_copies_above_brokers(model: Model) -> Iterator[Hit]:
+def topic_copies_above_brokers(model: Model) -> Iterator[Violation]:
     """An app that creates its topics with more copies than the render has brokers.
 
     The broker refuses: `Unable to replicate the partition 3 time(s): The target replication factor of 3
@@ -141,15 +146,17 @@ def topic_copies_above_brokers(model: Model) -> Iterator[Hit]:
         KAFKA_TOPIC_REPLICATION_FACTOR=3     # and one broker
     """
     seen = set()
-    for reading in readings(model):
-        brokers = _brokers_of(model, reading)
-        for variable in reading.variables if brokers else ():
-            value = reading.value(variable.name) if REPLICATION.fullmatch(variable.name) else None
+    for settings in container_settings(model).values():
+        brokers = _brokers_of(model, settings)
+        for variable in settings.variables if brokers else ():
+            value = settings.value(variable.name) if REPLICATION.fullmatch(variable.name) else None
             count = max((siblings(model, broker) for broker in brokers), default=0)
             if value is None or not value.strip().isdigit() or int(value) <= count:
                 continue
-            offered = reading.offered(variable)
-            part, path = spot(reading.container, offered[0]) if offered else (reading.container, ("name",))
+            offered = settings.offered(variable)
+            part, path = (
+                written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
+            )
             place = part.obj.where(*part.path, *path)
             if place not in seen:
                 seen.add(place)
@@ -163,7 +170,7 @@ def topic_copies_above_brokers(model: Model) -> Iterator[Hit]:
 
 
 @rule("replicas-above-partitions", family="messaging", severity="warning", outcome="applies nothing")
-def replicas_above_partitions(model: Model) -> Iterator[Hit]:
+def replicas_above_partitions(model: Model) -> Iterator[Violation]:
     """More pods of a consumer than its topics have partitions.
 
     Of one consumer group each partition has one reader: the pods beyond their number are ready, and idle. An
@@ -171,11 +178,11 @@ def replicas_above_partitions(model: Model) -> Iterator[Hit]:
 
         KAFKA_TOPIC_PARTITIONS=3             # and maxReplicas: 6
     """
-    for reading in readings(model):
-        container = reading.container
-        reads = [topic for topic in reading.app.topics or () if container.name in topic.readers]
-        variable = next((v for v in reading.variables if PARTITIONS.fullmatch(v.name)), None)
-        value = reading.value(variable.name) if variable is not None and reads else None
+    for settings in container_settings(model).values():
+        container = settings.container
+        reads = [topic for topic in settings.app.topics or () if container.name in topic.readers]
+        variable = next((v for v in settings.variables if PARTITIONS.fullmatch(v.name)), None)
+        value = settings.value(variable.name) if variable is not None and reads else None
         if variable is None or value is None or not value.strip().isdigit():
             continue
         for part, path, number in _scales(model, container):

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.addresses import Call, calls, listening
+from preflight.cluster.services import Service
+from preflight.cluster.workloads import Workload
+from preflight.facts.addresses import Call, calls, listening
+from preflight.facts.existence import missing
+from preflight.facts.settings import listed
 from preflight.findings import Place
-from preflight.model import Model, Service
-from preflight.names import hint
-from preflight.reading import listed
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Workload
-from preflight.world import missing
+from preflight.model import Model
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import hint
 
 
 @rule("address-of-no-service", family="network", severity="error", outcome="never ready")
-def address_of_no_service(model: Model) -> Iterator[Hit]:
+def address_of_no_service(model: Model) -> Iterator[Violation]:
     """An address in a setting whose host is no Service of the render.
 
     A single name (`kafka`) or one with `.svc` in it can only be a Service; where there is none, the name does
@@ -57,15 +58,17 @@ def address_of_no_service(model: Model) -> Iterator[Hit]:
     yield from together(found)
 
 
-def together(found: list[tuple[Call, Hit]]) -> Iterator[Hit]:
+def together(found: list[tuple[Call, Violation]]) -> Iterator[Violation]:
     """One finding for all containers that take the same value, the worst outcome first."""
-    groups: dict[tuple[Place, str], list[tuple[Call, Hit]]] = {}
-    for call, hit in found:
-        groups.setdefault((hit.place, hit.message), []).append((call, hit))
+    groups: dict[tuple[Place, str], list[tuple[Call, Violation]]] = {}
+    for call, violation in found:
+        groups.setdefault((violation.place, violation.message), []).append((call, violation))
     for group in groups.values():
-        hit = next((hit for _, hit in group if hit.outcome == "never ready"), group[0][1])
+        violation = next(
+            (violation for _, violation in group if violation.outcome == "never ready"), group[0][1]
+        )
         readers = listed(call.container.name for call, _ in group)
-        yield msgspec.structs.replace(hit, message=f"{hit.message} (read by {readers})")
+        yield msgspec.structs.replace(violation, message=f"{violation.message} (read by {readers})")
 
 
 def _split(call: Call) -> tuple[str, str]:
@@ -90,7 +93,7 @@ def _longer(model: Model, name: str, namespace: str) -> str:
 
 
 @rule("address-port-not-served", family="network", severity="error", outcome="never ready")
-def address_port_not_served(model: Model) -> Iterator[Hit]:
+def address_port_not_served(model: Model) -> Iterator[Violation]:
     """An address in a setting whose port the Service does not have.
 
     A connection to a port that is not the Service's `port` is refused or runs into a timeout. A headless
@@ -140,7 +143,7 @@ def _ports(service: Service) -> set[int]:
 
 
 @rule("address-of-the-pod-itself", family="network", severity="error", outcome="never ready")
-def address_of_the_pod_itself(model: Model) -> Iterator[Hit]:
+def address_of_the_pod_itself(model: Model) -> Iterator[Violation]:
     """An address in a setting that says localhost, where no container of the pod serves the port.
 
     Inside a pod, localhost is the pod: what runs on the developer's machine or in another pod is not there. A
@@ -183,7 +186,7 @@ def _is_served(model: Model, call: Call) -> bool:
 
 
 @rule("cluster-names-not-resolved", family="network", severity="error", outcome="never ready")
-def cluster_names_not_resolved(model: Model) -> Iterator[Hit]:
+def cluster_names_not_resolved(model: Model) -> Iterator[Violation]:
     """A pod that calls Services by name and asks a DNS that does not know them.
 
     With `hostNetwork: true` the policy ClusterFirst means the node's own resolver; `dnsPolicy: Default` means

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight.addresses import calls, service_of
-from preflight.backends import backends
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import dig, list_at
+from preflight.facts.addresses import calls, service_of
+from preflight.facts.network_policies import entries, isolating, meets_port, pod_port
+from preflight.facts.service_references import backends
 from preflight.model import Model
-from preflight.objects import dig, list_at
-from preflight.policies import entries, isolating, meets_port, pod_port
-from preflight.registry import Hit, at, rule
-from preflight.rules.network.calls import together
-from preflight.workloads import Workload
+from preflight.rules.network.addresses import together
+from preflight.rules.registry import Violation, at, rule
 
 
 @rule("outside-not-permitted", family="network", severity="error", outcome="never ready")
-def outside_not_permitted(model: Model) -> Iterator[Hit]:
+def outside_not_permitted(model: Model) -> Iterator[Violation]:
     """A call out of the cluster that the NetworkPolicies on the calling pods do not permit.
 
     Pods whose egress is isolated reach an address outside only by a rule without `to`, or one with an
@@ -59,7 +59,7 @@ def _leads_outside(entry: dict[str, object]) -> bool:
 
 
 @rule("route-not-permitted", family="network", severity="error", outcome="ready but unreachable")
-def route_not_permitted(model: Model) -> Iterator[Hit]:
+def route_not_permitted(model: Model) -> Iterator[Violation]:
     """An Ingress or Gateway route to pods that accept nothing from the controller.
 
     The controller's pods call from a namespace of their own. Pods whose ingress is isolated accept that only

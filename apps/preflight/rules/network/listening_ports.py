@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from preflight.addresses import listening
+from preflight.cluster.services import Service
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step, dig
+from preflight.facts.addresses import listening
+from preflight.facts.settings import container_settings, listed
 from preflight.findings import Outcome
-from preflight.model import Model, Service
-from preflight.objects import dig
-from preflight.reading import listed, readings
-from preflight.registry import Hit, Step, at, rule
-from preflight.workloads import Container
+from preflight.model import Model
+from preflight.rules.registry import Violation, at, rule
 
 PROTOCOLS = {"TCP", "UDP", "SCTP"}
 
@@ -22,7 +23,7 @@ def _outcome(probes: list[str]) -> Outcome:
 
 
 @rule("probe-port-not-served", family="network", severity="error", outcome="never ready")
-def probe_port_not_served(model: Model) -> Iterator[Hit]:
+def probe_port_not_served(model: Model) -> Iterator[Violation]:
     """A probe on a port that the app does not listen on.
 
     The app's settings say where it listens (HEALTH_PORT, PORT, …), by the value offered or the default. A
@@ -61,9 +62,9 @@ def probe_port_not_served(model: Model) -> Iterator[Hit]:
 
 def _probed(model: Model) -> Iterator[tuple[Container, list[tuple[str, str, dict[str, Any]]]]]:
     """Containers whose app and whose port are known, with their probes of the pod itself."""
-    for reading in readings(model):
-        container = reading.container
-        if reading.app.config.app is None or not listening(model, container):
+    for settings in container_settings(model).values():
+        container = settings.container
+        if settings.app.config.app is None or not listening(model, container):
             continue
         yield (
             container,
@@ -77,7 +78,7 @@ def _probed(model: Model) -> Iterator[tuple[Container, list[tuple[str, str, dict
 
 
 @rule("probe-path-not-served", family="network", severity="error", outcome="never ready")
-def probe_path_not_served(model: Model) -> Iterator[Hit]:
+def probe_path_not_served(model: Model) -> Iterator[Violation]:
     """An HTTP probe on a path that the app does not serve.
 
     The app itself is asked, in memory and without starting it: 404 and 405 mean that the path is not served,
@@ -115,7 +116,7 @@ def probe_path_not_served(model: Model) -> Iterator[Hit]:
 
 
 @rule("target-port-not-served", family="network", severity="error", outcome="ready but unreachable")
-def target_port_not_served(model: Model) -> Iterator[Hit]:
+def target_port_not_served(model: Model) -> Iterator[Violation]:
     """A Service that leads to a port none of the selected pods' containers has.
 
     Where the settings type says on which ports the app listens, it is asked; otherwise the containers' own
@@ -159,7 +160,7 @@ def _target(port: dict[str, Any]) -> object:
 
 
 @rule("service-protocol-differs", family="network", severity="error", outcome="ready but unreachable")
-def service_protocol_differs(model: Model) -> Iterator[Hit]:
+def service_protocol_differs(model: Model) -> Iterator[Violation]:
     """A Service port whose protocol is not the one its target port is declared with.
 
     A port by name is looked up together with the protocol, so the pods are left out of the endpoints; by
@@ -197,7 +198,7 @@ def _protocols(service: Service, target: object) -> set[str]:
 
 
 @rule("port-taken-in-pod", family="network", severity="error", outcome="CrashLoopBackOff")
-def port_taken_in_pod(model: Model) -> Iterator[Hit]:
+def port_taken_in_pod(model: Model) -> Iterator[Violation]:
     """Two containers of one pod that listen on the same port.
 
     Containers of a pod share its network: the second one to bind the port fails with `address already in

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.addresses import Call, calls
-from preflight.findings import Place
-from preflight.model import Model
-from preflight.names import hint, near
-from preflight.objects import Obj, dig, list_at, selects
-from preflight.policies import (
+from preflight.cluster.objects import Located, Obj, selects
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import Step, dig, list_at
+from preflight.facts.addresses import Call, calls
+from preflight.facts.network_policies import (
     Direction,
     entries,
     isolating,
@@ -21,9 +20,11 @@ from preflight.policies import (
     permitted,
     pod_port,
 )
-from preflight.reading import listed
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.workloads import Workload
+from preflight.facts.settings import listed
+from preflight.findings import Place
+from preflight.model import Model
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import hint, near
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,7 @@ def edges(model: Model) -> Iterator[Edge]:
 
 
 @rule("egress-not-permitted", family="network", severity="error", outcome="never ready")
-def egress_not_permitted(model: Model) -> Iterator[Hit]:
+def egress_not_permitted(model: Model) -> Iterator[Violation]:
     """A call that the NetworkPolicies on the calling pods do not permit.
 
     A pod that any policy of type Egress selects may send only what some policy permits; the port that counts
@@ -73,7 +74,7 @@ def egress_not_permitted(model: Model) -> Iterator[Hit]:
 
 
 @rule("ingress-not-permitted", family="network", severity="error", outcome="never ready")
-def ingress_not_permitted(model: Model) -> Iterator[Hit]:
+def ingress_not_permitted(model: Model) -> Iterator[Violation]:
     """A call that the NetworkPolicies on the called pods do not permit.
 
     A pod that any policy of type Ingress selects may be called only by whom some policy permits. The
@@ -94,7 +95,7 @@ def ingress_not_permitted(model: Model) -> Iterator[Hit]:
     yield from _reported(model, cut, "ingress")
 
 
-def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[Hit]:
+def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[Violation]:
     """One finding for all clients that the same edit would help."""
     groups: dict[tuple[Place, str, int], list[Edge]] = {}
     for edge in cut:
@@ -141,7 +142,7 @@ def _nearest(model: Model, edge: Edge, direction: Direction) -> tuple[Located, t
 
 
 @rule("dns-not-permitted", family="network", severity="error", outcome="never ready")
-def dns_not_permitted(model: Model) -> Iterator[Hit]:
+def dns_not_permitted(model: Model) -> Iterator[Violation]:
     """A pod that calls by name and may not ask the cluster's DNS.
 
     Isolating a pod's egress cuts DNS as well: it wants UDP on port 53 to kube-system, and TCP for long
@@ -170,7 +171,7 @@ def dns_not_permitted(model: Model) -> Iterator[Hit]:
 
 
 @rule("policy-port-name-missing", family="network", severity="error", outcome="ready but unreachable")
-def policy_port_name_missing(model: Model) -> Iterator[Hit]:
+def policy_port_name_missing(model: Model) -> Iterator[Violation]:
     """A NetworkPolicy's port by a name that no container of the pods it is about gives to a port.
 
     The rule permits nothing, silently. For ingress the pods are those the policy selects; for egress those it

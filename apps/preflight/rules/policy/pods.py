@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Located
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import Step, dig
+from preflight.facts.pod_security import Level, enforced
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.names import near
-from preflight.objects import dig
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.standard import Level, enforced
-from preflight.workloads import Workload
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 VOLUMES = (
     "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim",
@@ -35,7 +36,7 @@ def guarded(model: Model) -> Iterator[tuple[Workload, Level]]:
             yield workload, level
 
 
-def refused(workload: Workload, part: Located, *path: Step, level: str, message: str, fix: str) -> Hit:
+def refused(workload: Workload, part: Located, *path: Step, level: str, message: str, fix: str) -> Violation:
     """A finding of Pod Security: a controller's pods are never made, a Pod itself is rejected."""
     outcome: Outcome = "rejected by the API server" if workload.kind == "Pod" else "no pods"
     where = f"namespace {workload.namespace} enforces {level}"
@@ -43,7 +44,7 @@ def refused(workload: Workload, part: Located, *path: Step, level: str, message:
 
 
 @rule("policy-level-unknown", family="policy", severity="error", outcome="rejected by the API server")
-def policy_level_unknown(model: Model) -> Iterator[Hit]:
+def policy_level_unknown(model: Model) -> Iterator[Violation]:
     """A Pod Security label of a namespace with a level or version that does not exist.
 
     Levels are privileged, baseline and restricted, versions `latest` or `v1.NN`. The Namespace is refused,
@@ -77,7 +78,7 @@ def policy_level_unknown(model: Model) -> Iterator[Hit]:
 
 
 @rule("host-not-allowed", family="policy", severity="error", outcome="no pods")
-def host_not_allowed(model: Model) -> Iterator[Hit]:
+def host_not_allowed(model: Model) -> Iterator[Violation]:
     """A pod that uses its node, in a namespace that enforces baseline or restricted.
 
     The node's network, processes, memory, paths and ports are refused, and from 1.34 a `host` in probes and
@@ -138,7 +139,7 @@ def host_not_allowed(model: Model) -> Iterator[Hit]:
 
 
 @rule("volume-type-not-allowed", family="policy", severity="error", outcome="no pods")
-def volume_type_not_allowed(model: Model) -> Iterator[Hit]:
+def volume_type_not_allowed(model: Model) -> Iterator[Violation]:
     """A volume of a type that `restricted` does not permit.
 
     Permitted are configMap, csi, downwardAPI, emptyDir, ephemeral, image, persistentVolumeClaim, projected
@@ -165,7 +166,7 @@ def volume_type_not_allowed(model: Model) -> Iterator[Hit]:
 
 
 @rule("kernel-setting-not-allowed", family="policy", severity="error", outcome="no pods")
-def kernel_setting_not_allowed(model: Model) -> Iterator[Hit]:
+def kernel_setting_not_allowed(model: Model) -> Iterator[Violation]:
     """Settings of the kernel beyond those that `baseline` permits.
 
     Only sysctls that stay within the pod, the default mask of /proc, the container types of SELinux and no

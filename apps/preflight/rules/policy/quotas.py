@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Literal
 
+from preflight.cluster.quantities import quantity
+from preflight.cluster.workloads import Container, Workload
+from preflight.documents.paths import dig
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.quantities import quantity
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container, Workload
+from preflight.rules.registry import Violation, at, rule
 
 Kind = Literal["requests", "limits"]
 COUNTED: dict[str, tuple[Kind, str]] = {
@@ -26,7 +26,7 @@ COUNTED: dict[str, tuple[Kind, str]] = {
 
 
 @rule("quota-refuses-pods", family="policy", severity="error", outcome="no pods")
-def quota_refuses_pods(model: Model) -> Iterator[Hit]:
+def quota_refuses_pods(model: Model) -> Iterator[Violation]:
     """Pods that a ResourceQuota of their namespace refuses: they do not say what it counts, or ask for more.
 
     A quota of `limits.cpu` refuses every pod with a container without that limit (`failed quota: must specify
@@ -71,7 +71,7 @@ def quota_refuses_pods(model: Model) -> Iterator[Hit]:
 
 
 @rule("range-refuses-pods", family="policy", severity="error", outcome="no pods")
-def range_refuses_pods(model: Model) -> Iterator[Hit]:
+def range_refuses_pods(model: Model) -> Iterator[Violation]:
     """A container beyond what a LimitRange of its namespace permits one.
 
     `maximum memory usage per Container is 256Mi, but limit is 512Mi`: the pods are never made.

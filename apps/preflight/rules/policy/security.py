@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Located
+from preflight.cluster.workloads import Container, Workload
+from preflight.documents.paths import dig
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.registry import Hit, Located, rule
 from preflight.rules.policy.pods import guarded, refused
-from preflight.workloads import Container, Workload
+from preflight.rules.registry import Violation, rule
 
 ADDED = (
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
@@ -31,7 +32,7 @@ def _is_rejected(container: Container) -> bool:
 
 
 @rule("privilege-not-allowed", family="policy", severity="error", outcome="no pods")
-def privilege_not_allowed(model: Model) -> Iterator[Hit]:
+def privilege_not_allowed(model: Model) -> Iterator[Violation]:
     """A container that is privileged, or may become so, where the namespace's Pod Security refuses it.
 
     `baseline` refuses `privileged: true`; `restricted` wants `allowPrivilegeEscalation: false` said of every
@@ -68,7 +69,7 @@ def privilege_not_allowed(model: Model) -> Iterator[Hit]:
 
 
 @rule("capability-not-allowed", family="policy", severity="error", outcome="no pods")
-def capability_not_allowed(model: Model) -> Iterator[Hit]:
+def capability_not_allowed(model: Model) -> Iterator[Violation]:
     """Capabilities beyond those that the namespace's Pod Security permits.
 
     `baseline` permits those of a container runtime's default set, `restricted` wants `drop: [ALL]` and
@@ -118,7 +119,7 @@ def _contradicts(container: Container, name: object) -> bool:
 
 
 @rule("root-not-allowed", family="policy", severity="error", outcome="no pods")
-def root_not_allowed(model: Model) -> Iterator[Hit]:
+def root_not_allowed(model: Model) -> Iterator[Violation]:
     """A pod that may run as root, in a namespace that enforces `restricted`.
 
     Wanted are `runAsNonRoot: true` for the pod or each container, `false` for none, and no `runAsUser: 0`.
@@ -171,7 +172,7 @@ def root_not_allowed(model: Model) -> Iterator[Hit]:
 
 
 @rule("seccomp-not-allowed", family="policy", severity="error", outcome="no pods")
-def seccomp_not_allowed(model: Model) -> Iterator[Hit]:
+def seccomp_not_allowed(model: Model) -> Iterator[Violation]:
     """A pod without a seccomp profile where `restricted` wants one, or `Unconfined`.
 
     `baseline` refuses Unconfined; `restricted` wants RuntimeDefault or Localhost said, for the pod or for

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Located
+from preflight.documents.paths import Step, dig
+from preflight.facts.existence import missing
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.world import missing
+from preflight.rules.registry import Violation, at, rule
 
 
 @rule("missing-service-account", family="references", severity="warning", outcome="no pods")
-def missing_service_account(model: Model) -> Iterator[Hit]:
+def missing_service_account(model: Model) -> Iterator[Violation]:
     """A ServiceAccount that a pod runs as and that the render does not hold.
 
     The pod is refused at its creation (`error looking up service account`), so a Deployment shows no pods at
@@ -33,7 +34,7 @@ def missing_service_account(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-pull-secret", family="references", severity="warning", outcome="ErrImagePull")
-def missing_pull_secret(model: Model) -> Iterator[Hit]:
+def missing_pull_secret(model: Model) -> Iterator[Violation]:
     """A pull secret that the render does not hold.
 
     The kubelet goes on without it (an event says FailedToRetrieveImagePullSecret) and pulls as a stranger: a
@@ -57,7 +58,7 @@ def missing_pull_secret(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-priority-class", family="references", severity="warning", outcome="no pods")
-def missing_priority_class(model: Model) -> Iterator[Hit]:
+def missing_priority_class(model: Model) -> Iterator[Violation]:
     """A PriorityClass that a pod names and that the render does not hold.
 
     Admission refuses the pod: `no PriorityClass with name x was found`. Built in are only
@@ -72,7 +73,7 @@ def missing_priority_class(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-runtime-class", family="references", severity="warning", outcome="no pods")
-def missing_runtime_class(model: Model) -> Iterator[Hit]:
+def missing_runtime_class(model: Model) -> Iterator[Violation]:
     """A RuntimeClass that a pod names and that the render does not hold.
 
     The pod is refused at its creation: `RuntimeClass "x" not found`.
@@ -88,7 +89,7 @@ def _refused(kind: str) -> Outcome:
 
 
 @rule("missing-role", family="references", severity="warning", outcome="applies nothing")
-def missing_role(model: Model) -> Iterator[Hit]:
+def missing_role(model: Model) -> Iterator[Violation]:
     """A binding to a Role or ClusterRole that the render does not hold.
 
     The API server takes the binding and it grants nothing: the app's calls to the API are answered with 403.
@@ -105,7 +106,7 @@ def missing_role(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-subject", family="references", severity="warning", outcome="applies nothing")
-def missing_subject(model: Model) -> Iterator[Hit]:
+def missing_subject(model: Model) -> Iterator[Violation]:
     """A binding for a ServiceAccount that the render does not hold, or has in another namespace.
 
     The API server takes the binding and it grants nothing to the account the pods run as. The usual cause is
@@ -137,7 +138,7 @@ def missing_subject(model: Model) -> Iterator[Hit]:
 
 def _named(
     model: Model, part: Located, path: tuple[Step, ...], kind: str, namespace: str, outcome: Outcome
-) -> Iterator[Hit]:
+) -> Iterator[Violation]:
     name = part.obj.get(*part.path, *path)
     absent = missing(model, kind, namespace, name) if isinstance(name, str) else None
     if absent is not None:

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.environment import data_of
+from preflight.cluster.environment import data_of
+from preflight.cluster.objects import Located, Obj
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import Step, dig, list_at
+from preflight.facts.existence import missing
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.names import near
-from preflight.objects import Obj, dig, list_at
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.workloads import Workload
-from preflight.world import missing
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 SELF_FILLING = ("kubernetes.io/service-account-token",)
 """Types of Secrets whose data a controller writes."""
@@ -84,7 +85,7 @@ def _use(
 
 
 @rule("missing-configmap", family="references", severity="error", outcome="CreateContainerConfigError")
-def missing_configmap(model: Model) -> Iterator[Hit]:
+def missing_configmap(model: Model) -> Iterator[Violation]:
     """A ConfigMap that a pod takes and nobody makes.
 
     The kubelet does not start a container whose environment names an absent ConfigMap
@@ -100,7 +101,7 @@ def missing_configmap(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-secret", family="references", severity="warning", outcome="CreateContainerConfigError")
-def missing_secret(model: Model) -> Iterator[Hit]:
+def missing_secret(model: Model) -> Iterator[Violation]:
     """A Secret that a pod cannot start without and that is not in the render.
 
     Secrets are often made elsewhere, so this is a warning, unless the render holds a Secret of nearly that
@@ -113,7 +114,7 @@ def missing_secret(model: Model) -> Iterator[Hit]:
     yield from _absent(model, "Secret")
 
 
-def _absent(model: Model, kind: str) -> Iterator[Hit]:
+def _absent(model: Model, kind: str) -> Iterator[Violation]:
     for workload in model.workloads:
         said = set()
         for use in uses(workload):
@@ -141,7 +142,7 @@ def _absent(model: Model, kind: str) -> Iterator[Hit]:
 
 
 @rule("missing-configmap-key", family="references", severity="error", outcome="CreateContainerConfigError")
-def missing_configmap_key(model: Model) -> Iterator[Hit]:
+def missing_configmap_key(model: Model) -> Iterator[Violation]:
     """A key that a pod takes of a ConfigMap that lacks it.
 
     `configMapKeyRef` to an absent key keeps the container in CreateContainerConfigError; an item of a volume
@@ -157,7 +158,7 @@ def missing_configmap_key(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-secret-key", family="references", severity="error", outcome="CreateContainerConfigError")
-def missing_secret_key(model: Model) -> Iterator[Hit]:
+def missing_secret_key(model: Model) -> Iterator[Violation]:
     """A key that a pod takes of a Secret of the render that lacks it.
 
     The same as for ConfigMaps: CreateContainerConfigError for an environment variable, FailedMount for a
@@ -172,7 +173,7 @@ def missing_secret_key(model: Model) -> Iterator[Hit]:
     yield from _keyless(model, "Secret")
 
 
-def _keyless(model: Model, kind: str) -> Iterator[Hit]:
+def _keyless(model: Model, kind: str) -> Iterator[Violation]:
     for workload in model.workloads:
         for use in uses(workload):
             source = model.find(kind, workload.namespace, use.name)
@@ -199,7 +200,7 @@ def _fills_itself(source: Obj) -> bool:
 
 
 @rule("mounted-key-missing", family="references", severity="error", outcome="CrashLoopBackOff")
-def mounted_key_missing(model: Model) -> Iterator[Hit]:
+def mounted_key_missing(model: Model) -> Iterator[Violation]:
     """A `subPath` of a ConfigMap or Secret volume that is not one of its keys.
 
     The kubelet then makes an empty folder of that name and mounts it: where the image has a file, the
@@ -238,7 +239,7 @@ def _paths(workload: Workload, volume: dict[str, object]) -> set[str] | None:
     for field, kind, name in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
         named = dig(volume, field, name)
         if isinstance(named, str):
-            source = workload.model.find(kind, workload.namespace, named)
+            source = workload.index.find(kind, workload.namespace, named)
             if source is None or _fills_itself(source) or dig(volume, field, "optional") is True:
                 return None
             items = dig(volume, field, "items")

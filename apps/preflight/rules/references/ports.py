@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step, dig
 from preflight.model import Model
-from preflight.names import near
-from preflight.objects import dig
-from preflight.registry import Hit, Step, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 
 @rule("target-port-name-missing", family="references", severity="error", outcome="ready but unreachable")
-def target_port_name_missing(model: Model) -> Iterator[Hit]:
+def target_port_name_missing(model: Model) -> Iterator[Violation]:
     """A Service's `targetPort` by a name that no selected pod's container gives to a port.
 
     The pods are left out of the Service's endpoints for that port: they are ready and nobody reaches them.
@@ -43,7 +43,7 @@ def target_port_name_missing(model: Model) -> Iterator[Hit]:
 
 
 @rule("probe-port-name-missing", family="references", severity="error", outcome="never ready")
-def probe_port_name_missing(model: Model) -> Iterator[Hit]:
+def probe_port_name_missing(model: Model) -> Iterator[Violation]:
     """A probe on a port by a name that its container does not give to any of its ports.
 
     The kubelet cannot ask and throws the try away: a startup or readiness probe never succeeds, and the pod
@@ -65,7 +65,7 @@ def probe_port_name_missing(model: Model) -> Iterator[Hit]:
                         )
 
 
-def _unnamed(container: Container, path: tuple[Step, ...], wanted: str, *, alive: bool) -> Hit:
+def _unnamed(container: Container, path: tuple[Step, ...], wanted: str, *, alive: bool) -> Violation:
     names = [str(port["name"]) for port in container.ports if "name" in port]
     meant = near(wanted, names) or (names[0] if len(names) == 1 else "")
     return at(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight.model import Model, Service
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container, Workload
-from preflight.world import are_applied_together
+from preflight.cluster.services import Service
+from preflight.cluster.workloads import Container, Workload
+from preflight.facts.existence import are_applied_together
+from preflight.model import Model
+from preflight.rules.registry import Violation, at, rule
 
 
 @rule("service-selects-others", family="references", severity="error", outcome="ready but unreachable")
-def service_selects_others(model: Model) -> Iterator[Hit]:
+def service_selects_others(model: Model) -> Iterator[Violation]:
     """A Service that also selects the pods of a workload that runs something else.
 
     A part of the requests goes to pods that cannot answer them: to a port nobody listens on, or to another

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight.backends import Backend, backends
-from preflight.model import Model, Service
-from preflight.names import near
-from preflight.objects import Obj, list_at
-from preflight.registry import Hit, Step, at, rule
-from preflight.world import missing
+from preflight.cluster.objects import Obj
+from preflight.cluster.services import Service
+from preflight.documents.paths import Step, list_at
+from preflight.facts.existence import missing
+from preflight.facts.service_references import Backend, backends
+from preflight.model import Model
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 
 @rule("missing-service", family="references", severity="warning", outcome="ready but unreachable")
-def missing_service(model: Model) -> Iterator[Hit]:
+def missing_service(model: Model) -> Iterator[Violation]:
     """A Service that an Ingress, a Gateway route, a webhook or an APIService sends to and nobody makes.
 
     An Ingress or route answers 503 for it; a webhook whose Service is absent makes the API server refuse
@@ -39,7 +41,7 @@ def missing_service(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-service-port", family="references", severity="error", outcome="ready but unreachable")
-def missing_service_port(model: Model) -> Iterator[Hit]:
+def missing_service_port(model: Model) -> Iterator[Violation]:
     """A port of a Service, by number or name, that the Service does not have.
 
     An Ingress or Gateway route to it answers 503 or 500, and a webhook's calls fail. The number meant is the
@@ -77,7 +79,7 @@ def _find(model: Model, backend: Backend) -> Service | None:
 
 
 @rule("missing-governing-service", family="references", severity="warning", outcome="ready but unreachable")
-def missing_governing_service(model: Model) -> Iterator[Hit]:
+def missing_governing_service(model: Model) -> Iterator[Violation]:
     """A StatefulSet's `serviceName` that names no Service, or one that does not select its pods.
 
     The pods run and have no names of their own (`kafka-0.kafka`): members of a cluster that look for each
@@ -117,7 +119,7 @@ def _selects(service: Obj, labels: dict[str, str]) -> bool:
 
 
 @rule("missing-ingress-class", family="references", severity="warning", outcome="ready but unreachable")
-def missing_ingress_class(model: Model) -> Iterator[Hit]:
+def missing_ingress_class(model: Model) -> Iterator[Violation]:
     """An IngressClass that an Ingress names and that the render does not hold.
 
     No controller takes the Ingress up: it never gets an address. Classes usually come with a controller that
@@ -145,7 +147,7 @@ def missing_ingress_class(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-tls-secret", family="references", severity="warning", outcome="ready but unreachable")
-def missing_tls_secret(model: Model) -> Iterator[Hit]:
+def missing_tls_secret(model: Model) -> Iterator[Violation]:
     """A TLS Secret that an Ingress or Gateway names and that the render does not hold.
 
     The controller serves its own self-signed certificate instead, or refuses the listener, and clients refuse

@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from preflight.cluster.objects import Obj
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import Step, dig
+from preflight.facts.existence import missing
 from preflight.model import Model
-from preflight.names import near
-from preflight.objects import Obj, dig
-from preflight.registry import Hit, Step, at, rule
-from preflight.workloads import Workload
-from preflight.world import missing
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 
 @rule("mount-without-volume", family="references", severity="error", outcome="rejected by the API server")
-def mount_without_volume(model: Model) -> Iterator[Hit]:
+def mount_without_volume(model: Model) -> Iterator[Violation]:
     """A `volumeMounts` (or `volumeDevices`) entry that names no volume of the pod.
 
     The API server refuses the workload: `volumeMounts[0].name: Not found`. A schema cannot see it, and a
@@ -47,7 +48,7 @@ def mount_without_volume(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-claim", family="references", severity="warning", outcome="Pending")
-def missing_claim(model: Model) -> Iterator[Hit]:
+def missing_claim(model: Model) -> Iterator[Violation]:
     """A PersistentVolumeClaim that a pod mounts and nobody makes.
 
     The scheduler leaves the pod Pending: `persistentvolumeclaim "x" not found`. Claims can be made elsewhere,
@@ -111,7 +112,7 @@ def _beyond(model: Model, namespace: str, name: str) -> str:
 
 
 @rule("missing-storage-class", family="references", severity="warning", outcome="Pending")
-def missing_storage_class(model: Model) -> Iterator[Hit]:
+def missing_storage_class(model: Model) -> Iterator[Violation]:
     """A StorageClass that a claim asks for and that the render does not hold.
 
     Without it nothing provisions a volume, and the pod that mounts the claim stays Pending. Classes usually
@@ -161,7 +162,7 @@ def _claims(model: Model) -> Iterator[tuple[Obj, tuple[Step, ...]]]:
 
 
 @rule("missing-volume", family="references", severity="warning", outcome="Pending")
-def missing_volume(model: Model) -> Iterator[Hit]:
+def missing_volume(model: Model) -> Iterator[Violation]:
     """A claim bound by name to a PersistentVolume that the render does not hold.
 
     `volumeName` binds the claim to that volume and no other: while there is none of the name, the claim and

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-
-from unit.preflight.trees import lines_hold, tree, untraced
+from tests.preflight.trees import lines_hold, tree, untraced
 
 pytestmark = pytest.mark.usefixtures("renders")
 
