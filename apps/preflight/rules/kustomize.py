@@ -10,7 +10,6 @@ from preflight.facts.misspelt_keys import slips
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.render.trace import Edit
-from preflight.rules.admission.pods import added_by_patch
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, near
 
@@ -137,8 +136,10 @@ def patch_adds_container(model: Model) -> Iterator[Violation]:
           resources: {limits: {memory: 1Gi}}
     """
     for container in model.containers:
-        if container.image or not container.name or not added_by_patch(container):
+        if container.image or not container.name:
             continue
+        if container.where("name").file == container.obj.origin.file:
+            continue  # the schema's or the server's to say
         others = [each.name for each in container.workload.containers if each.image]
         meant = near(container.name, others) or (others[0] if len(others) == 1 else None)
         yield at(

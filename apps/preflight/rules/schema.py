@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.kinds import is_built_in
 from preflight.cluster.objects import Obj
 from preflight.cluster.schemas import check, find_schemas
 from preflight.documents.paths import Step, dig
 from preflight.model import Model
-from preflight.rules.fields import is_built_in
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, near
 
@@ -104,7 +104,9 @@ def unknown_kind(model: Model) -> Iterator[Violation]:
     if schemas is None:
         return
     for obj in model.objects:
-        own = is_built_in(obj) and not obj.group.startswith(("gateway.", "metrics.", "snapshot.", "node."))
+        own = is_built_in(obj.group) and not obj.group.startswith(
+            ("gateway.", "metrics.", "snapshot.", "node.")
+        )
         removed = (obj.api_version, obj.kind) in REMOVED
         if own and not removed and _served(obj.group) and not schemas.knows(obj.api_version, obj.kind):
             meant = near(obj.kind, KINDS)

@@ -101,37 +101,3 @@ def request_above_limit(model: Model) -> Iterator[Violation]:
                     message=f"{limit}, and the request is {requests[name]}",
                     fix="raise the limit or lower the request",
                 )
-
-
-@rule("memory-disk-above-limit", family="lifecycle", severity="warning", outcome="OOMKilled")
-def memory_disk_above_limit(model: Model) -> Iterator[Violation]:
-    """A volume in memory that may grow to the container's own memory limit.
-
-    Files of an `emptyDir` with `medium: Memory` count as memory of the container that writes them: it is
-    killed before the volume is full.
-
-        emptyDir: {medium: Memory, sizeLimit: 512Mi}      # limits.memory: 512Mi
-    """
-    for workload in model.workloads:
-        for index, volume in enumerate(workload.items("volumes")):
-            disk = volume.get("emptyDir") if isinstance(volume, dict) else None
-            size = quantity(disk.get("sizeLimit")) if isinstance(disk, dict) else None
-            if not isinstance(disk, dict) or disk.get("medium") != "Memory" or size is None:
-                continue
-            for container in workload.containers:
-                mounted = any(
-                    isinstance(each, dict) and each.get("name") == volume.get("name")
-                    for each in container.items("volumeMounts")
-                )
-                limit = amount(container, "limits", "memory")
-                if mounted and limit is not None and size >= limit:
-                    yield at(
-                        workload,
-                        "volumes",
-                        index,
-                        "emptyDir",
-                        "sizeLimit",
-                        message=f"{disk['sizeLimit']} in memory; the memory limit of {container.name} is "
-                        f"{container.get('resources', 'limits', 'memory')}",
-                        fix="make it smaller, or raise the memory limit",
-                    )

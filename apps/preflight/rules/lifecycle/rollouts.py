@@ -107,41 +107,6 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
                     break
 
 
-@rule("rollout-held-back", family="lifecycle", severity="warning", outcome="never rolls out")
-def rollout_held_back(model: Model) -> Iterator[Violation]:
-    """A workload that is told not to roll out: `paused: true`, or a partition above all its pods.
-
-    A Deployment applied while paused makes no pods of the new template, and none at all the first time; a
-    StatefulSet updates only pods whose number is at least the partition. Either is set by hand for a while
-    and has no place in a file.
-
-        updateStrategy: {rollingUpdate: {partition: 3}}      # replicas: 3
-    """
-    for workload in model.workloads:
-        obj = workload.obj
-        if workload.kind == "Deployment" and obj.get("spec", "paused") is True:
-            yield at(
-                obj,
-                "spec",
-                "paused",
-                message="true: nothing is rolled out",
-                fix="remove it",
-                outcome="no pods",
-            )
-        path = ("spec", "updateStrategy", "rollingUpdate", "partition")
-        partition = obj.get(*path)
-        if workload.kind != "StatefulSet" or not isinstance(partition, int) or isinstance(partition, bool):
-            continue
-        first = obj.get("spec", "ordinals", "start", default=0)
-        if partition > 0 and isinstance(first, int) and partition >= first + workload.replicas:
-            yield at(
-                obj,
-                *path,
-                message=f"{partition}; pods are numbered below {first + workload.replicas}: none is updated",
-                fix="write 0, or remove it",
-            )
-
-
 @rule("drain-blocked", family="lifecycle", severity="warning", outcome="never rolls out")
 def drain_blocked(model: Model) -> Iterator[Violation]:
     """A disruption budget that never lets a pod go.
