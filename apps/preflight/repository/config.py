@@ -37,6 +37,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
 
     kubernetes_version: KubernetesVersion = NEWEST_KNOWN
     provided: tuple[ObjectName, ...] = ()
+    exclude: tuple[str, ...] = ()
+    """Patterns of folders, from the repository's root, whose manifests are never applied."""
     containers: dict[str, ContainerConfig] = field(default_factory=dict)
 
     @property
