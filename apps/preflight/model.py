@@ -80,7 +80,7 @@ class Model:
         self.renderer = renderer
         self.apps: Apps = apps if apps is not None else {}
         self.before = before
-        self.checkout = checkout if checkout is not None else Checkout(root, config.exclude)
+        self.checkout = checkout if checkout is not None else Checkout(root, config)
         self.beside: tuple[Model, ...] = ()
         self.index = ObjectIndex(objects)
         self.facts: dict[object, Any] = {}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from preflight.cluster.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
 from preflight.documents.node import Node, split_list
@@ -16,6 +15,7 @@ from preflight.findings import CheckError
 from preflight.render.files import KUSTOMIZATION_NAMES, is_remote, kustomization_file
 from preflight.render.trace import build
 from preflight.render.trace.resource import Resource
+from preflight.repository.config import Config
 
 ASIDE = frozenset(
     {"e2e", "examples-test", "fixtures", "node_modules", "test", "test-data", "testdata", "tests", "vendor"}
@@ -33,13 +33,13 @@ Key = tuple[str, str, str]
 class Checkout:
     """The files of one repository, read when they are first asked for.
 
-    Folders of tests and fixtures, hidden ones, and what `exclude` (patterns of paths from the root) matches
-    are passed over: they hold nothing that is applied.
+    Folders of tests and fixtures, hidden ones, and what the repository says to `exclude` are passed over: they
+    hold nothing that is applied.
     """
 
-    def __init__(self, root: Path, exclude: Collection[str] = ()) -> None:
+    def __init__(self, root: Path, config: Config) -> None:
         self.root = root.resolve()
-        self.exclude = tuple(exclude)
+        self.config = config
         self._objects: dict[Path, list[Node]] = {}
         self._rendered: dict[Path, list[Resource]] = {}
 
@@ -56,7 +56,7 @@ class Checkout:
                 path = folder / file
                 if not file.endswith(SUFFIXES) and file not in KUSTOMIZATION_NAMES:
                     continue
-                if len(found) >= MOST_FILES or path.is_symlink() or path.stat().st_size > MOST_BYTES:
+                if len(found) >= MOST_FILES or not _is_read(path) or self._is_excluded(path):
                     continue
                 found[path] = path.read_bytes()
         return found
@@ -64,8 +64,10 @@ class Checkout:
     def _is_looked_into(self, folder: Path) -> bool:
         if folder.name.startswith(".") or folder.name in ASIDE or folder.is_symlink():
             return False
-        path = folder.relative_to(self.root).as_posix()
-        return not any(fnmatch.fnmatch(path, each.rstrip("/")) for each in self.exclude)
+        return not self._is_excluded(folder)
+
+    def _is_excluded(self, path: Path) -> bool:
+        return self.config.excludes(PurePosixPath(path.relative_to(self.root).as_posix()))
 
     def objects(self, path: Path) -> list[Node]:
         """The documents of a manifest that have a kind; none where it is no YAML."""
@@ -227,3 +229,7 @@ class Checkout:
                         scalar.text() == name for _, scalar in each.scalars()
                     ):
                         yield path, each
+
+
+def _is_read(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size <= MOST_BYTES
