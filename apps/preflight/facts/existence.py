@@ -109,6 +109,11 @@ def _answers(model: Model, path: Path) -> bool:
     return False
 
 
+def are_alternatives(one: Model, other: Model) -> bool:
+    """Whether two targets render the same object, so that one is applied in the other's place."""
+    return bool(_keys(one) & _keys(other))
+
+
 @fact
 def _keys(model: Model) -> set[tuple[str, str, str]]:
     """The objects by which alternatives are known; parts of one application may share these kinds."""

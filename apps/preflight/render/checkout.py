@@ -33,8 +33,8 @@ Key = tuple[str, str, str]
 class Checkout:
     """The files of one repository, read when they are first asked for.
 
-    Folders of tests and fixtures, hidden ones, and what the repository says to `exclude` are passed over: they
-    hold nothing that is applied.
+    Folders of tests and fixtures, hidden ones, and what the repository says to `exclude` are passed over:
+    they hold nothing that is applied.
     """
 
     def __init__(self, root: Path, config: Config) -> None:
@@ -153,8 +153,9 @@ class Checkout:
         while waiting:
             path, space, depth = waiting.pop()
             users = self._users.get(path, ()) if depth < 20 else ()
-            for user in users:
-                waiting.append((user, self.kustomizations[user].text("namespace") or space, depth + 1))
+            waiting += [
+                (user, self.kustomizations[user].text("namespace") or space, depth + 1) for user in users
+            ]
             if not users:
                 found.add(space)
         return found
