@@ -52,7 +52,8 @@ class Model:
     the keys written twice in its sources, `renderer` the program that rendered it, `apps` what is known
     of the containers' applications by container name, `before` the model of the tree as it is in
     `--against REF` (None without; its sources are gone, its objects are not), `checkout` the repository
-    around it, `beside` the models of other targets of the same call that are applied together with it.
+    around it, `notes` what a person should know of the reading, `beside` the models of other targets of the
+    same call that are applied together with it.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Model:
         apps: Apps | None = None,
         before: Model | None = None,
         checkout: Checkout | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.root = root
         self.config = config
@@ -81,6 +83,7 @@ class Model:
         self.apps: Apps = apps if apps is not None else {}
         self.before = before
         self.checkout = checkout if checkout is not None else Checkout(root, config)
+        self.notes = tuple(notes)
         self.beside: tuple[Model, ...] = ()
         self.index = ObjectIndex(objects)
         self.facts: dict[object, Any] = {}

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from preflight.cluster.schemas import unavailable
-from preflight.facts.existence import are_alternatives
+from preflight.facts.existence import are_alternatives, has_uncertain_names
 from preflight.findings import CheckError, Finding
 from preflight.model import Model
 from preflight.render.checkout import Checkout
@@ -90,6 +90,7 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
                 failures.append(str(error))
         apps.load()
         for model in models:
+            notes += model.notes
             model.beside = tuple(
                 other for other in models if other is not model and not are_alternatives(model, other)
             )
@@ -182,7 +183,8 @@ def model_of(
     `stdin` is what the target `-` means. With `against` (a git revision) `Model.before` is the same target
     as it was there, or None where it was not.
     """
-    loaded = load(target, root, stdin=stdin, allow_remote=allow_remote)
+    checkout = checkout or Checkout(root, config)
+    loaded = load(target, root, stdin=stdin, allow_remote=allow_remote, checkout=checkout)
     if target == "-" and not loaded.objects:
         raise CheckError("standard input: holds no Kubernetes object (nothing with apiVersion and kind)")
     before = None
@@ -203,6 +205,7 @@ def model_of(
         apps=apps,
         before=before,
         checkout=checkout,
+        notes=loaded.notes,
     )
 
 
@@ -278,12 +281,21 @@ def _is_same(one: Observed, other: Observed) -> bool:
     return (one.rule, one.file, one.line) == (other.rule, other.file, other.line)
 
 
+JOINING = ("messaging", "network", "references")
+"""Families that join objects by names and labels."""
+
+
 def _apply(rule: Rule, model: Model) -> Iterable[Observed]:
     try:
         for each in rule.function(model) if rule.function is not None else ():
+            if each.uncertain:
+                continue
+            severity = each.severity or rule.severity
+            if rule.family in JOINING and has_uncertain_names(model):
+                severity = "warning"
             yield Observed(
                 rule=rule.id,
-                severity=model.config.severity.get(rule.id) or each.severity or rule.severity,
+                severity=model.config.severity.get(rule.id) or severity,
                 object=printable(each.object),
                 container=printable(each.container) or UNSET,
                 field=printable(each.field),

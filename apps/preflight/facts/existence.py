@@ -18,6 +18,7 @@ from preflight.documents.paths import walk
 from preflight.findings import Severity
 from preflight.model import Model, fact
 from preflight.render.files import KUSTOMIZATION_NAMES
+from preflight.render.placeholders import PLACEHOLDER
 from preflight.spelling import base_of, is_slip, near, suffixed
 
 DEPLOYERS = ("Application", "ApplicationSet", "HelmChart", "HelmRelease", "Kustomization", "TerraformRun")
@@ -49,6 +50,8 @@ class Missing(msgspec.Struct, frozen=True):
 def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | None:
     """What to say of a reference to a name; None where it exists or may well exist."""
     if not name or model.find(kind, namespace, name) is not None or is_given(model, kind, name):
+        return None
+    if PLACEHOLDER.search(name):
         return None
     if any(_has(each, kind, namespace, name) for each in (model, *model.beside)):
         return None
@@ -129,6 +132,18 @@ def _is_known(model: Model, kind: str, name: str) -> bool:
     checkout = model.checkout
     found = next(checkout.holders(kind, None, name), None) or next(checkout.mentions(name), None)
     return found is not None
+
+
+@fact
+def has_uncertain_names(model: Model) -> bool:
+    """Whether names, namespaces or labels of the render are filled in later, so that what meets what is not
+    known here."""
+    return any(
+        step in ("labels", "matchLabels", "name", "namespace", "selector")
+        for obj in model.objects
+        for path in obj.uncertain
+        for step in path
+    )
 
 
 def is_floating(obj: Obj) -> bool:

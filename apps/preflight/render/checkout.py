@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from preflight.cluster.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
 from preflight.documents.node import Node, split_list
 from preflight.documents.parse import parse
 from preflight.findings import CheckError
 from preflight.render.files import KUSTOMIZATION_NAMES, is_remote, kustomization_file
-from preflight.render.trace import build
+from preflight.render.trace import Built, build
 from preflight.render.trace.resource import Resource
 from preflight.repository.config import Config
 
@@ -40,8 +41,10 @@ class Checkout:
     def __init__(self, root: Path, config: Config) -> None:
         self.root = root.resolve()
         self.config = config
+        self.facts: dict[object, Any] = {}
+        """What others have worked out of it once."""
         self._objects: dict[Path, list[Node]] = {}
-        self._rendered: dict[Path, list[Resource]] = {}
+        self._built: dict[Path, Built | None] = {}
 
     @cached_property
     def files(self) -> dict[Path, bytes]:
@@ -167,15 +170,19 @@ class Checkout:
     def rendered(self, path: Path) -> list[Resource]:
         """The objects of a kustomization's folder or of a manifest, read without running kustomize; none
         where the kustomization cannot be read."""
-        if path not in self._rendered:
-            if path in self.kustomizations:
-                try:
-                    self._rendered[path] = build(path, self.root, allow_remote=True).resources
-                except CheckError:
-                    self._rendered[path] = []
-            else:
-                self._rendered[path] = [Resource(each, each.place) for each in self.objects(path)]
-        return self._rendered[path]
+        if path not in self.kustomizations:
+            return [Resource(each, each.place) for each in self.objects(path)]
+        built = self.built(path)
+        return built.resources if built is not None else []
+
+    def built(self, folder: Path) -> Built | None:
+        """The kustomization of a folder, carried out without kustomize; None where it cannot be read."""
+        if folder not in self._built:
+            try:
+                self._built[folder] = build(folder, self.root, allow_remote=True)
+            except CheckError:
+                self._built[folder] = None
+        return self._built[folder]
 
     def holders(self, kind: str, namespace: str | None, name: str) -> Iterator[tuple[Path, Node]]:
         """The files that hold an object, or a generator of one, of this kind and name.
