@@ -57,6 +57,7 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         return None
     others = model.objects_of(kind)
     here = [each.name for each in others if each.namespace in (namespace, "")]
+    here += [ref.partition("/")[2] for ref in model.config.provided if ref.startswith(f"{kind}/")]
     base = base_of(name)
     hashed = next((each for each in here if each != name and base_of(each) == base), None)
     if hashed is not None:
