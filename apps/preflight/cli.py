@@ -162,7 +162,9 @@ def _print(report: Report, format: Format, strict: bool) -> int:
 
     sys.stdout.write(WRITERS[format](report))
     sys.stdout.flush()
-    if report.crashed:
+    for failure in report.failures:
+        print(f"preflight: {failure}", file=sys.stderr)
+    if report.crashed or report.failures:
         return COULD_NOT_CHECK
     return ERRORS if report.errors or (strict and report.warnings) else CLEAN
 

@@ -32,6 +32,25 @@ def near(name: str, others: Iterable[str]) -> str | None:
     return min(found, key=lambda other: (distance(name, other), other), default=None)
 
 
+SUFFIXES = ("-svc", "-service")
+"""What people add to a name, or leave out, when they name a Service."""
+
+
+def suffixed(name: str, others: Iterable[str]) -> str | None:
+    """The one among `others` that is this name with or without `-svc` or `-service`, or None."""
+    bare = _bare(name)
+    return next((other for other in others if other != name and _bare(other) == bare), None)
+
+
+def is_slip(name: str, meant: str) -> bool:
+    """Whether one edit makes one name the other: a letter, two neighbours swapped, `-svc`, `-service`."""
+    return distance(name, meant) == 1 or (name != meant and _bare(name) == _bare(meant))
+
+
+def _bare(name: str) -> str:
+    return next((name.removesuffix(end) for end in SUFFIXES if name.endswith(end)), name)
+
+
 def hint(meant: str | None) -> str:
     """A clause for a message that asks for the name that was probably meant; empty where there is none."""
     return f"; did you mean {meant}?" if meant else ""

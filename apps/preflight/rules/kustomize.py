@@ -93,7 +93,7 @@ def replacement_matches_nothing(model: Model) -> Iterator[Violation]:
           - select: {kind: Deployment, name: indexr}
             fieldPaths: [spec.template.spec.containers.0.env.0.value]
     """
-    yield from _selecting_nothing(model, _edits(model, "replacement"), "target")
+    yield from _selecting_nothing(model, _replacements(model), "target")
 
 
 @rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")
@@ -196,13 +196,35 @@ def key_twice(model: Model) -> Iterator[Violation]:
 def _edits(model: Model, kind: str) -> Iterator[Edit]:
     """The entries of a kind that were followed, where every object is known."""
     tree = model.kustomization
-    if tree is not None and tree.complete:
+    # a Component alone has nothing to edit
+    if tree is not None and tree.complete and not model.checkout.is_component(model.path):
         yield from (each for each in tree.edits if each.kind == kind and each.followed)
 
 
+def _replacements(model: Model) -> Iterator[Edit]:
+    return (each for each in _edits(model, "replacement") if not _matches_elsewhere(model, each))
+
+
 def _without_effect(model: Model, kind: str) -> Iterator[Edit]:
+    """The entries that match nothing, here or wherever else their kustomization is used."""
     # files that a tool is yet to fill (`flux bootstrap`) render to nothing, and edits wait for them
-    return (each for each in _edits(model, kind) if not each.matched and model.objects)
+    for edit in _edits(model, kind):
+        if not edit.matched and model.objects and not _matches_elsewhere(model, edit):
+            yield edit
+
+
+def _matches_elsewhere(model: Model, edit: Edit) -> bool:
+    """Whether an entry of a Component has an effect in another kustomization that takes the Component."""
+    checkout = model.checkout
+    folder = (checkout.root / edit.file).parent
+    if not checkout.is_component(folder):
+        return False
+    return any(
+        (other.file, other.field) == (edit.file, edit.field) and other.matched
+        for whole in checkout.wholes(folder)
+        if whole != model.path and (built := checkout.built(whole)) is not None
+        for other in built.tree.edits
+    )
 
 
 def _hit(edit: Edit, place: Place, *, message: str, fix: str, certain: bool) -> Violation:
