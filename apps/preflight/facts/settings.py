@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from preflight.cluster.environment import EnvVar
@@ -90,9 +88,3 @@ def _alike(one: str, other: str) -> int:
     return next(
         (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names for a message: `indexer, resonance and reteller`."""
-    several = list(dict.fromkeys(names))
-    return " and ".join([", ".join(several[:-1]), several[-1]] if len(several) > 1 else several)

@@ -8,12 +8,12 @@ import msgspec
 
 from preflight.cluster.environment import EnvVar
 from preflight.cluster.workloads import Container
-from preflight.facts.settings import ContainerSettings, asked, container_settings, listed, written_at
+from preflight.facts.settings import ContainerSettings, asked, container_settings, written_at
 from preflight.findings import Severity
 from preflight.model import Model
 from preflight.repository.app import Variable
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import near
+from preflight.spelling import listed, near
 
 
 @rule("setting-not-offered", family="environment", severity="error", outcome="CrashLoopBackOff")

@@ -12,10 +12,10 @@ from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig, list_at, walk
 from preflight.facts.existence import is_custom
 from preflight.facts.misspelt_keys import slips
-from preflight.facts.settings import ContainerSettings, container_settings, listed
+from preflight.facts.settings import ContainerSettings, container_settings
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import near
+from preflight.spelling import listed, near
 
 AMBIENT = re.compile(
     r"(PATH|HOME|HOSTNAME|USER|SHELL|TERM|TZ|TMPDIR|LANG|LANGUAGE|LC_\w+|NO_COLOR|FORCE_COLOR|COLUMNS|DEBUG"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from preflight.cluster.environment import EnvVar, expand
 from preflight.cluster.workloads import Container
-from preflight.facts.settings import container_settings, listed, written_at
+from preflight.facts.settings import container_settings, written_at
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import COLLECTION, near
+from preflight.spelling import COLLECTION, listed, near
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 PLATFORM = re.compile(r"KUBERNETES_\w+|\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_\w+)?)")

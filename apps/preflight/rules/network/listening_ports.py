@@ -9,10 +9,11 @@ from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig
 from preflight.facts.addresses import listening
-from preflight.facts.settings import container_settings, listed
+from preflight.facts.settings import container_settings
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import listed
 
 PROTOCOLS = {"TCP", "UDP", "SCTP"}
 
