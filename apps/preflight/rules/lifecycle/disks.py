@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig
-from preflight.facts.images import container_images
+from preflight.facts.images import ContainerImage, container_images
 from preflight.facts.known_images import known, shown
 from preflight.facts.mounts import Mount, below, mounts, unmounted
+from preflight.facts.servers import server_commands, variable
+from preflight.findings import Severity
 from preflight.model import Model
 from preflight.rules.images.public_images import configured
+from preflight.rules.images.python_code import started
 from preflight.rules.images.run_as_user import effective
 from preflight.rules.registry import Violation, at, rule
 
@@ -53,8 +56,8 @@ def data_not_on_its_volume(model: Model) -> Iterator[Violation]:
                 "volumeMounts",
                 claim.index,
                 "mountPath",
-                message=f"the claim is mounted at {claim.folder}, and {shown(container.image)} keeps its data "
-                f"in {folder}",
+                message=f"the claim is mounted at {claim.folder}, and {shown(container.image)} keeps its "
+                f"data in {folder}",
                 fix=f"mount it at {folder}",
                 place=offered.place if offered is not None else None,
                 outcome="CrashLoopBackOff" if read_only and offered is not None else None,
@@ -179,28 +182,63 @@ def _prepares(container: Container, mount: Mount) -> bool:
 def read_only_path_written(model: Model) -> Iterator[Violation]:
     """A read-only root file system for an image that writes to it as it starts.
 
-    `Read-only file system`, and the container ends. Each folder it writes to takes an emptyDir. Known are
-    the data folders of Kafka and Qdrant and what Kafka, nginx, PostgreSQL and MySQL write to besides. What an
-    image declares a VOLUME is writable.
+    `Read-only file system`, and the container ends. Each folder it writes to takes an emptyDir. Known is what
+    Kafka, nginx, PostgreSQL, MySQL and others write; what an image declares a VOLUME is writable. gunicorn
+    makes a file in the temporary folder (`No usable temporary directory found`), `celery beat` its schedule
+    in the working directory. A warning where the code imports `tempfile`, and where the image is not known.
 
         readOnlyRootFilesystem: true   # and no volume at /opt/kafka/config
     """
+    images = container_images(model)
     for container in model.containers:
         if container.get("securityContext", "readOnlyRootFilesystem") is not True or container.role == "init":
             continue
         image = known(container.image)
-        if container.command or configured(container, image):
-            continue
-        for folder in unmounted(container, image.writes):
-            if not any(below(folder, volume) for volume in image.volumes):
-                yield at(
-                    container,
-                    "securityContext",
-                    "readOnlyRootFilesystem",
-                    message=f"readOnlyRootFilesystem is true, and {shown(container.image)} writes to {folder} "
-                    "as it starts",
-                    fix=f"mount an emptyDir at {folder}",
-                )
+        written: list[tuple[str, str, Severity]] = []
+        if not container.command and not configured(container, image):
+            for folder in unmounted(container, image.writes):
+                if not any(below(folder, volume) for volume in image.volumes):
+                    written.append((shown(container.image), folder, "error"))
+        own = images.get(container)
+        sure: Severity = "error" if own is not None else "warning"
+        workdir = own.workdir if own is not None else str(container.get("workingDir", default=""))
+        command = server_commands(model).get(container)
+        if command is not None and command.server.needs_temporary and not _has_temporary(container, own):
+            folder = command.option(["--worker-tmp-dir"]) or "/tmp"  # noqa: S108 - gunicorn's own default
+            if not below(folder, "/dev/shm") and unmounted(container, [folder]):  # noqa: S108 - always writable
+                written.append((command.name, folder, sure))
+        if command is not None and command.name == "celery" and {"beat", "-B", "--beat"} & set(command.words):
+            file = command.option(["-s", "--schedule"]) or "celerybeat-schedule"
+            folder = posixpath.dirname(posixpath.join(workdir, file))
+            if folder.startswith("/") and unmounted(container, [folder]):
+                written.append(("celery beat", folder, sure))
+        reached = next((each.reached for each in started(model) if each.image.container is container), None)
+        if not written and reached is not None and not _has_temporary(container, own):
+            for use in reached.temporary[:1]:
+                written.append((f"the code ({use.file}:{use.line} imports tempfile)", "/tmp", "warning"))  # noqa: S108
+        for who, folder, severity in written:
+            yield at(
+                container,
+                "securityContext",
+                "readOnlyRootFilesystem",
+                message=f"readOnlyRootFilesystem is true, and {who} writes to {folder}"
+                + (" as it starts" if severity == "error" else ""),
+                fix=f"mount an emptyDir at {folder}",
+                severity=severity,
+            )
+
+
+TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - where Python looks, after TMPDIR, TEMP and TMP
+
+
+def _has_temporary(container: Container, image: ContainerImage | None) -> bool:
+    """Whether Python finds a temporary folder it may write to: one that is named, a usual one, or where it
+    starts."""
+    folders = [variable(container, image, name) for name in ("TMPDIR", "TEMP", "TMP")]
+    folders += [*TEMPORARY, image.workdir if image is not None else str(container.get("workingDir") or "")]
+    taken = [mount.folder for mount in mounts(container) if mount.item.get("readOnly") is not True]
+    taken += [*image.stage.volumes] if image is not None else []
+    return any(below(folder, path) for folder in folders if folder for path in taken)
 
 
 @rule("unknown-medium", family="lifecycle", severity="error", outcome="FailedMount")

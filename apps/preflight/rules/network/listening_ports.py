@@ -18,7 +18,7 @@ from preflight.spelling import listed
 PROTOCOLS = {"TCP", "UDP", "SCTP"}
 
 
-def _outcome(probes: list[str]) -> Outcome:
+def outcome_of(probes: list[str]) -> Outcome:
     """A failing liveness probe alone restarts the container; the others keep the pod from being ready."""
     return "CrashLoopBackOff" if probes == ["livenessProbe"] else "never ready"
 
@@ -57,7 +57,7 @@ def probe_port_not_served(model: Model) -> Iterator[Violation]:
                 *path,
                 message=f"asked by {listed(names)}: port {port}, and the app listens on {said}{where}",
                 fix=f"write {next(iter(served))}, or change {next(iter(served.values()))}",
-                outcome=_outcome(names),
+                outcome=outcome_of(names),
             )
 
 
@@ -112,7 +112,7 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
                     "path",
                     message=f"the app answers {route.status if route else '404'} on {path}",
                     fix="name a path that it serves",
-                    outcome=_outcome([name]),
+                    outcome=outcome_of([name]),
                 )
 
 
