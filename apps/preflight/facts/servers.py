@@ -18,7 +18,8 @@ from preflight.model import Model, fact
 SHELL_SCRIPT = re.compile(r"#!\s*\S*[/\s](sh|bash|ash|dash)\b")
 RUNNERS = (
     ("uv", "run"), ("poetry", "run"), ("pipenv", "run"), ("pdm", "run"), ("hatch", "run"),
-    ("dotenv", "run", "--"), ("opentelemetry-instrument",), ("ddtrace-run",), ("newrelic-admin", "run-program"),
+    ("dotenv", "run", "--"), ("opentelemetry-instrument",), ("ddtrace-run",),
+    ("newrelic-admin", "run-program"),
 )  # fmt: skip
 """Programs that run the command line that follows them."""
 EVERY = "0.0.0.0"  # noqa: S104 - compared with, not bound to
@@ -83,7 +84,7 @@ SERVERS: dict[tuple[str, ...], Server] = {
         hosts=("-b", "--bind"), ports=("-p", "--port"), elsewhere=("-e", "--endpoint", "-u", "--fd")
     ),
     ("waitress-serve",): Server(
-        host="0.0.0.0", port=8080, hosts=("--host",), ports=("--port",), binds=("--listen",)
+        host=EVERY, port=8080, hosts=("--host",), ports=("--port",), binds=("--listen",)
     ),
     ("flask", "run"): Server(
         port=5000,
