@@ -8,7 +8,7 @@ from typing import Any
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig, list_at
-from preflight.facts.addresses import listening
+from preflight.facts.addresses import Address, listening
 from preflight.facts.settings import container_settings
 from preflight.findings import Outcome
 from preflight.model import Model
@@ -137,13 +137,51 @@ _ANSWERS = {
 } | dict.fromkeys((301, 302, 307, 308), "leave this path out of the redirect to https")
 
 
+@rule("probe-asks-the-node", family="network", severity="error", outcome="never ready")
+def probe_asks_the_node(model: Model) -> Iterator[Violation]:
+    """A probe or postStart hook with `host: localhost`, in a pod that is not on the node's network.
+
+    The kubelet connects from the node, and localhost is the node itself. Without `host` it asks the pod.
+    A name of a Service is asked of the node's resolver, which mostly does not know it: a warning.
+
+        httpGet: {host: localhost, path: /health, port: http}
+    """
+    for container in model.containers:
+        hooks = {name: (name,) for name in container.probes} | {"postStart": ("lifecycle", "postStart")}
+        for name, path in hooks.items():
+            for action in ("httpGet", "tcpSocket"):
+                host = container.get(*path, action, "host")
+                if not isinstance(host, str) or not host or container.workload.get("hostNetwork") is True:
+                    continue
+                address = Address(host.lower(), None)
+                number = container.port(container.get(*path, action, "port"))
+                if number in [port.get("hostPort") for port in container.ports]:
+                    continue
+                if address.is_local or address.host == "0.0.0.0":  # noqa: S104 - compared with, not bound to
+                    message = f"{name} asks {host}, which for the kubelet is the node, not the pod"
+                elif address.is_of_cluster and model.service_at(host, container.obj.namespace) is not None:
+                    message = f"{name} asks the Service {host}, a name that the node's resolver does not know"
+                else:
+                    continue
+                yield at(
+                    container,
+                    *path,
+                    action,
+                    "host",
+                    message=message,
+                    fix="remove host: the kubelet asks the pod's own address",
+                    severity=None if not address.is_of_cluster else "warning",
+                    outcome="CrashLoopBackOff" if name == "postStart" else outcome_of([name]),
+                )
+
+
 @rule("target-port-not-served", family="network", severity="error", outcome="ready but unreachable")
 def target_port_not_served(model: Model) -> Iterator[Violation]:
     """A Service that leads to a port none of the selected pods' containers has.
 
     Where the settings type says on which ports the app listens, it is asked; otherwise the containers' own
-    declarations are. Declaring a port is a convention, so it is said only where each of the pods has one
-    container with one port, and no port of the Service leads there.
+    declarations are. Declaring a port is a convention: then it is a warning, and said only where each of the
+    pods has one container with one port, and no port of the Service leads there.
 
         ports:
         - port: 80
@@ -172,8 +210,10 @@ def target_port_not_served(model: Model) -> Iterator[Violation]:
                 "ports",
                 index,
                 field,
-                message=f"leads to port {target}; the containers of the pods it selects have {numbers}",
+                message=f"Service {service.name} leads to port {target}; the containers of the pods it selects "
+                f"have {numbers}",
                 fix="lead it to a port the container listens on",
+                severity=None if all(known) else "warning",
             )
 
 
