@@ -13,7 +13,7 @@ from preflight.facts.existence import missing
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, listed
+from preflight.spelling import hint, listed, near
 
 
 @rule("address-of-no-service", family="network", severity="error", outcome="never ready")
@@ -22,8 +22,10 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
 
     A single name (`kafka`) or one with `.svc` in it can only be a Service; where there is none, the name does
     not resolve. Looked at are settings the app declares as addresses; of containers that nothing is known of,
-    only names that are a slip away from a Service. Another namespace's Service may be made elsewhere: a
-    warning. What a custom resource may create is left alone.
+    only names that are a slip away from a Service. Commands that wait (`until nc -z db 5432`) and the files of
+    nginx and HAProxy are read as well: an init container waits for ever, and a proxy ends with `host not found
+    in upstream`. Another namespace's Service may be made elsewhere: a warning. What a custom resource may
+    create is left alone.
 
         KAFKA_BOOTSTRAP_SERVERS=kafka:9092    # the Service is kafka-service
     """
@@ -35,11 +37,13 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
         absent = missing(model, "Service", namespace, name)
         if absent is None:
             continue
-        meant = absent.meant or _longer(model, name, namespace)
-        near = bool(meant or absent.elsewhere)
-        if not call.known and not near:
+        same = _longer(model, name, namespace) or _by_port(model, call, name, namespace)
+        meant = same or absent.meant
+        is_near = bool(same or absent.elsewhere) or (bool(meant) and absent.severity == "error")
+        complete = call.unresolved is not None and absent.severity == "error"
+        if not call.known and not meant and not absent.elsewhere and not complete:
             continue
-        elsewhere = namespace != call.container.obj.namespace and not near
+        elsewhere = namespace != call.container.obj.namespace and not is_near
         message = f"{call.variable}: there is no Service {name} in namespace {namespace}"
         found.append(
             (
@@ -49,8 +53,13 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
                     *call.path,
                     message=message + (hint(meant) if meant else absent.hint),
                     fix=f"write {meant}" if meant else "name a Service that is applied",
-                    severity="warning" if elsewhere else "error" if near else absent.severity,
-                    outcome=call.outcome,
+                    severity="error"
+                    if is_near
+                    else absent.severity
+                    if call.known and not elsewhere
+                    else "warning",
+                    outcome=call.unresolved or call.outcome,
+                    place=call.place,
                 ),
             )
         )
@@ -91,6 +100,18 @@ def _longer(model: Model, name: str, namespace: str) -> str:
     )
 
 
+def _by_port(model: Model, call: Call, name: str, namespace: str) -> str:
+    """The Service of a name like this that alone in its namespace has the port that is asked for."""
+    having = [
+        service.name
+        for service in model.services
+        if service.namespace == namespace
+        and call.address.port in [port.get("port") for port in service.ports]
+    ]
+    alike = [each for each in having if near(name, [each]) or each.startswith(name) or name.startswith(each)]
+    return having[0] if len(having) == 1 and alike else ""
+
+
 @rule("address-port-not-served", family="network", severity="error", outcome="never ready")
 def address_port_not_served(model: Model) -> Iterator[Violation]:
     """An address in a setting whose port the Service does not have.
@@ -119,6 +140,7 @@ def address_port_not_served(model: Model) -> Iterator[Violation]:
                     message=f"{call.variable}: Service {service.name} has no port {port}: {whose} {known}",
                     fix=f"write {next(iter(numbers))}" if len(numbers) == 1 else "write one of its ports",
                     outcome=call.outcome,
+                    place=call.place,
                 ),
             )
         )
@@ -168,6 +190,7 @@ def address_of_the_pod_itself(model: Model) -> Iterator[Violation]:
                     fix="name the Service, or the host outside the cluster",
                     severity="error" if call.offered else "warning",
                     outcome=call.outcome,
+                    place=call.place,
                 ),
             )
         )
