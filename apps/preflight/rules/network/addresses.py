@@ -9,11 +9,12 @@ import msgspec
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Workload
 from preflight.facts.addresses import Call, calls, listening
-from preflight.facts.existence import missing
+from preflight.facts.custom_resources import made_services
+from preflight.facts.existence import Missing, missing
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, listed, near
+from preflight.spelling import distance, hint, listed, near
 
 
 @rule("address-of-no-service", family="network", severity="error", outcome="never ready")
@@ -34,7 +35,10 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
         if call.service is not None or not call.address.is_of_cluster or _is_own(call):
             continue
         name, namespace = _split(call)
+        made = [other for space, other in made_services(model) if space == namespace]
         absent = missing(model, "Service", namespace, name)
+        if name not in made and (slip := near(name, made)):
+            absent = Missing("error" if distance(name, slip) == 1 else "warning", "", slip)
         if absent is None:
             continue
         same = _longer(model, name, namespace) or _by_port(model, call, name, namespace)
@@ -124,20 +128,20 @@ def address_port_not_served(model: Model) -> Iterator[Violation]:
     found = []
     for call in calls(model):
         service, port = call.service, call.address.port
-        if service is None or port is None or service.obj.get("spec", "type") == "ExternalName":
-            continue
-        numbers = _ports(service)
-        if not numbers or port in numbers:
+        name, namespace = _split(call) if service is None else (service.name, service.namespace)
+        numbers = _ports(service) if service is not None else made_services(model).get((namespace, name), ())
+        external = service is not None and service.obj.get("spec", "type") == "ExternalName"
+        if port is None or external or not numbers or port in numbers:
             continue
         known = listed(str(each) for each in sorted(numbers))
-        whose = "its pods listen on" if service.headless else "it has"
+        whose = "its pods listen on" if service is not None and service.headless else "it has"
         found.append(
             (
                 call,
                 at(
                     call.part,
                     *call.path,
-                    message=f"{call.variable}: Service {service.name} has no port {port}: {whose} {known}",
+                    message=f"{call.variable}: Service {name} has no port {port}: {whose} {known}",
                     fix=f"write {next(iter(numbers))}" if len(numbers) == 1 else "write one of its ports",
                     outcome=call.outcome,
                     place=call.place,
