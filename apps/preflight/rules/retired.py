@@ -43,5 +43,6 @@ RETIRED: dict[str, str] = {
     "unknown-resource": SERVER,
     "unknown-value": SERVER,
     "volume-type-not-allowed": "pod-security-violated",
+    "service-link-stops-broker": "service-link-stops-image",
 }
 """The name that was → the rule that reports it now, or who does otherwise."""
