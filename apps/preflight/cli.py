@@ -120,7 +120,7 @@ def graph(
     path: Target = ".",
     /,
     *,
-    format: Annotated[Literal["mermaid", "svg"], Parameter(alias="-f")] = "mermaid",
+    format: Annotated[Literal["mermaid", "dot"], Parameter(alias="-f")] = "mermaid",
     allow_remote: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
     """Who talks to whom: workloads, Services, topics, stores and Secrets; broken edges marked.
@@ -130,7 +130,7 @@ def graph(
     path
         A kustomization, a rendered file, a folder of manifests, or - for standard input.
     format
-        Mermaid for a README, or SVG.
+        Mermaid for a README, or dot for Graphviz.
     allow_remote
         Let kustomize fetch remote resources.
     """
