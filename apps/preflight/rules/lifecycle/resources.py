@@ -47,7 +47,7 @@ def memory_too_small(model: Model) -> Iterator[Violation]:
                 "resources",
                 kind,
                 "memory",
-                message=f"{text} is {size.normalize():f} bytes",
+                message=f"{kind}.memory {text} is {size.normalize():f} bytes",
                 fix=f"write {better}",
                 severity="error" if kind == "limits" else "warning",
             )
@@ -73,7 +73,7 @@ def cpu_too_large(model: Model) -> Iterator[Violation]:
                 "resources",
                 kind,
                 "cpu",
-                message=f"{given} is {cores:f} cores",
+                message=f"{kind}.cpu {given} is {cores:f} cores, more than nodes have",
                 fix=f"write {given}m",
             )
 
@@ -98,6 +98,6 @@ def request_above_limit(model: Model) -> Iterator[Violation]:
                     "resources",
                     "limits",
                     name,
-                    message=f"{limit}, and the request is {requests[name]}",
+                    message=f"limits.{name} {limit} is below requests.{name} {requests[name]}",
                     fix="raise the limit or lower the request",
                 )

@@ -63,8 +63,9 @@ def claim_shared_by_replicas(model: Model) -> Iterator[Violation]:
                     index,
                     "persistentVolumeClaim",
                     "claimName",
-                    message=f"{workload.replicas} pods share {claim.name}, which is {modes[0]}",
-                    fix="use a StatefulSet with volumeClaimTemplates, one replica, or ReadWriteMany",
+                    message=f"{workload.replicas} pods of {workload.obj.ref} share claim {claim.name}, "
+                    f"whose access mode is {modes[0]}",
+                    fix="use a StatefulSet with volumeClaimTemplates, replicas: 1, or ReadWriteMany",
                     severity="error" if single else "warning",
                     outcome="Pending" if single else "FailedMount",
                 )
@@ -89,7 +90,8 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
                 yield at(
                     workload.obj,
                     *_strategy(workload),
-                    message=f"no old pod goes before a new one is ready; both need {claim.name} ({modes[0]})",
+                    message="the old pod is kept until the new pod is ready, and both need claim "
+                    f"{claim.name} ({modes[0]})",
                     fix="write strategy: {type: Recreate}",
                     severity="error" if single else "warning",
                 )
@@ -101,8 +103,9 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
                         "ports",
                         index,
                         "hostPort",
-                        message=f"{port['hostPort']} of the node is the old pod's until the new one is ready",
-                        fix="let maxUnavailable be 1, or leave hostPort out",
+                        message=f"hostPort {port['hostPort']} stays bound by the old pod, which is kept "
+                        "until the new pod is ready",
+                        fix="set maxUnavailable: 1 or remove hostPort",
                     )
                     break
 
@@ -134,9 +137,10 @@ def drain_blocked(model: Model) -> Iterator[Violation]:
                 budget,
                 "spec",
                 field,
-                message=f"{value}, and {selected[0].obj.ref} has {pods} pod{'s' if pods > 1 else ''}: "
-                "none may ever be evicted",
-                fix="write maxUnavailable: 1" if pods > 1 else "have two replicas, or no budget",
+                message=f"{field}: {value} with {pods} pod{'s' if pods > 1 else ''} of "
+                f"{selected[0].obj.ref}: "
+                "no pod may ever be evicted",
+                fix="write maxUnavailable: 1" if pods > 1 else "set replicas: 2, or remove the budget",
             )
 
 
