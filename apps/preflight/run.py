@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
@@ -30,7 +29,7 @@ from preflight.repository.config import Config, find_root, load_config
 from preflight.rules.registry import Rule
 from preflight.rules.registry import rules as all_rules
 from preflight.rules.retired import RETIRED
-from preflight.spelling import listed
+from preflight.spelling import closest, listed
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,8 +182,8 @@ def choose(
 
 def _named(name: str, names: Collection[str], where: str = "") -> None:
     if name not in names and name not in RETIRED:
-        near = difflib.get_close_matches(name, sorted(names), 1)
-        hint = f"did you mean {near[0]}?" if near else "`preflight rules` lists them"
+        near = closest(name, names)
+        hint = f"did you mean {near}?" if near else "`preflight rules` lists them"
         raise CheckError(f"{where}no rule or family has the name {name!r}: {hint}")
 
 
