@@ -14,6 +14,14 @@ COLLECTION = re.compile(r"(\w+_)?(COLLECTION(_NAME)?|INDEX_NAME|VECTOR_TABLE)")
 """Variables that name a collection of a store."""
 
 
+PLACEHOLDER = re.compile(r"\$\{|\$\(|\{\{")
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether another tool fills the text in before it is applied: envsubst, Flux, a template."""
+    return PLACEHOLDER.search(text) is not None
+
+
 def near(name: str, others: Iterable[str]) -> str | None:
     """The one among `others` that `name` was probably meant to be, or None.
 

@@ -9,7 +9,7 @@ imported. Nothing is remembered between runs.
         app = apps.get("indexer")                   # None for a container that is not declared
         app.settings, app.topics                    # None when not declared
         app.check(values, unknown, open_ended)      # what the settings type says to an environment
-        app.routes(["/livez", "/readyz"])           # how it answers GET
+        app.routes([Request(path="/readyz")])       # how it answers the kubelet
         app.providers(["yaml"])                     # module -> distributions
 """
 
@@ -80,18 +80,33 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """Only when nothing is wrong or missing."""
 
 
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A GET of the kubelet's: `headers` are those that the probe names."""
+
+    path: str
+    port: int = 80
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """How an app answers GET on a path, redirects on the same host followed."""
+    """How an app answers the kubelet's GET, redirects on the same host followed."""
 
     status: int | None
     """None: no answer within five seconds."""
     location: str | None = None
-    """Where it was redirected last."""
+    """Where it was redirected last, as a whole URL."""
+    stays: bool = False
+    """Whether that is the pod's own address still: by https, or once too often."""
+    starts: bool = False
+    """Whether the app does something as it starts, which may add routes."""
 
     @property
-    def served(self) -> bool:
-        """404 and 405 mean that the path is not served; anything else is an answer of the app."""
-        return self.status not in (404, 405)
+    def fails(self) -> bool:
+        """Whether the kubelet takes it for a failure that time does not mend: 400 to 499, or a redirect to
+        https of the pod itself. One to another host is a success for the kubelet."""
+        if self.status is not None and 300 <= self.status < 400:
+            return self.stays
+        return self.status is not None and 400 <= self.status < 500
 
 
 class AppKnowledge:
@@ -141,12 +156,13 @@ class AppKnowledge:
         }
         return msgspec.convert(self._process.ask(environments=[asked])["environments"][0], Checked)
 
-    def routes(self, paths: Sequence[str]) -> dict[str, Route] | None:
-        """How it answers GET on each path; None when no ASGI app is declared."""
+    def routes(self, requests: Sequence[Request]) -> list[Route]:
+        """How it answers each request; nothing when no ASGI app is declared."""
         if self.config.app is None:
-            return None
-        told = self._process.ask(routes={self.container: list(paths)})["routes"][self.container]
-        return msgspec.convert(told, dict[str, Route])
+            return []
+        asked = [msgspec.to_builtins(request) for request in requests]
+        answers = self._process.ask(routes={self.container: asked})["routes"][self.container]
+        return msgspec.convert(answers, list[Route])
 
     def providers(self, modules: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Top-level module → canonical names of the installed distributions that provide it."""

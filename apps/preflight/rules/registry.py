@@ -41,6 +41,7 @@ FAMILIES = (
     "upgrades",
     "schema",
     "policy",
+    "server",
 )
 """The order in which families are listed; others follow."""
 SHIPPED = ("preflight.rules", "preflight.packs")
@@ -161,7 +162,7 @@ def declare(
     function: RuleFunction | None = None,
 ) -> None:
     """Register a rule that need not have a function; see `rule`."""
-    if id in _RULES and _RULES[id].module != module:
+    if id in _RULES and (_RULES[id].module, _RULES[id].doc) != (module, _clean(doc)):
         raise ValueError(f"rule {id}: registered twice, in {_RULES[id].module} and in {module}")
     if not doc.strip():
         raise ValueError(f"rule {id}: a docstring documents it")
