@@ -120,7 +120,7 @@ def graph(
     path: Target = ".",
     /,
     *,
-    format: Annotated[Literal["mermaid", "svg"], Parameter(alias="-f")] = "mermaid",
+    format: Annotated[Literal["mermaid", "dot"], Parameter(alias="-f")] = "mermaid",
     allow_remote: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
     """Who talks to whom: workloads, Services, topics, stores and Secrets; broken edges marked.
@@ -130,7 +130,7 @@ def graph(
     path
         A kustomization, a rendered file, a folder of manifests, or - for standard input.
     format
-        Mermaid for a README, or SVG.
+        Mermaid for a README, or dot for Graphviz.
     allow_remote
         Let kustomize fetch remote resources.
     """
@@ -162,7 +162,9 @@ def _print(report: Report, format: Format, strict: bool) -> int:
 
     sys.stdout.write(WRITERS[format](report))
     sys.stdout.flush()
-    if report.crashed:
+    for failure in report.failures:
+        print(f"preflight: {failure}", file=sys.stderr)
+    if report.crashed or report.failures:
         return COULD_NOT_CHECK
     return ERRORS if report.errors or (strict and report.warnings) else CLEAN
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from msgspec import UNSET
 
 from preflight.cluster.schemas import unavailable
+from preflight.facts.existence import are_alternatives, has_uncertain_names
 from preflight.findings import CheckError, Finding
 from preflight.model import Model
+from preflight.render.checkout import Checkout
 from preflight.render.load import load
 from preflight.render.revision import tree_at
+from preflight.render.targets import expand
 from preflight.reporting import baseline as baselines
 from preflight.reporting import suppressions
 from preflight.reporting.excerpts import Sources
@@ -62,22 +66,36 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     notes: list[str] = []
     chosen = choose(known, only=options.only, skip=(*options.skip, *config.skip), notes=notes)
     observed: list[Observed] = []
+    checkout = Checkout(root, config)
+    expanded = expand(targets, checkout)
+    failures: list[str] = []
     with Apps(root, config.containers) as apps:
-        models = [
-            model_of(
-                target,
-                root=root,
-                config=config,
-                apps=apps,
-                against=options.against or "",
-                allow_remote=options.allow_remote,
-                stdin=stdin,
-            )
-            for target in targets
-        ]
+        look = partial(
+            model_of,
+            root=root,
+            config=config,
+            apps=apps,
+            against=options.against or "",
+            allow_remote=options.allow_remote,
+            stdin=stdin,
+            checkout=checkout,
+        )
+        models = []
+        for target in expanded:
+            try:
+                models.append(look(target))
+            except CheckError as error:
+                if len(expanded) == 1:
+                    raise
+                failures.append(str(error))
         apps.load()
         for model in models:
-            observed += observe(chosen, model)
+            notes += model.notes
+            model.beside = tuple(
+                other for other in models if other is not model and not are_alternatives(model, other)
+            )
+            found = observe(chosen, model)
+            observed += confirmed(found, model, chosen, look)
     sources = Sources(root)
     written = suppressions.find(_files(models, observed), sources, models)
     left, silenced = suppressions.apply(
@@ -95,7 +113,8 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
             notes.append(f"{options.baseline}: {stale} did not come again; --write-baseline renews it")
     return Report(
         root=root,
-        targets=tuple(targets),
+        targets=tuple(expanded),
+        failures=tuple(failures),
         findings=tuple(findings),
         objects=sum(len(model.objects) for model in models),
         rules=len(chosen),
@@ -157,13 +176,15 @@ def model_of(
     against: str = "",
     allow_remote: bool = False,
     stdin: bytes | None = None,
+    checkout: Checkout | None = None,
 ) -> Model:
     """The model of one target; raises `CheckError` where it cannot be read.
 
     `stdin` is what the target `-` means. With `against` (a git revision) `Model.before` is the same target
     as it was there, or None where it was not.
     """
-    loaded = load(target, root, stdin=stdin, allow_remote=allow_remote)
+    checkout = checkout or Checkout(root, config)
+    loaded = load(target, root, stdin=stdin, allow_remote=allow_remote, checkout=checkout)
     if target == "-" and not loaded.objects:
         raise CheckError("standard input: holds no Kubernetes object (nothing with apiVersion and kind)")
     before = None
@@ -183,6 +204,8 @@ def model_of(
         renderer=loaded.renderer,
         apps=apps,
         before=before,
+        checkout=checkout,
+        notes=loaded.notes,
     )
 
 
@@ -205,12 +228,74 @@ def observe(rules: Iterable[Rule], model: Model) -> list[Observed]:
     ]
 
 
+MOST_WHOLES = 8
+"""Kustomizations that a part is looked at in."""
+
+
+def confirmed(
+    observed: Sequence[Observed], model: Model, rules: Iterable[Rule], look: Callable[[str], Model]
+) -> list[Observed]:
+    """What is left of a part's findings where it is looked at as it is applied.
+
+    A base, a Component or a manifest that kustomizations of the repository include is completed by them: a
+    finding that none of these has is none, and one that a whole has is said as the whole says it. What no
+    whole could be asked about is a warning.
+    """
+    wholes = {each: _wholes(model, each) for each in observed}
+    if not any(wholes.values()):
+        if model.checkout.is_component(model.path):
+            return [msgspec.structs.replace(each, severity="warning") for each in observed]
+        return list(observed)
+    asked: dict[Path, list[Observed]] = {}
+    unasked = False
+    for whole in sorted({each for several in wholes.values() for each in several}):
+        if len(asked) == MOST_WHOLES:
+            unasked = True
+            break
+        try:
+            asked[whole] = observe(rules, look(str(whole)))
+        except CheckError:
+            unasked = True
+    left = []
+    for each in observed:
+        same = [other for whole in wholes[each] for other in asked.get(whole, ()) if _is_same(each, other)]
+        if same:
+            left.append(
+                msgspec.structs.replace(min(same, key=lambda other: other.severity), targets=each.targets)
+            )
+        elif not wholes[each]:
+            left.append(each)
+        elif unasked:
+            left.append(msgspec.structs.replace(each, severity="warning"))
+    return left
+
+
+def _wholes(model: Model, finding: Observed) -> list[Path]:
+    checkout = model.checkout
+    return checkout.wholes(model.path) or (
+        checkout.wholes(checkout.root / finding.file) if model.kustomization is None else []
+    )
+
+
+def _is_same(one: Observed, other: Observed) -> bool:
+    return (one.rule, one.file, one.line) == (other.rule, other.file, other.line)
+
+
+JOINING = ("messaging", "network", "references")
+"""Families that join objects by names and labels."""
+
+
 def _apply(rule: Rule, model: Model) -> Iterable[Observed]:
     try:
         for each in rule.function(model) if rule.function is not None else ():
+            if each.uncertain:
+                continue
+            severity = each.severity or rule.severity
+            if rule.family in JOINING and has_uncertain_names(model):
+                severity = "warning"
             yield Observed(
                 rule=rule.id,
-                severity=model.config.severity.get(rule.id) or each.severity or rule.severity,
+                severity=model.config.severity.get(rule.id) or severity,
                 object=printable(each.object),
                 container=printable(each.container) or UNSET,
                 field=printable(each.field),

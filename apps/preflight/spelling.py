@@ -14,6 +14,14 @@ COLLECTION = re.compile(r"(\w+_)?(COLLECTION(_NAME)?|INDEX_NAME|VECTOR_TABLE)")
 """Variables that name a collection of a store."""
 
 
+PLACEHOLDER = re.compile(r"\$\{|\$\(|\{\{")
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether another tool fills the text in before it is applied: envsubst, Flux, a template."""
+    return PLACEHOLDER.search(text) is not None
+
+
 def near(name: str, others: Iterable[str]) -> str | None:
     """The one among `others` that `name` was probably meant to be, or None.
 
@@ -22,6 +30,25 @@ def near(name: str, others: Iterable[str]) -> str | None:
     """
     found = [other for other in others if other != name and _alike(name, other)]
     return min(found, key=lambda other: (distance(name, other), other), default=None)
+
+
+SUFFIXES = ("-svc", "-service")
+"""What people add to a name, or leave out, when they name a Service."""
+
+
+def suffixed(name: str, others: Iterable[str]) -> str | None:
+    """The one among `others` that is this name with or without `-svc` or `-service`, or None."""
+    bare = _bare(name)
+    return next((other for other in others if other != name and _bare(other) == bare), None)
+
+
+def is_slip(name: str, meant: str) -> bool:
+    """Whether one edit makes one name the other: a letter, two neighbours swapped, `-svc`, `-service`."""
+    return distance(name, meant) == 1 or (name != meant and _bare(name) == _bare(meant))
+
+
+def _bare(name: str) -> str:
+    return next((name.removesuffix(end) for end in SUFFIXES if name.endswith(end)), name)
 
 
 def hint(meant: str | None) -> str:

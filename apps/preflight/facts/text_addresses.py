@@ -59,7 +59,7 @@ def in_nginx(text: str) -> Iterator[TextAddress]:
     text = re.sub(r"#.*", "", text)
     upstreams = set(re.findall(r"\bupstream\s+(\S+)\s*\{", text))
     for match in re.finditer(rf"(?m)\bserver\s+{HOST}(?::{PORT})?(?P<rest>\s[^;{{}}$]*)?;", text):
-        if "resolve" not in (match["rest"] or "") and "unix" != match["host"]:
+        if "resolve" not in (match["rest"] or "") and match["host"] != "unix":
             yield TextAddress(match["host"], int(match["port"] or 80), match[0])
     passes = (
         rf"\b(?:proxy|grpc|fastcgi|uwsgi|scgi)_pass\s+(?:(?P<scheme>\w+)://)?{HOST}(?::{PORT})?(?:/[^;$]*)?;"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from preflight.findings import CheckError
-from preflight.repository.app import Apps, Checked, Variable, Request
+from preflight.repository.app import Apps, Checked, Request, Variable
 from preflight.repository.config import ContainerConfig
 
 Ask = Callable[..., Apps]
