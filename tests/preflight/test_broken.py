@@ -35,7 +35,7 @@ UNPROVEN = (
     "suppression-unused",
     "suppression-without-reason",
 )
-"""Rules not proved by a case: the first two run programs of their own, the others are about the check itself."""
+"""Rules not proved by a case: two run other programs, the others are about the check itself."""
 
 
 @pytest.fixture(scope="session")
