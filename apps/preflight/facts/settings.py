@@ -2,66 +2,99 @@
 
 from __future__ import annotations
 
+
 from collections.abc import Iterable
+from functools import cached_property
 
 import msgspec
 
 from preflight.cluster.environment import EnvVar
 from preflight.cluster.objects import Located
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step
+from preflight.documents.paths import Step, dig
+from preflight.facts.pods import Start, starts
 from preflight.model import Model, fact
-from preflight.repository.app import AppKnowledge, Checked, Variable
+from preflight.repository.app import Answer, AppKnowledge, Problem, Route, Topic, Variable
 
 
-class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A container whose settings type is known, and what the type says to its environment."""
+class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A container whose settings type could be asked, and what it says to the container's environment."""
 
     container: Container
     app: AppKnowledge
-    variables: tuple[Variable, ...]
-    values: dict[str, str]
-    """What is offered and can be seen here, empty values included."""
-    checked: Checked
+    start: Start
+    answer: Answer
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """What the settings type reads."""
+        return self.answer.variables
+
+    @cached_property
+    def topics(self) -> tuple[Topic, ...]:
+        """The topics its app declares."""
+        return self.app.topics(self.start.pod)
+
+    def variable(self, name: str) -> Variable | None:
+        """The variable read by this name, aliases included."""
+        return self.answer.variable(name)
 
     def offered(self, variable: Variable) -> list[EnvVar]:
-        """Every name the variable is offered by, with a value or one that cannot be seen here."""
-        found = []
-        for name, each in self.container.env.items():
-            if self.app.variable(name) == variable and (each.value is None or each.value.strip()):
-                found.append(each)
-        return found
+        """Every name the variable is offered by, with a value or one that cannot be seen here; the name that
+        counts first."""
+        found = [
+            each
+            for name, each in self.container.env.items()
+            if self.variable(name) == variable and (each.value is None or each.value.strip())
+        ]
+        return sorted(found, key=lambda each: each.name in self.answer.unread)
 
     def value(self, variable: str) -> str | None:
         """What the app would use: the value offered, else the default; None where it cannot be seen."""
-        known = self.app.variable(variable)
+        known = self.variable(variable)
         if known is None:
             return None
         offered = self.offered(known)
         return offered[0].value if offered else known.default
 
+    def missing(self, name: str) -> bool:
+        """Whether a variable of this name is required and not offered."""
+        return any(name in each.variables for each in self.problems("missing"))
+
+    def problems(self, kind: str) -> list[Problem]:
+        """What the type says to its environment, of one kind."""
+        return [each for each in self.answer.problems if each.kind == kind]
+
 
 @fact
 def container_settings(model: Model) -> dict[Container, ContainerSettings]:
-    """Those of each container of the render whose settings type is declared."""
+    """Those of each container of the render whose settings type is declared and could be asked."""
     found = {}
-    for container in model.containers:
+    for container, start in starts(model).items():
         app = model.app(container)
-        if app is None or app.settings is None:
-            continue
-        values = {name: each.value for name, each in container.env.items() if each.value is not None}
-        found[container] = ContainerSettings(
-            container=container,
-            app=app,
-            variables=app.settings,
-            values=values,
-            checked=app.check(
-                values,
-                unknown=[name for name, each in container.env.items() if each.value is None],
-                open_ended=not container.env_is_known,
-            ),
-        )
+        answer = app.settings(start.pod) if app is not None else None
+        if app is not None and answer is not None and answer.failed is None:
+            found[container] = ContainerSettings(container=container, app=app, start=start, answer=answer)
     return found
+
+
+def topics(model: Model, container: Container) -> tuple[Topic, ...]:
+    """The topics a container's app declares."""
+    app, start = model.app(container), starts(model).get(container)
+    return app.topics(start.pod) if app is not None and start is not None else ()
+
+
+def routes(model: Model, container: Container) -> dict[str, Route]:
+    """How a container's app answers GET on the paths of its HTTP probes; empty where it cannot be asked."""
+    app, start = model.app(container), starts(model).get(container)
+    found = app.routes(start.pod, probed_paths(container)) if app is not None and start is not None else None
+    return found or {}
+
+
+def probed_paths(container: Container) -> tuple[str, ...]:
+    """The paths of its HTTP probes, with their leading slash."""
+    paths = (dig(probe, "httpGet", "path", default="/") for probe in container.probes.values() if "httpGet" in probe)
+    return tuple(sorted({path if path.startswith("/") else f"/{path}" for path in paths if isinstance(path, str)}))
 
 
 def written_at(container: Container, offered: EnvVar) -> tuple[Located, tuple[Step, ...]]:

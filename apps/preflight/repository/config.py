@@ -19,12 +19,15 @@ KubernetesVersion = Annotated[
 ]
 ObjectName = Annotated[str, Meta(pattern=r"^[A-Za-z]+/\S+$", description="Kind/name")]
 ImportName = Annotated[str, Meta(pattern=r"^[\w.]+:[\w.]+$", description="module.path:name")]
+SettingsName = Annotated[
+    str, Meta(pattern=r"^[\w.]+(:[\w.]+)?$", description="module.path:name, or a Django settings module")
+]
 
 
 class ContainerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What runs in the containers of one name: names to import, and the Dockerfile of its image."""
 
-    settings: ImportName | None = None
+    settings: SettingsName | None = None
     app: ImportName | None = None
     topics: ImportName | None = None
     dockerfile: str | None = None

@@ -31,7 +31,7 @@ def setting_not_offered(model: Model) -> Iterator[Violation]:
     """
     for settings in container_settings(model).values():
         for name in settings.checked.missing:
-            variable = settings.app.variable(name)
+            variable = settings.variable(name)
             severity = _doubt(model, settings.container, variable) if variable is not None else None
             if variable is None or severity is None:
                 continue
@@ -41,7 +41,7 @@ def setting_not_offered(model: Model) -> Iterator[Violation]:
                 if empty
                 else (settings.container, asked_of(settings, name))
             )
-            meant = near(name, (each for each in settings.values if settings.app.variable(each) is None))
+            meant = near(name, (each for each in settings.values if settings.variable(each) is None))
             what = f"{empty.name} is empty" if empty else f"{name} is not offered{_instead(meant)}"
             yield at(
                 part,
@@ -64,7 +64,7 @@ def _instead(meant: str | None) -> str:
 
 
 def _empty(settings: ContainerSettings, variable: Variable) -> EnvVar | None:
-    found = [each for name, each in settings.container.env.items() if settings.app.variable(name) == variable]
+    found = [each for name, each in settings.container.env.items() if settings.variable(name) == variable]
     return next((each for each in found if each.value is not None and not each.value.strip()), None)
 
 
@@ -140,7 +140,7 @@ def settings_conflict(model: Model) -> Iterator[Violation]:
         for conflict in settings.checked.conflicts:
             if held and not conflict.certain:
                 continue
-            names = [settings.app.variable(name) for name in conflict.variables]
+            names = [settings.variable(name) for name in conflict.variables]
             offers = [each for name in names if name is not None for each in settings.offered(name)]
             visible = next((each for each in offers if each.value is not None), None)
             if visible is not None:

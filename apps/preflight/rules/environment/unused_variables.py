@@ -91,7 +91,7 @@ def _slip(name: str, readers: Iterable[ContainerSettings]) -> str | None:
 
 def _reads(settings: ContainerSettings, name: str) -> bool:
     container = settings.container
-    if settings.app.variable(name) is not None or AMBIENT.fullmatch(name):
+    if settings.variable(name) is not None or AMBIENT.fullmatch(name):
         return True
     mentioned = re.compile(rf"\$[({{]?{re.escape(name)}\b")
     texts = (*container.command, *container.args, *(each.raw or "" for each in container.offers))

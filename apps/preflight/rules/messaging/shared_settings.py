@@ -60,7 +60,7 @@ def _share_store(one: ContainerSettings, other: ContainerSettings) -> bool:
 
 def _written(settings: ContainerSettings, name: str) -> tuple[Located, tuple[Step, ...]]:
     """Where a setting is written: its value, or the container's name where the default holds."""
-    variable = settings.app.variable(name)
+    variable = settings.variable(name)
     offered = settings.offered(variable) if variable is not None else []
     return written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
 
@@ -73,7 +73,7 @@ def _later(
 
 
 def _alone(settings: ContainerSettings, name: str) -> bool:
-    variable = settings.app.variable(name)
+    variable = settings.variable(name)
     offered = settings.offered(variable) if variable is not None else []
     return bool(offered) and offered[0].origin == "literal"
 
@@ -163,7 +163,7 @@ def _shared_topics(one: ContainerSettings, other: ContainerSettings) -> set[str]
     names = {one.container.name, other.container.name}
     return {
         topic.name
-        for topic in one.app.topics or ()
+        for topic in one.topics
         if names <= {*topic.readers, *topic.writers} and len(names) == 2
     }
 
@@ -186,7 +186,7 @@ def store_key_not_shared(model: Model) -> Iterator[Violation]:
         if settings is None or key is None or call.container in seen:
             continue
         prefix = call.variable.partition("_")[0]
-        variable = settings.app.variable(f"{prefix}_API_KEY")
+        variable = settings.variable(f"{prefix}_API_KEY")
         taken = any(
             each.kind == "Secret" and each.name == key.source_name for each in call.container.env_from
         )

@@ -24,8 +24,8 @@ NAMED = re.compile(r"--topic[= ]+[\"']?([\w.-]+)")
 def _topics(settings: ContainerSettings) -> set[str]:
     """The topics its app reads or writes, as far as it is said whose they are."""
     name = settings.container.name
-    mine = [topic for topic in settings.app.topics or () if name in (*topic.readers, *topic.writers)]
-    return {topic.name for topic in mine or settings.app.topics or ()}
+    mine = [topic for topic in settings.topics if name in (*topic.readers, *topic.writers)]
+    return {topic.name for topic in mine or settings.topics}
 
 
 def _brokers_of(model: Model, settings: ContainerSettings) -> list[Broker]:
@@ -82,7 +82,7 @@ def topic_misspelt(model: Model) -> Iterator[Violation]:
         kafka-topics.sh --create --topic anchor-write    # the apps use anchors-write
     """
     known = {
-        topic.name for settings in container_settings(model).values() for topic in settings.app.topics or ()
+        topic.name for settings in container_settings(model).values() for topic in settings.topics
     }
     for container, path, name in _created(model):
         meant = near(name, known) if name not in known else None
@@ -180,7 +180,7 @@ def replicas_above_partitions(model: Model) -> Iterator[Violation]:
     """
     for settings in container_settings(model).values():
         container = settings.container
-        reads = [topic for topic in settings.app.topics or () if container.name in topic.readers]
+        reads = [topic for topic in settings.topics if container.name in topic.readers]
         variable = next((v for v in settings.variables if PARTITIONS.fullmatch(v.name)), None)
         value = settings.value(variable.name) if variable is not None and reads else None
         if variable is None or value is None or not value.strip().isdigit():
