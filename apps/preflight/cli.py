@@ -26,7 +26,7 @@ Target = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_optio
 CLEAN, ERRORS, COULD_NOT_CHECK = 0, 1, 2
 
 EPILOGUE = """\
-Exit code: 0 no errors, 1 errors (with --strict warnings too), 2 it could not look.
+Exit code: 0 no errors, 1 errors (with --strict warnings too), 2 it could not look, or a rule crashed.
 Of the checked repository's code it imports only the names in that repository's own pyproject.toml
 ([tool.preflight.containers.NAME]), in a subprocess with a timeout. Nothing is applied, fetched or written.
 """
@@ -50,6 +50,7 @@ def check(
     rule: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False, show_default=False)] = (),
     skip: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False, show_default=False)] = (),
     strict: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    errors_only: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     against: str | None = None,
     baseline: Path | None = None,
     write_baseline: Path | None = None,
@@ -71,6 +72,8 @@ def check(
         Leave out this rule or family; may be repeated.
     strict
         Warnings count as errors.
+    errors_only
+        Print errors alone; warnings are counted.
     against
         A git revision that is installed now: also report fields the API server would not change.
     baseline
@@ -94,7 +97,7 @@ def check(
     report = run(paths or (".",), options, stdin)
     if write_baseline is not None:
         return _accept(report, write_baseline)
-    return _print(report, format, strict)
+    return _print(report.errors_only() if errors_only else report, format, strict)
 
 
 @app.command
@@ -159,6 +162,8 @@ def _print(report: Report, format: Format, strict: bool) -> int:
 
     sys.stdout.write(WRITERS[format](report))
     sys.stdout.flush()
+    if report.crashed:
+        return COULD_NOT_CHECK
     return ERRORS if report.errors or (strict and report.warnings) else CLEAN
 
 

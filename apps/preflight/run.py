@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from preflight.cluster.schemas import unavailable
 from preflight.findings import CheckError, Finding
@@ -19,8 +21,10 @@ from preflight.reporting.excerpts import Sources
 from preflight.reporting.report import Report
 from preflight.repository.app import Apps
 from preflight.repository.config import Config, find_root, load_config
-from preflight.rules.registry import FAMILIES, Rule
+from preflight.rules.registry import Rule
 from preflight.rules.registry import rules as all_rules
+from preflight.rules.retired import RETIRED
+from preflight.spelling import listed
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,11 +35,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] = ()
     """Rules or families to apply; empty: all."""
     skip: tuple[str, ...] = ()
-    """Rules or families to leave out."""
+    """Rules or families to leave out, besides those that the repository leaves out."""
     against: str | None = None
     """A git revision whose tree is installed now."""
     baseline: Path | None = None
     allow_remote: bool = False
+
+
+class Observed(Finding, frozen=True, kw_only=True):
+    """A finding in one place of one target, before those of one line are joined."""
+
+    readers: tuple[str, ...] = ()
 
 
 def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | None = None) -> Report:
@@ -44,14 +54,15 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     Raises `CheckError` with one line when it could not look.
     """
     options = options or Options()
-    known = all_rules()
-    chosen = choose(known, options)
     root = root_of(targets)
     config = load_config(root)
     if options.kubernetes_version is not None:
         config = _with_version(config, options.kubernetes_version)
-    found: dict[Finding, None] = {}
-    with Apps(root, config.containers) as apps:
+    known = known_rules(root, config)
+    notes: list[str] = []
+    chosen = choose(known, only=options.only, skip=(*options.skip, *config.skip), notes=notes)
+    observed: list[Observed] = []
+    with Apps(root, config.containers, config.import_roots) as apps:
         models = [
             model_of(
                 target,
@@ -64,27 +75,27 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
             )
             for target in targets
         ]
-        apps.load()
         for model in models:
-            for rule in chosen:
-                found |= dict.fromkeys(_apply(rule, model))
+            observed += observe(chosen, model)
     sources = Sources(root)
-    written = suppressions.find(_files(models, found), sources, models)
-    ids = {rule.id for rule in known}
-    left, silenced = suppressions.apply(found, written, {rule.id for rule in chosen}, ids)
-    accepted, notes = 0, []
+    written = suppressions.find(_files(models, observed), sources, models)
+    left, silenced = suppressions.apply(
+        observed, written, {rule.id for rule in chosen}, {rule.id for rule in known}
+    )
+    findings = join(left)
+    accepted = 0
     if any(rule.id == "not-in-schema" for rule in chosen) and (why := unavailable(config.minor)):
         notes.append(why)
     if options.baseline is not None:
-        count = len(left)
-        left, stale = baselines.subtract(left, baselines.read(options.baseline))
-        accepted = count - len(left)
+        count = len(findings)
+        findings, stale = baselines.subtract(findings, baselines.read(options.baseline))
+        accepted = count - len(findings)
         if stale:
             notes.append(f"{options.baseline}: {stale} did not come again; --write-baseline renews it")
     return Report(
         root=root,
         targets=tuple(targets),
-        findings=tuple(sorted(left, key=_order)),
+        findings=tuple(findings),
         objects=sum(len(model.objects) for model in models),
         rules=len(chosen),
         suppressed=silenced,
@@ -93,21 +104,47 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     )
 
 
-def choose(known: Iterable[Rule], options: Options) -> list[Rule]:
-    """The rules to apply. Raises `CheckError` for a name that is neither a rule's nor a family's."""
+def known_rules(root: Path, config: Config) -> list[Rule]:
+    """All rules, the repository's own included. Raises `CheckError` where `severity` names none of them."""
+    if config.rules:
+        for folder in reversed(config.import_roots):
+            if (root / folder).is_dir() and str(root / folder) not in sys.path:
+                sys.path.insert(0, str(root / folder))
+    known = all_rules(config.rules)
+    for name in config.severity:
+        _named(name, {rule.id for rule in known}, "[tool.preflight] severity: ")
+    return known
+
+
+def choose(
+    known: Iterable[Rule],
+    *,
+    only: Collection[str] = (),
+    skip: Collection[str] = (),
+    notes: list[str] | None = None,
+) -> list[Rule]:
+    """The rules to apply, by their names or their families'.
+
+    A rule that is gone is still a name: the one that reports it now takes its place in `only`, and `notes`
+    gets a line about it. Raises `CheckError` for what is no name.
+    """
     rules = list(known)
-    names = {rule.id for rule in rules} | set(FAMILIES)
-    for name in (*options.only, *options.skip):
-        if name not in names:
-            near = difflib.get_close_matches(name, sorted(names), 1)
-            hint = f"did you mean {near[0]}?" if near else "`preflight rules` lists them"
-            raise CheckError(f"no rule or family has the name {name!r}: {hint}")
-    wanted = set(options.only) or names
+    names = {rule.id for rule in rules} | {rule.family for rule in rules}
+    for name in (*only, *skip):
+        _named(name, names)
+        if name in RETIRED and notes is not None:
+            notes.append(f"the rule {name} is gone; it is reported by {RETIRED[name]}")
+    wanted = {RETIRED.get(name, name) for name in only} if only else names
     return [
-        rule
-        for rule in rules
-        if wanted & {rule.id, rule.family} and not set(options.skip) & {rule.id, rule.family}
+        rule for rule in rules if wanted & {rule.id, rule.family} and not {*skip} & {rule.id, rule.family}
     ]
+
+
+def _named(name: str, names: Collection[str], where: str = "") -> None:
+    if name not in names and name not in RETIRED:
+        near = difflib.get_close_matches(name, sorted(names), 1)
+        hint = f"did you mean {near[0]}?" if near else "`preflight rules` lists them"
+        raise CheckError(f"{where}no rule or family has the name {name!r}: {hint}")
 
 
 def model_of(
@@ -149,9 +186,103 @@ def model_of(
 
 
 def findings_of(model: Model, *, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Finding]:
-    """What the rules find on one model, by file, line and rule; `only` and `skip` are rules or families."""
-    chosen = choose(all_rules(), Options(only=tuple(only), skip=tuple(skip)))
-    return sorted({finding for rule in chosen for finding in _apply(rule, model)}, key=_order)
+    """What the rules find on one model, as `join` puts it; `only` and `skip` are rules or families."""
+    return join(observe(choose(all_rules(), only=only, skip=skip), model))
+
+
+def observe(rules: Iterable[Rule], model: Model) -> list[Observed]:
+    """What these rules find on one model, in each of its places; see `Rule.unless`."""
+    found = {rule: list(dict.fromkeys(_apply(rule, model))) for rule in rules}
+    said = {
+        (each.rule, each.object, each.container, each.field) for several in found.values() for each in several
+    }
+    return [
+        each
+        for rule, several in found.items()
+        for each in several
+        if not any((other, each.object, each.container, each.field) in said for other in rule.unless)
+    ]
+
+
+def _apply(rule: Rule, model: Model) -> Iterable[Observed]:
+    try:
+        for each in rule.function(model) if rule.function is not None else ():
+            yield Observed(
+                rule=rule.id,
+                severity=model.config.severity.get(rule.id) or each.severity or rule.severity,
+                object=printable(each.object),
+                container=printable(each.container) or UNSET,
+                field=printable(each.field),
+                file=each.place.file,
+                line=each.place.line,
+                message=printable(each.message),
+                outcome=each.outcome or rule.outcome,
+                fix=printable(each.fix),
+                targets=(model.target,),
+                readers=tuple(map(printable, each.readers)),
+            )
+    except CheckError:
+        raise
+    # a fault of the rule must not look like a clean manifest, nor keep the other rules from being applied
+    except Exception as error:
+        yield _crashed(rule, model, error)
+
+
+def _crashed(rule: Rule, model: Model, error: Exception) -> Observed:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    # where it happened, and not the error's text, which may hold a Secret's value
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else ""
+    first = model.objects[0].origin if model.objects else None
+    return Observed(
+        rule="rule-crashed",
+        severity="error",
+        object=first.file if first is not None else model.target,
+        field="",
+        file=first.file if first is not None else model.target,
+        line=first.line if first is not None else 1,
+        message=f"the rule {rule.id} failed on {model.target}: {type(error).__name__} in {where}",
+        outcome="not checked",
+        fix=f"leave it out until it is mended: --skip {rule.id}",
+        targets=(model.target,),
+    )
+
+
+def printable(text: str) -> str:
+    """A text on one line and without control characters: manifests may hold any, terminals obey some."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def join(observed: Iterable[Finding]) -> list[Finding]:
+    """Findings that say the same of one line as one; errors first, then by file, line and rule."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for each in observed:
+        key = (each.file, each.line, each.rule, each.severity, each.message, each.outcome, each.fix)
+        groups.setdefault(key, []).append(each)
+    joined = []
+    for group in groups.values():
+        first = group[0]
+        readers = dict.fromkeys(name for each in group if isinstance(each, Observed) for name in each.readers)
+        joined.append(
+            Finding(
+                rule=first.rule,
+                severity=first.severity,
+                object=first.object,
+                container=first.container,
+                field=first.field,
+                file=first.file,
+                line=first.line,
+                message=f"{listed(readers)} {first.message}" if readers else first.message,
+                outcome=first.outcome,
+                fix=first.fix,
+                count=len({(each.object, each.container, each.field) for each in group}),
+                targets=tuple(dict.fromkeys(name for each in group for name in each.targets)),
+            )
+        )
+    return sorted(joined, key=_order)
 
 
 def root_of(targets: Sequence[str]) -> Path:
@@ -161,8 +292,8 @@ def root_of(targets: Sequence[str]) -> Path:
         if target != "-" and not Path(target).exists():
             raise CheckError(f"{target}: no such file or folder")
     if len(roots) != 1:
-        listed = ", ".join(str(root) for root in sorted(roots)) or "none given"
-        raise CheckError(f"the paths belong to several repositories ({listed}): check one at a time")
+        names = ", ".join(str(root) for root in sorted(roots)) or "none given"
+        raise CheckError(f"the paths belong to several repositories ({names}): check one at a time")
     return roots.pop()
 
 
@@ -172,20 +303,7 @@ def _with_version(config: Config, version: str) -> Config:
             msgspec.to_builtins(msgspec.structs.replace(config, kubernetes_version=version)), Config
         )
     except msgspec.ValidationError:
-        raise CheckError(f"--kubernetes-version: got {version!r}, wants a version such as 1.34") from None
-
-
-def _apply(rule: Rule, model: Model) -> list[Finding]:
-    try:
-        return list(rule.run(model))
-    except CheckError:
-        raise
-    # a fault of the rule must not look like a clean manifest, nor be a traceback for whoever wrote it
-    except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise CheckError(
-            f"{model.target}: the rule {rule.id} failed ({text}); --skip {rule.id} leaves it out"
-        ) from error
+        raise CheckError(f"--kubernetes-version: got {version!r}, expected a version such as 1.34") from None
 
 
 def _files(models: Iterable[Model], findings: Iterable[Finding]) -> list[str]:
@@ -198,5 +316,6 @@ def _files(models: Iterable[Model], findings: Iterable[Finding]) -> list[str]:
     return [file for file in files if file and file != "-"]
 
 
-def _order(finding: Finding) -> tuple[str, int, str, str, str, str]:
-    return finding.file, finding.line, finding.rule, finding.object, finding.field, finding.message
+def _order(finding: Finding) -> tuple[str, str, int, str, str, str, str]:
+    severity, file, line, rule = finding.severity, finding.file, finding.line, finding.rule
+    return severity, file, line, rule, finding.object, finding.field, finding.message

@@ -100,3 +100,9 @@ def _one_slip(one: str, other: str) -> bool:
     end = next((n for n in range(left) if one[-1 - n] != other[-1 - n]), left)
     first, second = one[start : len(one) - end], other[start : len(other) - end]
     return max(len(first), len(second)) == 1 or (len(first) == 2 and second == first[::-1])
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message: `indexer, resonance and reteller`."""
+    several = list(dict.fromkeys(names))
+    return " and ".join([", ".join(several[:-1]), several[-1]] if len(several) > 1 else several)

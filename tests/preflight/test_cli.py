@@ -164,7 +164,7 @@ def test_a_baseline_accepts_what_is_there_and_nothing_new(call: Call, shop: Path
     [
         (("check", "nowhere"), "preflight: nowhere: no such file or folder"),
         (("check", "bad.yaml", "--rule", "service-selects-nothin"), "did you mean service-selects-nothing?"),
-        (("check", "bad.yaml", "--kubernetes-version", "yes"), "wants a version such as 1.34"),
+        (("check", "bad.yaml", "--kubernetes-version", "yes"), "expected a version such as 1.34"),
         (("check", "bad.yaml", "--baseline", "none.json"), "none.json: No such file or directory"),
         (("check", "bad.yaml", "--against=-x"), "--against -x: no git revision"),
         (("check", "bad.yaml", "--against", "nobranch"), "--against nobranch:"),

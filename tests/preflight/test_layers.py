@@ -17,6 +17,7 @@ LAYERS = (
     {"model"},
     {"facts"},
     {"rules"},
+    {"packs"},
     {"reporting"},
     {"run"},
     {"graph"},

@@ -4,37 +4,90 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from preflight.cluster.kinds import CLUSTER_SCOPED
 from preflight.documents.node import Node
-from preflight.documents.paths import Step, dig, strings
+from preflight.documents.paths import Step, dig, dotted, list_at, strings
 from preflight.findings import Place
 
 
-class Located(Protocol):
-    """A part of an object that knows where it is: `Obj`, `Workload`, `Container`, `Service`, ..."""
+class Located:
+    """A part of an object that knows where it stands: an `Obj`, `Workload`, `Container`, `Service`, `Field`.
 
-    @property
-    def obj(self) -> Obj:
-        """The object it is part of."""
+    `path` leads to it in the document of `obj`, `doc` is the value there, `container_name` is empty for what
+    is in no container. Paths that its methods take are below it.
+    """
 
-    @property
-    def path(self) -> tuple[Step, ...]:
-        """Its path in that object's document."""
+    obj: Obj
+    doc: Any
+    path: tuple[Step, ...] = ()
+    container_name: str = ""
 
-    @property
-    def container_name(self) -> str:
-        """The container's name, empty where it is no container."""
+    def get(self, *path: Step, default: Any = None) -> Any:
+        """The value at `path`, or `default` where a step is absent, null, or of another shape."""
+        return dig(self.doc, *path, default=default)
+
+    def items(self, *path: Step) -> list[Any]:
+        """The list at `path`, empty where there is none."""
+        return list_at(self.doc, *path)
+
+    def mapping(self, *path: Step) -> dict[str, Any]:
+        """The mapping at `path`, empty where there is none."""
+        value = self.get(*path)
+        return value if isinstance(value, dict) else {}
+
+    def where(self, *path: Step) -> Place:
+        """The source line of the value at `path`; see `Obj.where`."""
+        return self.obj.where(*self.path, *path)
+
+    def field(self, *path: Step) -> Field:
+        """The value at `path`, with its place."""
+        return Field(self, path, self.get(*path))
+
+    def fields(self, pattern: str) -> Iterator[Field]:
+        """The values at `a.b.*.c`, where `*` is every item of a list; what is absent or null is left out."""
+        found: list[tuple[tuple[Step, ...], Any]] = [((), self.doc)] if self.doc is not None else []
+        for step in pattern.split("."):
+            if step == "*":
+                found = [
+                    ((*path, index), item)
+                    for path, value in found
+                    if isinstance(value, list)
+                    for index, item in enumerate(value)
+                    if item is not None
+                ]
+            else:
+                found = [
+                    ((*path, step), value[step])
+                    for path, value in found
+                    if isinstance(value, dict) and value.get(step) is not None
+                ]
+        for path, value in found:
+            yield Field(self, path, value)
 
 
-class Obj:
+class Field(Located):
+    """One value of an object's document: a port, an item of a list, a label's value."""
+
+    def __init__(self, part: Located, path: tuple[Step, ...], value: Any) -> None:
+        self.obj = part.obj
+        self.path = (*part.path, *path)
+        self.container_name = part.container_name
+        self.doc = value
+
+    def __repr__(self) -> str:
+        return f"Field({self.obj.ref} {dotted(self.path)}: {self.doc!r})"
+
+
+class Obj(Located):
     """An object as the API server gets it: `doc` is plain data, `source` the same values with their lines.
 
     `namespace` is empty for cluster-scoped kinds and `default` where the manifest names none.
     """
 
     def __init__(self, doc: dict[str, Any], source: Node | None, origin: Place) -> None:
+        self.obj = self
         self.doc = doc
         self.source = source
         self.origin = origin
@@ -52,21 +105,6 @@ class Obj:
         return f"{self.kind}/{self.name}"
 
     @property
-    def obj(self) -> Obj:
-        """Itself; see `Located`."""
-        return self
-
-    @property
-    def path(self) -> tuple[Step, ...]:
-        """Empty; see `Located`."""
-        return ()
-
-    @property
-    def container_name(self) -> str:
-        """Empty; see `Located`."""
-        return ""
-
-    @property
     def group(self) -> str:
         """The API group, empty for the core group."""
         return self.api_version.rpartition("/")[0]
@@ -80,20 +118,6 @@ class Obj:
     def annotations(self) -> dict[str, str]:
         """Its annotations; what is no string is left out."""
         return strings(self.get("metadata", "annotations"))
-
-    def get(self, *path: Step, default: Any = None) -> Any:
-        """The value at `path`, or `default` where a step is absent, null, or of another shape."""
-        return dig(self.doc, *path, default=default)
-
-    def items(self, *path: Step) -> list[Any]:
-        """The list at `path`, empty where there is none."""
-        value = self.get(*path)
-        return value if isinstance(value, list) else []
-
-    def mapping(self, *path: Step) -> dict[str, Any]:
-        """The mapping at `path`, empty where there is none."""
-        value = self.get(*path)
-        return value if isinstance(value, dict) else {}
 
     def where(self, *path: Step) -> Place:
         """The source line of the value at `path`.

@@ -6,27 +6,20 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from preflight.cluster.objects import Obj
+from preflight.cluster.objects import Located, Obj
 from preflight.cluster.workloads import Workload
-from preflight.documents.paths import Step, strings
-from preflight.findings import Place
+from preflight.documents.paths import strings
 
 
-class Service:
+class Service(Located):
     """A Service and whom it leads to."""
 
     def __init__(self, obj: Obj, workloads: Sequence[Workload]) -> None:
         self._all = workloads
         self.obj = obj
-        self.path: tuple[Step, ...] = ()
-
+        self.doc = obj.doc
         self.name = obj.name
         self.namespace = obj.namespace
-
-    @property
-    def container_name(self) -> str:
-        """Empty; see `Located`."""
-        return ""
 
     @property
     def selector(self) -> dict[str, str]:
@@ -52,10 +45,6 @@ class Service:
             for each in self._all
             if selector and each.namespace == self.namespace and selector.items() <= each.labels.items()
         ]
-
-    def where(self, *path: Step) -> Place:
-        """The source line of a field."""
-        return self.obj.where(*path)
 
     def __repr__(self) -> str:
         return f"Service({self.name})"

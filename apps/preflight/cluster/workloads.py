@@ -8,14 +8,13 @@ from typing import Any, Literal
 from preflight.cluster import environment
 from preflight.cluster.environment import EnvFrom, EnvVar
 from preflight.cluster.kinds import POD_TEMPLATE
-from preflight.cluster.objects import Obj, ObjectIndex
+from preflight.cluster.objects import Located, Obj, ObjectIndex
 from preflight.documents.paths import Step, dig, strings
-from preflight.findings import Place
 
 ContainerRole = Literal["main", "init", "sidecar"]
 
 
-class Container:
+class Container(Located):
     """One container of a workload's pod template."""
 
     def __init__(self, workload: Workload, role: ContainerRole, path: tuple[Step, ...]) -> None:
@@ -26,26 +25,8 @@ class Container:
         doc = workload.obj.get(*path)
         self.doc: dict[str, Any] = doc if isinstance(doc, dict) else {}
         name, image = self.doc.get("name"), self.doc.get("image")
-        self.name = name if isinstance(name, str) else ""
+        self.name = self.container_name = name if isinstance(name, str) else ""
         self.image = image if isinstance(image, str) else ""
-
-    @property
-    def container_name(self) -> str:
-        """Its name; see `Located`."""
-        return self.name
-
-    def get(self, *path: Step, default: Any = None) -> Any:
-        """The value at `path` below the container."""
-        return dig(self.doc, *path, default=default)
-
-    def items(self, *path: Step) -> list[Any]:
-        """The list at `path`, empty where there is none."""
-        value = self.get(*path)
-        return value if isinstance(value, list) else []
-
-    def where(self, *path: Step) -> Place:
-        """The source line of a field of the container; its `name:` line where the field is absent."""
-        return self.obj.where(*self.path, *path)
 
     @property
     def command(self) -> list[str]:
@@ -102,7 +83,7 @@ class Container:
         return f"Container({self.name} of {self.obj.ref})"
 
 
-class Workload:
+class Workload(Located):
     """An object that makes pods, or a Pod; `pod` is the pod's spec, `template` where it lies."""
 
     def __init__(self, index: ObjectIndex, obj: Obj) -> None:
@@ -112,15 +93,10 @@ class Workload:
         self.path: tuple[Step, ...] = (*self.template, "spec")
         pod = obj.get(*self.path)
         self.pod: dict[str, Any] = pod if isinstance(pod, dict) else {}
-
+        self.doc = self.pod
         self.kind = obj.kind
         self.name = obj.name
         self.namespace = obj.namespace
-
-    @property
-    def container_name(self) -> str:
-        """Empty; see `Located`."""
-        return ""
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -154,19 +130,6 @@ class Workload:
     def volumes(self) -> list[dict[str, Any]]:
         """The pod's volumes that are mappings; claim templates are not in it."""
         return [each for each in self.items("volumes") if isinstance(each, dict)]
-
-    def get(self, *path: Step, default: Any = None) -> Any:
-        """The value at `path` below the pod's spec."""
-        return dig(self.pod, *path, default=default)
-
-    def items(self, *path: Step) -> list[Any]:
-        """The list at `path` below the pod's spec."""
-        value = self.get(*path)
-        return value if isinstance(value, list) else []
-
-    def where(self, *path: Step) -> Place:
-        """The source line of a field of the pod's spec."""
-        return self.obj.where(*self.path, *path)
 
     def __repr__(self) -> str:
         return f"Workload({self.obj.ref})"

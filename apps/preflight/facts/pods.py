@@ -54,7 +54,11 @@ def _start(model: Model, container: Container) -> Start:
     values |= {name: value for name, (value, _) in links.items()}
     offered = container.env
     values |= {name: None if each.missing else each.value for name, each in offered.items()}
-    values = {name: value for name, value in values.items() if name and "=" not in name and "\0" not in name + (value or "")}
+    values = {
+        name: value
+        for name, value in values.items()
+        if name and "=" not in name and "\0" not in name + (value or "")
+    }
     files, mounts, unseen = _mounted(model, container)
     texts = {path: data_of(obj)[key] for path, (obj, key) in files.items()}
     secret = [texts[path] for path, (obj, _) in files.items() if obj.kind == "Secret"]
@@ -68,7 +72,11 @@ def _start(model: Model, container: Container) -> Start:
             unknown=tuple(name for name, value in values.items() if value is None),
             secrets=tuple(sorted({text for text in secret if text.strip()})),
             open=not container.env_is_known,
-            workdir=image.workdir if image is not None else given if isinstance(given, str) and given else "/app",
+            workdir=image.workdir
+            if image is not None
+            else given
+            if isinstance(given, str) and given
+            else "/app",
             mounts=tuple(mounts),
             unseen=tuple(unseen),
             copies=copies,
@@ -126,7 +134,9 @@ def _mounted(model: Model, container: Container) -> tuple[dict[str, tuple[Obj, s
     return small, mounts, unseen
 
 
-def _content(model: Model, workload: Workload, volume: dict[str, Any]) -> tuple[dict[str, tuple[Obj, str]], bool]:
+def _content(
+    model: Model, workload: Workload, volume: dict[str, Any]
+) -> tuple[dict[str, tuple[Obj, str]], bool]:
     """A volume's files by path, and whether that is all there will be."""
     if "emptyDir" in volume:
         # an init container may fill it

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-from collections.abc import Iterable
 from functools import cached_property
 
 import msgspec
@@ -57,7 +55,11 @@ class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         offered = self.offered(known)
         return offered[0].value if offered else known.default
 
-    def missing(self, name: str) -> bool:
+    def reads(self, name: str) -> bool:
+        """Whether a variable that the container is offered has any part in the settings."""
+        return name not in self.answer.unread
+
+    def requires(self, name: str) -> bool:
         """Whether a variable of this name is required and not offered."""
         return any(name in each.variables for each in self.problems("missing"))
 
@@ -93,8 +95,14 @@ def routes(model: Model, container: Container) -> dict[str, Route]:
 
 def probed_paths(container: Container) -> tuple[str, ...]:
     """The paths of its HTTP probes, with their leading slash."""
-    paths = (dig(probe, "httpGet", "path", default="/") for probe in container.probes.values() if "httpGet" in probe)
-    return tuple(sorted({path if path.startswith("/") else f"/{path}" for path in paths if isinstance(path, str)}))
+    paths = (
+        dig(probe, "httpGet", "path", default="/")
+        for probe in container.probes.values()
+        if "httpGet" in probe
+    )
+    return tuple(
+        sorted({path if path.startswith("/") else f"/{path}" for path in paths if isinstance(path, str)})
+    )
 
 
 def written_at(container: Container, offered: EnvVar) -> tuple[Located, tuple[Step, ...]]:
@@ -123,9 +131,3 @@ def _alike(one: str, other: str) -> int:
     return next(
         (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names for a message: `indexer, resonance and reteller`."""
-    several = list(dict.fromkeys(names))
-    return " and ".join([", ".join(several[:-1]), several[-1]] if len(several) > 1 else several)

@@ -10,7 +10,7 @@ from preflight.findings import Finding
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. `findings` are what is left to be said, sorted by file and line."""
+    """One run. `findings` are what is left to be said, errors first, then by file and line."""
 
     root: Path
     """The repository the findings' files are relative to."""
@@ -24,6 +24,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Findings that a comment or an annotation silenced."""
     baselined: int = 0
     """Findings that the baseline holds."""
+    unshown: int = 0
+    """Warnings that `--errors-only` leaves out of `findings`."""
     notes: tuple[str, ...] = ()
     """What else a person should know, one line each."""
 
@@ -35,4 +37,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def warnings(self) -> int:
         """How many findings are warnings."""
-        return len(self.findings) - self.errors
+        return len(self.findings) - self.errors + self.unshown
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a rule failed, so that not all was looked for."""
+        return any(finding.rule == "rule-crashed" for finding in self.findings)
+
+    def errors_only(self) -> Report:
+        """The same without its warnings, which are only counted."""
+        errors = tuple(finding for finding in self.findings if finding.severity == "error")
+        return msgspec.structs.replace(self, findings=errors, unshown=len(self.findings) - len(errors))

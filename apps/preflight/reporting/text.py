@@ -10,7 +10,7 @@ from pathlib import Path
 from preflight.findings import Finding
 from preflight.reporting.excerpts import Sources
 from preflight.reporting.report import Report
-from preflight.reporting.summary import subject, total
+from preflight.reporting.summary import by_rule, subject, total
 
 RED, YELLOW, GREEN, BLUE, CYAN, BOLD, DIM = "1;31", "1;33", "1;32", "1;34", "36", "1", "2"
 
@@ -18,7 +18,10 @@ Paint = Callable[[str, str], str]
 
 
 def text(report: Report, colour: bool | None = None) -> str:
-    """The report for people, grouped by file. `colour` None: as the terminal and NO_COLOR want it."""
+    """The report for people: each finding, how many each rule has where there are many, the total.
+
+    `colour` None: as the terminal and NO_COLOR have it.
+    """
     paint: Paint = _coloured if (wants_colour() if colour is None else colour) else _plain
     sources = Sources(report.root)
     width = max((len(str(finding.line)) for finding in report.findings), default=1)
@@ -28,7 +31,7 @@ def text(report: Report, colour: bool | None = None) -> str:
     ]
     last = paint(total(report), (RED if report.errors else YELLOW) if report.findings else GREEN)
     notes = [paint("note: ", BLUE) + note for note in report.notes]
-    return "\n\n".join([*blocks, "\n".join([*notes, last])]) + "\n"
+    return "\n\n".join([*blocks, "\n".join([*by_rule(report), *notes, last])]) + "\n"
 
 
 def wants_colour() -> bool:

@@ -176,13 +176,14 @@ class AppKnowledge:
         found = self._answers.get("app", self.config.app, self._mended(pod), tuple(paths))
         return msgspec.convert(found["routes"], dict[str, Route]) if "routes" in found else None
 
-    def failures(self, pod: Pod) -> dict[Key, Failure]:
-        """The declared names that could not be asked."""
+    def failures(self, pod: Pod, paths: Sequence[str]) -> dict[Key, Failure]:
+        """The declared names that could not be asked; the app is asked for `paths`."""
         found: dict[Key, Failure] = {}
         for key in ("settings", "topics", "app"):
             name = getattr(self.config, key)
             if name is not None:
-                answer = self._answers.get(key, name, pod if key == "settings" else self._mended(pod))
+                asked = pod if key == "settings" else self._mended(pod)
+                answer = self._answers.get(key, name, asked, tuple(paths) if key == "app" else ())
                 if "failed" in answer:
                     found[key] = msgspec.convert(answer["failed"], Failure)
         return found
@@ -199,7 +200,9 @@ class AppKnowledge:
     def _mended(self, pod: Pod) -> Pod:
         """The pod with values that its settings take for what cannot be seen here."""
         answer = self.settings(pod)
-        return msgspec.structs.replace(pod, state={**pod.state, **answer.state}) if answer is not None else pod
+        return (
+            msgspec.structs.replace(pod, state={**pod.state, **answer.state}) if answer is not None else pod
+        )
 
 
 class Answers:
@@ -233,9 +236,13 @@ class Apps:
     """The declared apps of one repository, by container name; a context manager, see the module."""
 
     def __init__(
-        self, root: Path, containers: Mapping[str, ContainerConfig], seconds: float = SECONDS
+        self,
+        root: Path,
+        containers: Mapping[str, ContainerConfig],
+        import_roots: Sequence[str] = ("", "apps", "src"),
+        seconds: float = SECONDS,
     ) -> None:
-        self._process = Process(root, seconds)
+        self._process = Process(root, import_roots, seconds)
         answers = Answers(self._process)
         self.known = {
             name: AppKnowledge(name, config, self._process, answers) for name, config in containers.items()

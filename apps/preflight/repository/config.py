@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, field
 
-from preflight.findings import CheckError
+from preflight.findings import CheckError, Place, Severity
 
 NEWEST_KNOWN = "1.34"
 """The Kubernetes version checked against where none is named."""
@@ -40,6 +42,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
 
     kubernetes_version: KubernetesVersion = NEWEST_KNOWN
     provided: tuple[ObjectName, ...] = ()
+    skip: tuple[str, ...] = ()
+    """Rules or families that are not applied."""
+    severity: dict[str, Severity] = field(default_factory=dict)
+    """By rule, whatever the rule itself says."""
+    exclude: tuple[str, ...] = ()
+    """Files and folders that are nobody's manifests here, as glob patterns from the root (`charts/**`)."""
+    import_roots: tuple[str, ...] = ("", "apps", "src")
+    """Folders below the root that names are imported from, as far as they exist."""
+    tag: tuple[str, ...] = ()
+    """What `tag` is for a container that has none of its own."""
+    rules: tuple[str, ...] = ()
+    """Modules with rules of the repository's own."""
     containers: dict[str, ContainerConfig] = field(default_factory=dict)
 
     @property
@@ -50,6 +64,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     def provides(self, kind: str, name: str) -> bool:
         """Whether the cluster is said to have this object already."""
         return f"{kind}/{name}" in self.provided
+
+    def excludes(self, path: PurePosixPath) -> bool:
+        """Whether a path below the root, or a folder it is in, is one that `exclude` names."""
+        return any(
+            fnmatchcase(str(part), pattern.rstrip("/").removesuffix("/**"))
+            for part in (path, *path.parents)
+            for pattern in self.exclude
+        )
 
 
 def find_root(target: Path) -> Path:
@@ -72,9 +94,16 @@ def load_config(root: Path) -> Config:
     if table is None:
         return Config()
     try:
-        return msgspec.convert(table, Config)
+        config = msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
         raise CheckError(f"{file}: [tool.preflight] {error}") from None
+    if config.tag:
+        containers = {
+            name: msgspec.structs.replace(each, tag=each.tag or config.tag) if each.dockerfile else each
+            for name, each in config.containers.items()
+        }
+        config = msgspec.structs.replace(config, containers=containers)
+    return config
 
 
 def _table(file: Path) -> object | None:
@@ -91,3 +120,13 @@ def _table(file: Path) -> object | None:
     except tomllib.TOMLDecodeError as error:
         raise CheckError(f"{file}: not TOML: {error}") from None
     return tool.get("preflight") if isinstance(tool, dict) else None
+
+
+def declared_at(root: Path, container: str, key: str, name: str) -> Place:
+    """The line of pyproject.toml that declares a `name` for a container."""
+    lines = (root / "pyproject.toml").read_text("utf-8", "replace").splitlines()
+    quoted = re.compile(rf"\b{key}\s*=\s*[\"']{re.escape(name)}[\"']")
+    table = re.compile(rf"\s*\[\s*tool\.preflight\.containers\.[\"']?{re.escape(container)}[\"']?\s*\]")
+    start = next((number for number, line in enumerate(lines) if table.match(line)), 0)
+    numbers = [*range(start, len(lines)), *range(start)]
+    return Place("pyproject.toml", next((n + 1 for n in numbers if quoted.search(lines[n])), start + 1))

@@ -8,15 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
 from preflight.findings import CheckError
-
-IMPORT_ROOTS = ("", "apps", "src")
-"""Folders below the repository root that go on the path, as far as they exist."""
 
 SECONDS = 20.0
 """Longest wait for one answer: imports included."""
@@ -28,16 +26,12 @@ SECONDS_OF_A_RUN = 60.0
 class Process:
     """One subprocess for one repository. Raises `CheckError` only where no interpreter starts."""
 
-    def __init__(self, root: Path, seconds: float = SECONDS, seconds_of_a_run: float = SECONDS_OF_A_RUN) -> None:
+    def __init__(self, root: Path, import_roots: Sequence[str], seconds: float) -> None:
         self.root = root.resolve()
+        self.roots = [str(path) for name in import_roots if (path := self.root / name).is_dir()]
         self.seconds = seconds
-        self.left = seconds_of_a_run
+        self.left = SECONDS_OF_A_RUN
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def roots(self) -> list[str]:
-        """The folders on the path, the repository's own first."""
-        return [str(path) for name in IMPORT_ROOTS if (path := self.root / name).is_dir()]
 
     def start(self) -> None:
         """Start it, while other work goes on. It starts with our environment, which a question replaces."""
@@ -75,7 +69,7 @@ class Process:
             return {"ended": "was not asked: what was asked before took the time of the whole run"}
         begun = time.monotonic()
         seconds = min(self.seconds, self.left)
-        question |= {"roots": self.roots, "seconds": seconds}
+        question |= {"root": str(self.root), "roots": self.roots, "seconds": seconds}
         requests, answers = self._pipes()
         # the probe keeps the time itself; this is for a probe that does not answer at all
         timer = threading.Timer(seconds + 5, self._kill)

@@ -1,4 +1,4 @@
-"""The rules: how one is declared, found and run.
+"""The rules: how one is declared and found.
 
 A rule is a generator function over the model, declared with `@rule`; its docstring is its documentation:
 first line what it finds, then why it matters and an example. It yields what `at` makes:
@@ -9,22 +9,22 @@ first line what it finds, then why it matters and an example. It yields what `at
         for container in model.containers:
             if ...:
                 yield at(container, "image", message="...", fix="...")
+
+A module of a repository's own declares its rules in the same way and is named in `[tool.preflight] rules`.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET
 
-from preflight import rules as families
 from preflight.cluster.objects import Located
 from preflight.documents.paths import Step, dotted
-from preflight.findings import Finding, Outcome, Place, Severity
+from preflight.findings import CheckError, Outcome, Place, Severity
 
 if TYPE_CHECKING:
     from preflight.model import Model
@@ -41,9 +41,10 @@ FAMILIES = (
     "upgrades",
     "schema",
     "policy",
-    "suppressions",
 )
-"""One module or package of `preflight.rules` each."""
+"""The order in which families are listed; others follow."""
+SHIPPED = ("preflight.rules", "preflight.packs")
+"""Packages whose modules declare rules."""
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +56,9 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
     message: str
     fix: str
+    readers: tuple[str, ...] = ()
+    """Containers that the message is about: those of violations that say the same of the same line are
+    joined, and the message begins with them."""
     severity: Severity | None = None
     outcome: Outcome | None = None
 
@@ -65,14 +69,15 @@ def at(
     message: str,
     fix: str,
     place: Place | None = None,
+    readers: Sequence[str] = (),
     severity: Severity | None = None,
     outcome: Outcome | None = None,
 ) -> Violation:
-    """A finding at `path` below `part`, at the source line of that field.
+    """A violation at `path` below `part`, at the source line of that field.
 
     A field that is absent is reported where `Obj.where` says: a container's `name:` line for what a
     container lacks, else the nearest enclosing line. `place` overrides the line (an env file's line, say)
-    and not the field; `severity` and `outcome` override the rule's.
+    and not the field; `severity` and `outcome` override the rule's; for `readers` see `Violation`.
     """
     whole = (*part.path, *path)
     return Violation(
@@ -82,6 +87,7 @@ def at(
         place=place or part.obj.where(*whole),
         message=message,
         fix=fix,
+        readers=tuple(readers),
         severity=severity,
         outcome=outcome,
     )
@@ -98,72 +104,106 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     outcome: Outcome
     doc: str
-    function: RuleFunction
+    module: str
+    """Where it is declared."""
+    unless: tuple[str, ...] = ()
+    """Rules that take precedence: what they say of a field, this one does not say again."""
+    function: RuleFunction | None = None
+    """None for what is found by the run itself."""
 
     @property
     def summary(self) -> str:
         """The first line of its documentation."""
         return self.doc.partition("\n")[0]
 
-    def run(self, model: Model) -> Iterator[Finding]:
-        """Its findings on this model."""
-        for violation in self.function(model):
-            yield Finding(
-                rule=self.id,
-                severity=violation.severity or self.severity,
-                object=printable(violation.object),
-                container=printable(violation.container) or UNSET,
-                field=printable(violation.field),
-                file=violation.place.file,
-                line=violation.place.line,
-                message=printable(violation.message),
-                outcome=violation.outcome or self.outcome,
-                fix=printable(violation.fix),
-            )
-
-
-def printable(text: str) -> str:
-    """A text on one line and without control characters: manifests may hold any, terminals obey some."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-
 
 _RULES: dict[str, Rule] = {}
 
 
 def rule(
-    id: str, *, family: str, severity: Severity, outcome: Outcome
+    id: str, *, family: str, severity: Severity, outcome: Outcome, unless: Sequence[str] = ()
 ) -> Callable[[RuleFunction], RuleFunction]:
     """Register a rule under `id` (lower-case words joined by `-`, named after what is wrong).
 
-    Raises `ValueError` at import where the id is taken, the family unknown or the documentation missing.
+    Raises `ValueError` at import where the id is taken or the documentation missing.
     """
 
     def register(function: RuleFunction) -> RuleFunction:
-        doc = _clean(function.__doc__)
-        if id in _RULES and _RULES[id].function.__qualname__ != function.__qualname__:
-            raise ValueError(f"rule {id}: registered twice")
-        if family not in FAMILIES:
-            raise ValueError(f"rule {id}: no family {family!r}")
-        if not doc:
-            raise ValueError(f"rule {id}: a docstring documents it")
-        _RULES[id] = Rule(
-            id=id, family=family, severity=severity, outcome=outcome, doc=doc, function=function
+        declare(
+            id,
+            family=family,
+            severity=severity,
+            outcome=outcome,
+            doc=function.__doc__ or "",
+            module=function.__module__,
+            unless=unless,
+            function=function,
         )
         return function
 
     return register
 
 
-def rules() -> list[Rule]:
-    """Every rule, by family in the order of `FAMILIES`, then by file and in its order."""
-    for module in pkgutil.walk_packages(families.__path__, f"{families.__name__}."):
+def declare(
+    id: str,
+    *,
+    family: str,
+    severity: Severity,
+    outcome: Outcome,
+    doc: str,
+    module: str,
+    unless: Sequence[str] = (),
+    function: RuleFunction | None = None,
+) -> None:
+    """Register a rule that need not have a function; see `rule`."""
+    if id in _RULES and _RULES[id].module != module:
+        raise ValueError(f"rule {id}: registered twice, in {_RULES[id].module} and in {module}")
+    if not doc.strip():
+        raise ValueError(f"rule {id}: a docstring documents it")
+    _RULES[id] = Rule(
+        id=id,
+        family=family,
+        severity=severity,
+        outcome=outcome,
+        doc=_clean(doc),
+        module=module,
+        unless=tuple(unless),
+        function=function,
+    )
+
+
+def rules(own: Sequence[str] = ()) -> list[Rule]:
+    """Every rule of preflight, of its packs and of the modules named, by family, then in its file's order.
+
+    Raises `CheckError` where one of these modules cannot be imported.
+    """
+    for package in SHIPPED:
+        _import(package)
+    for name in own:
+        try:
+            _import(name)
+        # whatever the repository's module raises, the line must say that it is that module's
+        except Exception as error:
+            raise CheckError(
+                f"pyproject.toml: [tool.preflight] rules: {name} cannot be imported: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    order = {family: number for number, family in enumerate(FAMILIES)}
+    known = [each for each in _RULES.values() if _is_in(each.module, (*SHIPPED, *own))]
+    return sorted(known, key=lambda each: order.get(each.family, len(order)))
+
+
+def _is_in(module: str, packages: Sequence[str]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in packages)
+
+
+def _import(name: str) -> None:
+    package = importlib.import_module(name)
+    for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{name}."):
         importlib.import_module(module.name)
-    return sorted(_RULES.values(), key=lambda each: FAMILIES.index(each.family))
 
 
-def _clean(doc: str | None) -> str:
-    lines = (doc or "").strip().splitlines()
+def _clean(doc: str) -> str:
+    lines = doc.strip().splitlines()
     margin = min((len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()), default=0)
     return "\n".join([*lines[:1], *(line[margin:].rstrip() for line in lines[1:])])

@@ -178,6 +178,8 @@ def test_json_is_the_list_of_findings(report: Any) -> None:
         "message": "web:latest is whatever was pushed last",
         "outcome": "runs old code",
         "fix": "name a version",
+        "count": 1,
+        "targets": [],
     }
     assert json.loads(WRITERS["json"](report())) == []
 

@@ -144,7 +144,9 @@ class Importer:
 
     def is_own(self, name: str) -> bool:
         """Whether a top-level module is the repository's."""
-        return any(os.path.exists(os.path.join(root, name + end)) for root in self.roots for end in ("", ".py"))
+        return any(
+            os.path.exists(os.path.join(root, name + end)) for root in self.roots for end in ("", ".py")
+        )
 
     def _is_ours(self, module: Any) -> bool:
         file = os.path.realpath(getattr(module, "__file__", None) or "/")
@@ -160,5 +162,3 @@ def _one_line(error: BaseException, secrets: list[str]) -> str:
     if any(secret.strip()[:4] in text for secret in secrets if secret.strip()):
         return name
     return f"{name}: {text.removeprefix(name + ': ')}"[:300]
-
-

@@ -182,7 +182,11 @@ class Attribution:
         if not blamed and cures:
             return Cause(list(cures), missing=True, cure=dict([next(iter(cures.items()))]))
         cure = next(
-            ({n: v} for n in names if n in state and (v := self._cured(problem, state, n, self._others(n, state)))),
+            (
+                {n: v}
+                for n in names
+                if n in state and (v := self._cured(problem, state, n, self._others(n, state)))
+            ),
             None,
         )
         return Cause(names, cure=cure)
@@ -252,7 +256,9 @@ class Attribution:
         looked up by name; for what is said of the whole, those of every field."""
         names = list(field.names) if field is not None else []
         if field is not None:
-            inside = [f for f in self.form.fields if f.path[: len(field.path)] == field.path and f is not field]
+            inside = [
+                f for f in self.form.fields if f.path[: len(field.path)] == field.path and f is not field
+            ]
             names = [n for f in inside if f.required for n in f.names] + names if inside else names
         looked_up = sorted(self.run(state).looked_up, key=lambda name: name not in problem.text)
         names += looked_up
@@ -300,7 +306,9 @@ class Attribution:
         found = {}
         for name in unread:
             for field in self.form.fields:
-                taken = [other for other in state if field.has(name) and field.has(other) and other not in unread]
+                taken = [
+                    other for other in state if field.has(name) and field.has(other) and other not in unread
+                ]
                 for other in taken:
                     without = _with(state, other, REMOVED)
                     if self._is_read(name, without, self.run(without)):
@@ -311,7 +319,10 @@ class Attribution:
         """The fields of the type, and the variables that it looks up by name."""
         yield from self.form.fields
         for name in sorted(first.looked_up | last.looked_up):
-            if not any(field.has(name) for field in self.form.fields) and name in (*self.given, *self.unknown):
+            if not any(field.has(name) for field in self.form.fields) and name in (
+                *self.given,
+                *self.unknown,
+            ):
                 yield Field(path=(name,), names=(name,), hint=str, required=False)
 
     def _problem_json(self, problem: Problem, cause: Cause, state: State) -> dict[str, Any]:
@@ -424,7 +435,9 @@ def problems_of(error: BaseException) -> Iterator[Problem]:
 
 def _errors(error: Any) -> list[dict[str, Any]]:
     try:
-        found: list[dict[str, Any]] = error.errors(include_url=False, include_context=False, include_input=False)
+        found: list[dict[str, Any]] = error.errors(
+            include_url=False, include_context=False, include_input=False
+        )
     except TypeError:
         # pydantic 1
         found = error.errors()
@@ -462,5 +475,3 @@ def flat(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]
 
 def _is_module(value: Any) -> bool:
     return type(value).__name__ == "module"
-
-

@@ -45,7 +45,19 @@ CHANGING = {
     "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
     "sqlite3.connect",
 }  # fmt: skip
-LOOKING = ("stat", "lstat", "open", "listdir", "scandir", "access", "readlink", "chdir", "mkdir", "unlink", "remove")
+LOOKING = (
+    "stat",
+    "lstat",
+    "open",
+    "listdir",
+    "scandir",
+    "access",
+    "readlink",
+    "chdir",
+    "mkdir",
+    "unlink",
+    "remove",
+)
 """Functions of `os` whose first argument is a path that the pod may have."""
 SYSTEM = ("/dev", "/etc", "/proc", "/sys", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt")
 """Folders that a pod's image has as well as this machine."""
@@ -97,7 +109,7 @@ class Sandbox:
 
     def __init__(self, question: dict[str, Any], folder: str) -> None:
         self.folder = os.path.realpath(folder)
-        self.repository = os.path.realpath(question["roots"][0])
+        self.repository = os.path.realpath(question["root"])
         self.mounts = ["/tmp", *question["mounts"]]  # noqa: S108 - the pod's, not ours
         self.unseen = question["unseen"]
         self.copies = question["copies"]
@@ -105,7 +117,9 @@ class Sandbox:
         self.workdir = question["workdir"]
         self.tried: list[str] = []
         self.looked_unseen: set[str] = set()
-        self.interpreter = {os.path.realpath(p) for p in (sys.prefix, sys.base_prefix, *site.getsitepackages())}
+        self.interpreter = {
+            os.path.realpath(p) for p in (sys.prefix, sys.base_prefix, *site.getsitepackages())
+        }
         self._files: State = {}
         self._added: State = {}
         self._leading = True
@@ -132,7 +146,9 @@ class Sandbox:
 
     def keep_added(self, state: State) -> None:
         """Keep the variables that the import itself has set (of a dotenv file, a default) for later states."""
-        self._added = {name: value for name, value in _now().items() if name not in state and not KEPT.fullmatch(name)}
+        self._added = {
+            name: value for name, value in _now().items() if name not in state and not KEPT.fullmatch(name)
+        }
 
     def use(self, state: State) -> None:
         """Make these the pod's variables and files."""
@@ -198,7 +214,11 @@ class Sandbox:
         copied = self._copied(inside)
         if copied is not None:
             return copied
-        return whole if inside == whole and any(_below(whole, folder) for folder in SYSTEM) else self._rooted(inside)
+        return (
+            whole
+            if inside == whole and any(_below(whole, folder) for folder in SYSTEM)
+            else self._rooted(inside)
+        )
 
     def _in_image(self, path: str) -> str | None:
         """Where a file of the repository is in the image; None where it is not."""
@@ -257,7 +277,11 @@ def leave_the_network() -> None:
     try:
         if ctypes.CDLL(None).unshare(0x10000000 | 0x40000000) != 0:  # CLONE_NEWUSER | CLONE_NEWNET
             return
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{user} {user} 1"),
+            ("gid_map", f"{group} {group} 1"),
+        ):
             with builtins.open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
     except (OSError, AttributeError):

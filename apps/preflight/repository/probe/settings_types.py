@@ -128,7 +128,9 @@ def is_settings(found: Any) -> bool:
 
 def settings_classes() -> Iterator[Any]:
     """Every class of pydantic-settings that is imported by now."""
-    waiting = [module.BaseSettings for name in LIBRARIES if hasattr(module := sys.modules.get(name), "BaseSettings")]
+    waiting = [
+        module.BaseSettings for name in LIBRARIES if hasattr(module := sys.modules.get(name), "BaseSettings")
+    ]
     while waiting:
         found = waiting.pop()
         yield found
@@ -224,7 +226,9 @@ def _described_v1(class_: Any) -> Iterator[Field]:
         )
 
 
-def _field(name: str, variable: str, hint: Any, required: bool, default: Any, said: Mapping[str, Any]) -> Field:
+def _field(
+    name: str, variable: str, hint: Any, required: bool, default: Any, said: Mapping[str, Any]
+) -> Field:
     found = list(type_hints.metas(hint))
     said = {**type_hints.extra(found), **said}
     return Field(
@@ -314,6 +318,7 @@ def _model(type_: Any) -> Form:
         )
         for field in described(type_)
     ]
+
     def make() -> Any:
         given = {}
         for field in fields:

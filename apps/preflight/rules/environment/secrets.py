@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from preflight.cluster.environment import EnvVar
 from preflight.cluster.workloads import Container
-from preflight.facts.settings import written_at
+from preflight.facts.settings import container_settings, written_at
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.repository.dockerfile_syntax import assignments, read
@@ -43,12 +43,12 @@ def secret_in_the_open(model: Model) -> Iterator[Violation]:
     """
     seen: set[Place] = set()
     for container in model.containers:
-        app = model.app(container)
+        settings = container_settings(model).get(container)
         for each in container.offers:
             value = (each.raw or "").strip()
             if each.origin not in ("literal", "configmap") or not value or each.place in seen:
                 continue
-            variable = app.variable(each.name) if app is not None else None
+            variable = settings.variable(each.name) if settings is not None else None
             declared = variable is not None and variable.secret
             certain = declared or TOKEN.search(value) is not None
             suspect = variable is None and SECRET_NAME.search(each.name) and not PLACEHOLDER.fullmatch(value)
@@ -103,6 +103,7 @@ def secret_in_image(model: Model) -> Iterator[Violation]:
     seen: set[Place] = set()
     for container in model.containers:
         app = model.app(container)
+        settings = container_settings(model).get(container)
         file = app.config.dockerfile if app is not None else None
         if app is None or file is None or not (model.root / file).is_file():
             continue
@@ -115,7 +116,7 @@ def secret_in_image(model: Model) -> Iterator[Violation]:
             ]
             found = ""
             for name, value in names:
-                variable = app.variable(name)
+                variable = settings.variable(name) if settings is not None else None
                 declared = variable.secret if variable is not None else SECRET_NAME.search(name) is not None
                 if declared and not PLACEHOLDER.fullmatch(value.strip()):
                     found, place = name, Place(file, instruction.line_of(name))

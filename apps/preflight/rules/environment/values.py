@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from preflight.cluster.environment import EnvVar, expand
 from preflight.cluster.workloads import Container
-from preflight.facts.settings import container_settings, listed, written_at
+from preflight.facts.settings import container_settings, written_at
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import COLLECTION, near
+from preflight.spelling import COLLECTION, listed, near
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 PLATFORM = re.compile(r"KUBERNETES_\w+|\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_\w+)?)")
@@ -177,7 +177,9 @@ def env_file_quotes(model: Model) -> Iterator[Violation]:
     refused = {
         settings.container.env[name].place
         for settings in container_settings(model).values()
-        for name in settings.checked.wrong
+        for problem in settings.answer.problems
+        for name in problem.variables
+        if name in settings.container.env
     }
     seen = set()
     for container in model.containers:

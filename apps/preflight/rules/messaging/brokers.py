@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from preflight.documents.paths import dig
 from preflight.facts.kafka import Broker, brokers, clients_of, siblings
-from preflight.facts.settings import asked, container_settings, listed, written_at
+from preflight.facts.settings import asked, container_settings, written_at
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import listed
 
 NO_PROPERTIES = re.compile(
     r"KAFKA_(\w*HEAP_OPTS|\w*OPTS|JMX_\w+|LOG4J_\w+|GC_LOG_OPTS|JVM_PERFORMANCE_OPTS|HOME|VERSION|DEBUG\w*)"

@@ -8,11 +8,11 @@ from preflight.documents.paths import dig
 from preflight.facts.addresses import Address, service_of
 from preflight.facts.existence import missing
 from preflight.facts.kafka import Broker, Client, Listener, brokers, clients, clients_of
-from preflight.facts.settings import container_settings, listed, written_at
+from preflight.facts.settings import container_settings, written_at
 from preflight.findings import Outcome, Severity
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint
+from preflight.spelling import hint, listed
 
 
 @rule("advertised-address-wrong", family="messaging", severity="error", outcome="never ready")

@@ -162,9 +162,7 @@ def broker_differs(model: Model) -> Iterator[Violation]:
 def _shared_topics(one: ContainerSettings, other: ContainerSettings) -> set[str]:
     names = {one.container.name, other.container.name}
     return {
-        topic.name
-        for topic in one.topics
-        if names <= {*topic.readers, *topic.writers} and len(names) == 2
+        topic.name for topic in one.topics if names <= {*topic.readers, *topic.writers} and len(names) == 2
     }
 
 

@@ -9,10 +9,10 @@ from preflight.cluster.objects import Located
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig
 from preflight.facts.kafka import Broker, clients_of, siblings
-from preflight.facts.settings import ContainerSettings, container_settings, listed, written_at
+from preflight.facts.settings import ContainerSettings, container_settings, written_at
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import near
+from preflight.spelling import listed, near
 
 CREATES = re.compile(r"(\w+_)?(CREATE|ENSURE|PROVISION)_TOPICS?")
 PARTITIONS = re.compile(r"(\w+_)?(NUM_)?PARTITIONS")
@@ -81,9 +81,7 @@ def topic_misspelt(model: Model) -> Iterator[Violation]:
 
         kafka-topics.sh --create --topic anchor-write    # the apps use anchors-write
     """
-    known = {
-        topic.name for settings in container_settings(model).values() for topic in settings.topics
-    }
+    known = {topic.name for settings in container_settings(model).values() for topic in settings.topics}
     for container, path, name in _created(model):
         meant = near(name, known) if name not in known else None
         if meant:

@@ -10,11 +10,10 @@ from preflight.cluster.services import Service
 from preflight.cluster.workloads import Workload
 from preflight.facts.addresses import Call, calls, listening
 from preflight.facts.existence import missing
-from preflight.facts.settings import listed
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint
+from preflight.spelling import hint, listed
 
 
 @rule("address-of-no-service", family="network", severity="error", outcome="never ready")

@@ -9,10 +9,11 @@ from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig
 from preflight.facts.addresses import listening
-from preflight.facts.settings import container_settings, listed
+from preflight.facts.settings import container_settings, routes
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import listed
 
 PROTOCOLS = {"TCP", "UDP", "SCTP"}
 
@@ -100,9 +101,9 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
             elsewhere = dig(action, "host") or dig(action, "scheme", default="HTTP") != "HTTP"
             if isinstance(path, str) and action and not elsewhere and (not served or number in served):
                 asked.setdefault(path if path.startswith("/") else f"/{path}", []).append(name)
-        routes = app.routes(list(asked)) if asked else {}
+        answers = routes(model, container) if asked else {}
         for path, names in asked.items():
-            route = (routes or {}).get(path)
+            route = answers.get(path)
             for name in names if route is not None and not route.served else ():
                 yield at(
                     container,

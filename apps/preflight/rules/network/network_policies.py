@@ -20,11 +20,10 @@ from preflight.facts.network_policies import (
     permitted,
     pod_port,
 )
-from preflight.facts.settings import listed
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, near
+from preflight.spelling import hint, listed, near
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
