@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from preflight.repository.config import ContainerConfig
+from preflight.repository.config import IMPORT_ROOTS, ContainerConfig
 from preflight.repository.probe_process import SECONDS, Process
 
 Key = Literal["settings", "app", "topics"]
@@ -84,8 +84,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["missing", "value", "aliases", "conflict"]
     variables: tuple[str, ...]
-    """The variables (or absolute paths of mounted files) it comes from; of `missing`, the names that are asked
-    for, the preferred one first."""
+    """The variables (or absolute paths of mounted files) it comes from; of `missing`, the names that are
+    asked for, the preferred one first."""
     field: str = ""
     """The field, as the type names it: `store.port`."""
     expected: str = ""
@@ -227,7 +227,7 @@ class Answers:
 
 def _same(one: Pod, other: Pod, answer: dict[str, Any]) -> bool:
     """Whether an answer to one pod is the answer to another: all that was looked up is the same there."""
-    if answer.get("all_read", True) or "topics" not in answer and "routes" not in answer:
+    if answer.get("all_read", True) or not {"topics", "routes"} & answer.keys():
         return False
     return all(one.state.get(name) == other.state.get(name) for name in answer["looked_up"])
 
@@ -239,10 +239,13 @@ class Apps:
         self,
         root: Path,
         containers: Mapping[str, ContainerConfig],
-        import_roots: Sequence[str] = ("", "apps", "src"),
+        import_roots: Sequence[str] = IMPORT_ROOTS,
         seconds: float = SECONDS,
     ) -> None:
-        self._process = Process(root, import_roots, seconds)
+        names = {
+            name for each in containers.values() for name in (each.settings, each.app) if name is not None
+        }
+        self._process = Process(root, sorted(names), import_roots, seconds)
         answers = Answers(self._process)
         self.known = {
             name: AppKnowledge(name, config, self._process, answers) for name, config in containers.items()

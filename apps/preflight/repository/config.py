@@ -15,6 +15,8 @@ from preflight.findings import CheckError, Place, Severity
 
 NEWEST_KNOWN = "1.34"
 """The Kubernetes version checked against where none is named."""
+IMPORT_ROOTS = ("", "apps", "src")
+"""Folders below the root that names are imported from."""
 
 KubernetesVersion = Annotated[
     str, Meta(pattern=r"^v?1\.\d{1,3}(\.\d+)?$", description="a Kubernetes version, such as 1.34")
@@ -48,7 +50,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     """By rule, whatever the rule itself says."""
     exclude: tuple[str, ...] = ()
     """Files and folders that are nobody's manifests here, as glob patterns from the root (`charts/**`)."""
-    import_roots: tuple[str, ...] = ("", "apps", "src")
+    import_roots: tuple[str, ...] = IMPORT_ROOTS
     """Folders below the root that names are imported from, as far as they exist."""
     tag: tuple[str, ...] = ()
     """What `tag` is for a container that has none of its own."""

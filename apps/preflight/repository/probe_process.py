@@ -26,7 +26,8 @@ SECONDS_OF_A_RUN = 60.0
 class Process:
     """One subprocess for one repository. Raises `CheckError` only where no interpreter starts."""
 
-    def __init__(self, root: Path, import_roots: Sequence[str], seconds: float) -> None:
+    def __init__(self, root: Path, names: Sequence[str], import_roots: Sequence[str], seconds: float) -> None:
+        self.names = names
         self.root = root.resolve()
         self.roots = [str(path) for name in import_roots if (path := self.root / name).is_dir()]
         self.seconds = seconds
@@ -48,6 +49,7 @@ class Process:
             )
         except OSError as error:
             raise CheckError(f"{python}: does not start: {error.strerror}") from None
+        self._send({"preload": self.names, "roots": self.roots})
 
     def close(self) -> None:
         """End it with whatever the imported code started: they are a session of their own."""
@@ -70,13 +72,12 @@ class Process:
         begun = time.monotonic()
         seconds = min(self.seconds, self.left)
         question |= {"root": str(self.root), "roots": self.roots, "seconds": seconds}
-        requests, answers = self._pipes()
+        _, answers = self._pipes()
         # the probe keeps the time itself; this is for a probe that does not answer at all
         timer = threading.Timer(seconds + 5, self._kill)
         timer.start()
         try:
-            requests.write(msgspec.json.encode(question) + b"\n")
-            requests.flush()
+            self._send(question)
             line = answers.readline()
         except BrokenPipeError:
             line = b""
@@ -88,6 +89,11 @@ class Process:
             return {"ended": "ends the interpreter"}
         answer: dict[str, Any] = msgspec.json.decode(line)
         return answer
+
+    def _send(self, question: dict[str, Any]) -> None:
+        requests, _ = self._pipes()
+        requests.write(msgspec.json.encode(question) + b"\n")
+        requests.flush()
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:

@@ -17,11 +17,13 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from typing import Any
 
 ALIAS = "_preflight_probe"
-PRELOADED = ("attrs", "msgspec", "pydantic", "pydantic_settings", "litestar", "fastapi", "django.conf")
-"""Libraries that are slow to import and read no environment: once a fork needed one, later forks have it."""
+PRELOADED = {"attrs", "msgspec", "pydantic", "pydantic_settings", "litestar", "fastapi"}
+"""Libraries that are slow to import and read no environment: forks have them from the start, where a declared
+module mentions them or a fork before needed them."""
 
 
 def _own_package() -> Any:
@@ -72,10 +74,18 @@ def _fork(answer: Any, question: dict[str, Any], seconds: float) -> dict[str, An
         by = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"code {os.WEXITSTATUS(status)}"
         return {"ended": f"ends the interpreter ({by})"}
     found: dict[str, Any] = json.loads(said)
-    for name in found.pop("loaded", ()):
-        if name in PRELOADED and name not in sys.modules:
-            importlib.import_module(name)
+    _preload(found.pop("loaded", ()))
     return found
+
+
+def _preload(names: Iterable[str]) -> None:
+    for name in names:
+        if name in PRELOADED and name not in sys.modules:
+            try:
+                importlib.import_module(name)
+            # a fork that needs it meets the same and says so
+            except Exception:
+                PRELOADED.discard(name)
 
 
 def _read(reader: int, deadline: float) -> tuple[bytes, bool]:
@@ -102,6 +112,9 @@ def main() -> None:
     answer.leave_the_network()
     for line in questions:
         question = json.loads(line)
+        if "preload" in question:
+            _preload(answer.mentioned(question["preload"], question["roots"]))
+            continue
         if "modules" in question:
             found = answer.of_distributions(question)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import time
 from typing import Any
@@ -12,7 +13,7 @@ from . import distributions, settings_types, topics
 from .attribution import PLACEHOLDERS, Attribution, problems_of
 from .sandbox import Environ, Refused, Sandbox, leave_the_network
 
-__all__ = ["OUT_OF_MEMORY", "leave_the_network", "of_code", "of_distributions"]
+__all__ = ["OUT_OF_MEMORY", "leave_the_network", "mentioned", "of_code", "of_distributions"]
 OUT_OF_MEMORY = 99
 """The exit code of a fork that had not memory enough."""
 
@@ -27,6 +28,18 @@ def of_distributions(question: dict[str, Any]) -> dict[str, Any]:
         "modules": distributions.providers(question["modules"]),
         "closure": distributions.closure(question.get("installed", [])),
     }
+
+
+def mentioned(names: list[str], roots: list[str]) -> set[str]:
+    """The words of the modules of these declared names, for the libraries among them."""
+    found: set[str] = set()
+    for name in names:
+        path = name.partition(":")[0].replace(".", "/")
+        for file in (os.path.join(root, path + end) for root in roots for end in (".py", "/__init__.py")):
+            if os.path.isfile(file):
+                with open(file, encoding="utf-8", errors="replace") as source:
+                    found.update(re.findall(r"\w+", source.read()))
+    return found
 
 
 def of_code(question: dict[str, Any], folder: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import settings_types
+from . import settings_types, type_hints
 from .sandbox import Environ, Sandbox, State
 from .settings_types import Field, Form, WrongValuesError
 
@@ -103,16 +103,16 @@ class Attribution:
             if problem is None or time.monotonic() > self.deadline:
                 break
             cause = self.cause(problem, state)
-            if cause.cure is None or not cause.known:
-                settled.add(problem.key)
-            if cause.cure is not None:
-                state = {**state, **cause.cure}
-                state = {name: value for name, value in state.items() if value != REMOVED}
-            if cause.missing:
-                self.unknown.append(cause.names[0])
             if cause.known:
                 causes.append(cause)
                 found.append(self._problem_json(problem, cause, state))
+            if cause.cure is None:
+                settled.add(problem.key)
+                continue
+            for name, value in cause.cure.items():
+                state = _with(state, name, value)
+            if cause.missing:
+                self.unknown.append(cause.names[0])
         last = self.run(state)
         unread = self.unread(state, last, causes)
         return {
@@ -199,9 +199,14 @@ class Attribution:
         return Cause(list(cures), missing=True, cure={name: cures[name]})
 
     def _cures(self, problem: Problem, state: State, names: Iterable[str]) -> State:
-        """The absent variables that would put an end to a problem, each with a value that does."""
-        found = {}
+        """The absent variables that would put an end to a problem, each with a value that does; of what is
+        said of the whole, those that its words mention before any other."""
+        found: State = {}
+        if not problem.where:
+            names = _as_mentioned(problem.text, names)
         for name in names:
+            if found and not problem.where and name.lower() not in problem.text.lower():
+                break
             value = self._cured(problem, state, name, (*self._choices(name), *PLACEHOLDERS))
             if value is not None:
                 found[name] = value
@@ -245,7 +250,7 @@ class Attribution:
         return tuple(value for value in listed if value != state.get(name))
 
     def _choices(self, name: str) -> list[str]:
-        return [str(c) for f in self.form.fields if f.has(name) for c in f.to_json()["choices"]]
+        return [each for f in self.form.fields if f.has(name) for each in type_hints.choices(f.hint)]
 
     def _candidates(self, state: State, outcome: Outcome) -> list[str]:
         """The variables and files that may have a part in an outcome."""
@@ -337,7 +342,7 @@ class Attribution:
             "field": ".".join(problem.where),
             "expected": field.expected if field is not None and (own_words or json_list) else "",
             "message": self._words(problem),
-            "certain": not self.open or cause.cure is not None or not self._mendable(problem, state),
+            "certain": not self.open or not self._mendable(problem, state),
         }
 
     def _mendable(self, problem: Problem, state: State) -> bool:
@@ -419,8 +424,8 @@ def problems_of(error: BaseException) -> Iterator[Problem]:
             kind = "missing" if item["type"] in ("missing", "value_error.missing") else str(item["type"])
             text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
             yield Problem(title, tuple(map(str, item["loc"])), kind, " ".join(text.split()))
-    elif name == "SettingsError" and (field := re.search(r'field "([^"]+)"', str(error))):
-        yield Problem("", (field[1],), "json", " ".join(str(error).split()))
+    elif name == "SettingsError" and (match := re.search(r'field "([^"]+)"', str(error))):
+        yield Problem("", (match[1],), "json", " ".join(str(error).split()))
     elif isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str):
         yield Problem(name, (), "missing", f"KeyError: {error.args[0]}")
     else:

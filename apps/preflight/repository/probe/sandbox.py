@@ -16,7 +16,7 @@ import site
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 MEMORY = 1 << 30
 """Bytes of data an interpreter may hold."""
@@ -42,8 +42,8 @@ STARTING = {
     "os.killpg": "send a signal",
 }
 CHANGING = {
-    "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
-    "sqlite3.connect",
+    "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
+    "os.chown", "sqlite3.connect",
 }  # fmt: skip
 LOOKING = (
     "stat",
@@ -73,9 +73,9 @@ class Refused(PermissionError):
 class Environ(os._Environ):  # type: ignore[type-arg] # the class is generic in its stubs alone
     """`os.environ`, remembering which variables are looked up by name, and whether all are read."""
 
-    looked_up: set[str] = set()
+    looked_up: ClassVar[set[str]] = set()
     all_read = False
-    _passing: list[str] = []
+    _passing: ClassVar[list[str]] = []
     """What an iteration over all has listed and not read yet: reading it is no look-up by name."""
 
     def __getitem__(self, key: str) -> str:
@@ -87,7 +87,7 @@ class Environ(os._Environ):  # type: ignore[type-arg] # the class is generic in 
         return str(super().__getitem__(key))
 
     def __iter__(self) -> Iterator[str]:
-        Environ.all_read = True
+        Environ.all_read = Environ.all_read or not _is_imported_library()
         keys = list(super().__iter__())
         Environ._passing = keys[::-1]
         return iter(keys)
@@ -145,7 +145,7 @@ class Sandbox:
         sys.addaudithook(self._guard)
 
     def keep_added(self, state: State) -> None:
-        """Keep the variables that the import itself has set (of a dotenv file, a default) for later states."""
+        """Keep the variables that the import itself has set (of a dotenv file, say) for later states."""
         self._added = {
             name: value for name, value in _now().items() if name not in state and not KEPT.fullmatch(name)
         }
@@ -272,7 +272,7 @@ class Sandbox:
 
 
 def leave_the_network() -> None:
-    """Enter a network namespace without interfaces, where the kernel lets us: it holds for native code too."""
+    """Enter a network namespace without interfaces, where the kernel lets us: for native code as well."""
     user, group = os.getuid(), os.getgid()
     try:
         if ctypes.CDLL(None).unshare(0x10000000 | 0x40000000) != 0:  # CLONE_NEWUSER | CLONE_NEWNET
@@ -296,6 +296,19 @@ def _now() -> State:
     """The environment as it is, without being noticed as a reader."""
     data = os.environ._data  # type: ignore[attr-defined] # what os.environ itself reads
     return {os.fsdecode(name): os.fsdecode(value) for name, value in data.items()}
+
+
+def _is_imported_library() -> bool:
+    """Whether the caller is a module that does at its import what it does in every program: the standard
+    library's own read the whole environment there, and it is nothing to the settings."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_back is not None:
+        if "importlib._bootstrap" in frame.f_code.co_filename:
+            return True
+        if frame.f_code.co_name == "<module>" and not frame.f_code.co_filename.startswith(sys.base_prefix):
+            return False
+        frame = frame.f_back
+    return False
 
 
 def _below(path: str, folder: str) -> bool:

@@ -85,7 +85,7 @@ class Field:
 
 @dataclasses.dataclass
 class Form:
-    """A settings type: its fields as far as they can be listed, and the call that makes it of `os.environ`."""
+    """A settings type: its fields as far as they can be listed, and the call that makes it."""
 
     fields: list[Field]
     make: Callable[[], Any]
@@ -128,9 +128,8 @@ def is_settings(found: Any) -> bool:
 
 def settings_classes() -> Iterator[Any]:
     """Every class of pydantic-settings that is imported by now."""
-    waiting = [
-        module.BaseSettings for name in LIBRARIES if hasattr(module := sys.modules.get(name), "BaseSettings")
-    ]
+    modules = (sys.modules.get(name) for name in LIBRARIES)
+    waiting = [module.BaseSettings for module in modules if module and hasattr(module, "BaseSettings")]
     while waiting:
         found = waiting.pop()
         yield found
@@ -230,7 +229,7 @@ def _field(
     name: str, variable: str, hint: Any, required: bool, default: Any, said: Mapping[str, Any]
 ) -> Field:
     found = list(type_hints.metas(hint))
-    said = {**type_hints.extra(found), **said}
+    said = {**type_hints.meta_extra(found), **said}
     return Field(
         path=(name,),
         names=(str(said.get("env") or variable), *said.get("aliases", ())),

@@ -42,7 +42,7 @@ def options(hint: Any) -> list[Any]:
     return [] if hint is type(None) or hint is None else [hint]
 
 
-def extra(found: Iterable[Any]) -> dict[str, Any]:
+def meta_extra(found: Iterable[Any]) -> dict[str, Any]:
     """What msgspec's `Meta(extra=…)` holds, merged."""
     merged: dict[str, Any] = {}
     for meta in found:

@@ -157,7 +157,8 @@ def service_link_sets_setting(model: Model) -> Iterator[Violation]:
 
     Unless the pod says `enableServiceLinks: false`, each Service of its namespace adds variables: one called
     `health` adds HEALTH_PORT=tcp://10.96.12.7:8080, which is no port number. Reported where the app reads a
-    name like that, nothing else sets it: an error where the type refuses such a value, a warning where a port's name gets it.
+    name like that and nothing else sets it: an error where the type refuses such a value, a warning where
+    a port's name gets it.
 
         kind: Service
         metadata:
