@@ -36,7 +36,7 @@ app = App(
     name="preflight",
     help="What would go wrong, before it is applied: manifests against the app they run.",
     help_epilogue=EPILOGUE,
-    version=lambda: metadata.version("vhm"),
+    version=lambda: metadata.version("vhm-preflight"),
     result_action="return_int_as_exit_code_else_zero",
 )
 app.register_install_completion_command()

@@ -87,18 +87,23 @@ def test_no_input_becomes_part_of_a_script(action: dict[str, Any], tmp_path: Pat
     assert not (folder / "made").exists()
 
 
-def test_both_bring_the_schemas_that_development_pins(action: dict[str, Any]) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    [pin] = [each for each in project["dependency-groups"]["dev"] if each.startswith("kubernetes-validate")]
-    [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    assert hook["additional_dependencies"] == [pin]
-    assert pin in action["runs"]["steps"][0]["run"].split()
+def test_the_action_installs_preflight_alone(action: dict[str, Any]) -> None:
+    install = action["runs"]["steps"][0]["run"]
+    assert '"$GITHUB_ACTION_PATH/../../../apps/preflight[schemas]"' in install
+    project = tomllib.loads((ROOT / "apps/preflight/pyproject.toml").read_text())["project"]
+    assert "schemas" in project["optional-dependencies"]
+    assert "preflight" in project["scripts"]
 
 
-def test_the_hook_calls_the_command_and_runs_when_its_inputs_change() -> None:
-    [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    assert hook["entry"] == "preflight check"
+def test_the_hook_in_the_manual_runs_when_its_inputs_change() -> None:
+    manual = (ROOT / "apps/preflight/README.md").read_text()
+    [block] = [
+        each for each in re.findall(r"```yaml\n(.*?)```", manual, re.S) if "additional_dependencies" in each
+    ]
+    [hook] = yaml.safe_load(block)["repos"][0]["hooks"]
+    assert hook["entry"].startswith("preflight check")
     assert hook["pass_filenames"] is False
+    assert hook["additional_dependencies"][0].endswith("#subdirectory=apps/preflight")
     for name in (
         "base/web/deployment.yaml",
         "overlays/a/app.env",

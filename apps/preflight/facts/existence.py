@@ -65,6 +65,7 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         return None
     others = model.objects_of(kind)
     here = [each.name for each in others if each.namespace in (namespace, "")]
+    here += [ref.partition("/")[2] for ref in model.config.provided if ref.startswith(f"{kind}/")]
     base = base_of(name)
     if meant := next((each for each in here if base_of(each) == base), None) or near(name, here):
         return Missing("error", f"; did you mean {meant}?", meant)
@@ -78,7 +79,7 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         if elsewhere is not None:
             space = elsewhere.namespace
             return Missing("error", f"; it is in namespace {space}", elsewhere=space)
-    settled = here and not any(is_floating(each) for each in others)
+    settled = others and not any(is_floating(each) for each in others)
     whole = is_whole(model) and not is_part(model)
     if kind in MADE_COMPLETE and settled and whole and not _deployers(model):
         return Missing("error", "")

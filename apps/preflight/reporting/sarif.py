@@ -28,7 +28,7 @@ def sarif(report: Report) -> str:
         "tool": {
             "driver": {
                 "name": "preflight",
-                "semanticVersion": metadata.version("vhm"),
+                "semanticVersion": metadata.version("vhm-preflight"),
                 "rules": [_rule(rule) for rule in described],
             }
         },

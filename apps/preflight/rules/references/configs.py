@@ -10,7 +10,6 @@ from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Located, Obj
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import Step, dig, list_at
-from preflight.facts.existence import missing
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -82,63 +81,6 @@ def _use(
             optional=dig(ref, "optional") is True,
             outcome="FailedMount" if path[0] == "volumes" else "CreateContainerConfigError",
         )
-
-
-@rule("missing-configmap", family="references", severity="error", outcome="CreateContainerConfigError")
-def missing_configmap(model: Model) -> Iterator[Violation]:
-    """A ConfigMap that a pod takes and nobody makes.
-
-    The kubelet does not start a container whose environment names an absent ConfigMap
-    (CreateContainerConfigError), nor mount a volume of one (FailedMount, shown as ContainerCreating), unless
-    the reference says `optional: true`. Where a generator appends a hash, kustomize renames the references it
-    recognises; a misspelt one keeps its name and meets nothing.
-
-        envFrom:
-        - configMapRef:
-            name: vhm-confg        # the generator's name is vhm-config
-    """
-    yield from _absent(model, "ConfigMap")
-
-
-@rule("missing-secret", family="references", severity="warning", outcome="CreateContainerConfigError")
-def missing_secret(model: Model) -> Iterator[Violation]:
-    """A Secret that a pod cannot start without and that is not in the render.
-
-    Secrets are often made elsewhere, so this is a warning, unless the render holds a Secret of nearly that
-    name or has it in another namespace. Say `provided = ["Secret/NAME"]` in `[tool.preflight]` for one that
-    is in the cluster already, or `optional: true` where the pod can do without.
-
-        - secretRef:
-            name: vhm-secret       # the Secret is vhm-secrets
-    """
-    yield from _absent(model, "Secret")
-
-
-def _absent(model: Model, kind: str) -> Iterator[Violation]:
-    for workload in model.workloads:
-        said = set()
-        for use in uses(workload):
-            absent = None
-            key = (use.part.path, use.name)
-            if use.kind == kind and not use.optional and key not in said:
-                said.add(key)
-                absent = missing(model, kind, workload.namespace, use.name)
-            if absent is not None:
-                fix = (
-                    f"write {absent.meant}"
-                    if absent.meant
-                    else f"make the {kind} in namespace {workload.namespace}, or name it in `provided` of "
-                    "[tool.preflight] if the cluster has it"
-                )
-                yield at(
-                    use.part,
-                    *use.path,
-                    message=f"{kind} {use.name} is not among what is applied to namespace "
-                    f"{workload.namespace}{absent.hint}",
-                    fix=fix,
-                    severity=absent.severity,
-                    outcome=use.outcome,
-                )
 
 
 @rule("missing-configmap-key", family="references", severity="error", outcome="CreateContainerConfigError")

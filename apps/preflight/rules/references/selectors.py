@@ -8,7 +8,7 @@ from itertools import chain
 from preflight.cluster.objects import Located, Obj, selects
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import Step, dig, list_at
-from preflight.facts.existence import are_applied_together, is_whole, missing
+from preflight.facts.existence import are_applied_together, is_whole
 from preflight.facts.selectors import equals, has_custom_pods, is_hopeless, nearly, of_manifests, pods_of
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -218,37 +218,3 @@ def _selector(workload: Workload) -> dict[str, object] | None:
     if workload.kind == "ReplicationController" and isinstance(selector, dict):
         return {"matchLabels": selector}
     return selector if isinstance(selector, dict) and selector else None
-
-
-@rule("missing-scale-target", family="references", severity="warning", outcome="applies nothing")
-def missing_scale_target(model: Model) -> Iterator[Violation]:
-    """A HorizontalPodAutoscaler for a workload that the render does not hold.
-
-    The autoscaler is accepted and scales nothing: `FailedGetScale`. An error where the render holds a
-    workload of nearly that name, or of that name and another kind.
-
-        scaleTargetRef:
-          kind: Deployment
-          name: resonnance             # the Deployment is resonance
-    """
-    for scaler in model.objects_of("HorizontalPodAutoscaler"):
-        kind, name = (
-            scaler.get("spec", "scaleTargetRef", "kind"),
-            scaler.get("spec", "scaleTargetRef", "name"),
-        )
-        if kind not in CONTROLLERS or not isinstance(name, str):
-            continue
-        absent = missing(model, kind, scaler.namespace, name)
-        if absent is None:
-            continue
-        other = next((each for each in CONTROLLERS if model.find(each, scaler.namespace, name)), None)
-        hint = f"; there is a {other} of that name" if other else absent.hint
-        yield at(
-            scaler,
-            "spec",
-            "scaleTargetRef",
-            "kind" if other else "name",
-            message=f"{kind} {name} is not among what is applied to namespace {scaler.namespace}{hint}",
-            fix=f"write {other or absent.meant or 'the name of a workload of that namespace'}",
-            severity="error" if other else absent.severity,
-        )
