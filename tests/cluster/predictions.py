@@ -46,7 +46,7 @@ ELSEWHERE = {
     "replicas-share-a-claim": "wants several nodes",
     "rollout-shares-a-claim": "wants several nodes",
     "schedule-on-april-31": "shows on no day at all",
-    "service-link-stops-broker": "wants Confluent's image, which alone refuses the variable",
+    "service-link-stops-image": "wants Confluent's image, which alone refuses the variable",
     "shutdown-longer-than-grace": "shows where a stop takes longer than the grace period",
     "topic-misspelt": "wants the scripts of the broker's published image",
     "version-label-in-claim-templates": "shows when the label's value changes",

@@ -9,10 +9,10 @@ import msgspec
 from preflight.cluster.environment import EnvVar
 from preflight.cluster.objects import Located
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step, dig
+from preflight.documents.paths import Step, dig, list_at
 from preflight.facts.pods import Start, starts
 from preflight.model import Model, fact
-from preflight.repository.app import Answer, AppKnowledge, Problem, Route, Topic, Variable
+from preflight.repository.app import Answer, AppKnowledge, Problem, Request, Route, Topic, Variable
 
 
 class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -87,22 +87,31 @@ def topics(model: Model, container: Container) -> tuple[Topic, ...]:
 
 
 def routes(model: Model, container: Container) -> dict[str, Route]:
-    """How a container's app answers GET on the paths of its HTTP probes; empty where it cannot be asked."""
+    """How a container's app answers its HTTP probes, by probe; empty where it cannot be asked."""
     app, start = model.app(container), starts(model).get(container)
-    found = app.routes(start.pod, probed_paths(container)) if app is not None and start is not None else None
-    return found or {}
+    asked = requests(container)
+    found = app.routes(start.pod, list(asked.values())) if app is not None and start is not None else []
+    return dict(zip(asked, found, strict=False))
 
 
-def probed_paths(container: Container) -> tuple[str, ...]:
-    """The paths of its HTTP probes, with their leading slash."""
-    paths = (
-        dig(probe, "httpGet", "path", default="/")
-        for probe in container.probes.values()
-        if "httpGet" in probe
-    )
-    return tuple(
-        sorted({path if path.startswith("/") else f"/{path}" for path in paths if isinstance(path, str)})
-    )
+def requests(container: Container) -> dict[str, Request]:
+    """What the kubelet asks of a container, by probe; probes of another host and by https are left out."""
+    found = {}
+    for name, probe in container.probes.items():
+        action = probe.get("httpGet")
+        path = dig(action, "path", default="/")
+        elsewhere = dig(action, "host") or dig(action, "scheme", default="HTTP") != "HTTP"
+        if action and isinstance(path, str) and not elsewhere:
+            headers = [
+                (str(dig(item, "name")), str(dig(item, "value", default="")))
+                for item in list_at(action, "httpHeaders")
+            ]
+            found[name] = Request(
+                path=path if path.startswith("/") else f"/{path}",
+                port=container.port(dig(action, "port")) or 80,
+                headers=tuple(headers),
+            )
+    return found
 
 
 def written_at(container: Container, offered: EnvVar) -> tuple[Located, tuple[Step, ...]]:

@@ -7,7 +7,8 @@ variables and files, and without network, programs and writing. Every question h
     with Apps(root, config.containers) as apps:     # starts an interpreter, while kustomize renders
         app = apps.get("indexer")                   # None for a container that is not declared
         app.settings(pod)                           # what the settings type says to that pod
-        app.topics(pod), app.routes(pod, ["/livez"])
+        app.topics(pod)
+        app.routes(pod, [Request(path="/readyz")])  # how it answers the kubelet
         app.providers(["yaml"])                     # module -> distributions
 
 An answer that did not depend on the pod's variables is kept for every pod; the same question is asked once.
@@ -133,18 +134,33 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     readers: tuple[str, ...] = ()
 
 
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A GET of the kubelet's: `headers` are those that the probe names."""
+
+    path: str
+    port: int = 80
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """How an app answers GET on a path, redirects on the same host followed."""
+    """How an app answers the kubelet's GET, redirects on the same host followed."""
 
     status: int | None
     """None: no answer within five seconds."""
     location: str | None = None
-    """Where it was redirected last."""
+    """Where it was redirected last, as a whole URL."""
+    stays: bool = False
+    """Whether that is the pod's own address still: by https, or once too often."""
+    starts: bool = False
+    """Whether the app does something as it starts, which may add routes."""
 
     @property
-    def served(self) -> bool:
-        """404 and 405 mean that the path is not served; anything else is an answer of the app."""
-        return self.status not in (404, 405)
+    def fails(self) -> bool:
+        """Whether the kubelet takes it for a failure that time does not mend: 400 to 499, or a redirect to
+        https of the pod itself. One to another host is a success for the kubelet."""
+        if self.status is not None and 300 <= self.status < 400:
+            return self.stays
+        return self.status is not None and 400 <= self.status < 500
 
 
 class AppKnowledge:
@@ -169,21 +185,21 @@ class AppKnowledge:
         found = self._answers.get("topics", self.config.topics, self._mended(pod))
         return msgspec.convert(found.get("topics", ()), tuple[Topic, ...])
 
-    def routes(self, pod: Pod, paths: Sequence[str]) -> dict[str, Route] | None:
-        """How it answers GET on each path; None where no ASGI app is declared, or it could not be asked."""
+    def routes(self, pod: Pod, requests: Sequence[Request]) -> list[Route]:
+        """How it answers each request; nothing where no ASGI app is declared, or it could not be asked."""
         if self.config.app is None:
-            return None
-        found = self._answers.get("app", self.config.app, self._mended(pod), tuple(paths))
-        return msgspec.convert(found["routes"], dict[str, Route]) if "routes" in found else None
+            return []
+        found = self._answers.get("app", self.config.app, self._mended(pod), requests)
+        return msgspec.convert(found.get("routes", ()), list[Route])
 
-    def failures(self, pod: Pod, paths: Sequence[str]) -> dict[Key, Failure]:
-        """The declared names that could not be asked; the app is asked for `paths`."""
+    def failures(self, pod: Pod, requests: Sequence[Request]) -> dict[Key, Failure]:
+        """The declared names that could not be asked; of the app, these requests are asked."""
         found: dict[Key, Failure] = {}
         for key in ("settings", "topics", "app"):
             name = getattr(self.config, key)
             if name is not None:
                 asked = pod if key == "settings" else self._mended(pod)
-                answer = self._answers.get(key, name, asked, tuple(paths) if key == "app" else ())
+                answer = self._answers.get(key, name, asked, requests if key == "app" else ())
                 if "failed" in answer:
                     found[key] = msgspec.convert(answer["failed"], Failure)
         return found
@@ -210,15 +226,16 @@ class Answers:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._known: dict[tuple[Key, str, tuple[str, ...]], list[tuple[Pod, dict[str, Any]]]] = {}
+        self._known: dict[tuple[Key, str, tuple[Request, ...]], list[tuple[Pod, dict[str, Any]]]] = {}
 
-    def get(self, ask: Key, name: str, pod: Pod, paths: tuple[str, ...] = ()) -> dict[str, Any]:
+    def get(self, ask: Key, name: str, pod: Pod, requests: Sequence[Request] = ()) -> dict[str, Any]:
         """The answer to a question, as `probe.answer` has it; `failed` where the probe ended over it."""
-        known = self._known.setdefault((ask, name, paths), [])
+        known = self._known.setdefault((ask, name, tuple(requests)), [])
         for other, answer in known:
             if other == pod or _same(other, pod, answer):
                 return answer
-        answer = self._process.ask(ask=ask, name=name, paths=paths, **msgspec.structs.asdict(pod))
+        asked = {"ask": ask, "name": name, "requests": requests, **msgspec.structs.asdict(pod)}
+        answer = self._process.ask(**asked)
         if "ended" in answer:
             answer = {"failed": {"kind": "ended", "why": answer["ended"]}}
         known.append((pod, answer))

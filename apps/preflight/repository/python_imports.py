@@ -43,6 +43,8 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     """The repository's own modules, by dotted name."""
     files: tuple[str, ...] = ()
     """Their files, relative to the repository root."""
+    temporary: tuple[Import, ...] = ()
+    """Imports of `tempfile` by the repository's own modules."""
     absent: tuple[str, ...] = ()
     """Asked-for modules that the repository does not have."""
 
@@ -87,6 +89,7 @@ class Code:
     def reach(self, modules: Iterable[str]) -> Reached:
         """Everything imported, at start or later, when these modules are."""
         outside: dict[tuple[str, bool, bool], Import] = {}
+        temporary: list[Import] = []
         asked = list(modules)
         seen: dict[str, bool] = {}
         waiting = [(module, False) for module in asked]
@@ -100,6 +103,17 @@ class Code:
             for statement in self._read(path, module) if path is not None else ():
                 later = late or statement.late
                 top = statement.module.partition(".")[0]
+                if top == "tempfile" and path is not None:
+                    file = path.relative_to(self.root).as_posix()
+                    temporary.append(
+                        Import(
+                            module=top,
+                            file=file,
+                            line=statement.line,
+                            late=later,
+                            optional=statement.optional,
+                        )
+                    )
                 if top in sys.stdlib_module_names or not top:
                     continue
                 if self.is_own(top):
@@ -119,8 +133,30 @@ class Code:
             outside=tuple(sorted(outside.values(), key=lambda i: (i.module, i.optional, i.late))),
             modules=tuple(sorted(own)),
             files=tuple(sorted({path.relative_to(self.root).as_posix() for path in own.values()})),
+            temporary=tuple(sorted(temporary, key=lambda each: (each.file, each.line))),
             absent=tuple(module for module in asked if module not in own),
         )
+
+    def names_of(self, module: str) -> frozenset[str] | None:
+        """What a module of this repository defines at its top; None where that cannot be told."""
+        path = self.source_of(module)
+        if path is None:
+            return None
+        try:
+            return _defined(ast.parse(path.read_bytes()))
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            return None
+
+    def binds(self, module: str, name: str) -> bool | None:
+        """Whether a module of this repository defines a name; None where that cannot be told."""
+        names = self.names_of(module)
+        return None if names is None else name in names or self.source_of(f"{module}.{name}") is not None
+
+    @property
+    def tops(self) -> list[str]:
+        """Top-level modules and packages of this repository."""
+        names = {name.removesuffix(".py") for listed in self._names.values() for name in listed}
+        return sorted(name for name in names if name.isidentifier() and self.source_of(name) is not None)
 
     def _find(self, module: str) -> Path | None:
         parts = module.split(".")
@@ -205,6 +241,31 @@ def _walk(body: Iterable[ast.AST], package: str, late: bool, optional: bool) -> 
                 yield from _walk([*node.orelse, *node.finalbody], package, late, optional)
             case _:
                 yield from _walk(ast.iter_child_nodes(node), package, late, optional)
+
+
+def _defined(tree: ast.Module) -> frozenset[str] | None:
+    """The names that a module binds as it is imported; None for one that may bind any."""
+    names: set[str] = set()
+    waiting: list[ast.AST] = [*tree.body]
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+                names |= {
+                    each for inner in ast.walk(node) if isinstance(inner, ast.Global) for each in inner.names
+                }
+                continue
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                if any(alias.name == "*" for alias in aliases):
+                    return None
+                names |= {alias.asname or alias.name.partition(".")[0] for alias in aliases}
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.Call(func=ast.Name(id="globals" | "exec" | "setattr" | "vars")):
+                return None
+        waiting.extend(ast.iter_child_nodes(node))
+    return None if "__getattr__" in names else frozenset(names)
 
 
 def _absolute(package: str, name: str, level: int) -> str:

@@ -5,5 +5,7 @@ from __future__ import annotations
 SERVER = "the API server (`preflight check --server`)"
 NOBODY = "nothing: it was advice"
 
-RETIRED: dict[str, str] = {}
+RETIRED: dict[str, str] = {
+    "service-link-stops-broker": "service-link-stops-image",
+}
 """The name that was → the rule that reports it now, or who does otherwise."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from preflight.findings import CheckError
-from preflight.repository.app import Apps, Checked, Variable
+from preflight.repository.app import Apps, Checked, Variable, Request
 from preflight.repository.config import ContainerConfig
 
 Ask = Callable[..., Apps]
@@ -310,13 +310,13 @@ def test_routes_are_asked_of_the_app_or_its_factory(ask: Ask, name: str) -> None
     app = ask(ASGI, "web", app=f"web:{name}").get("main")
     assert app is not None
     paths = ["/livez", "/readyz", "/post", "/nope", "/old", "/gone", "/away", "/loop", "/boom"]
-    routes = app.routes(paths)
-    assert routes is not None
+    routes = dict(zip(paths, app.routes([Request(path=path) for path in paths]), strict=True))
     assert {path: route.status for path, route in routes.items()} == {
         "/livez": 200, "/readyz": 503, "/post": 405, "/nope": 404, "/old": 200, "/gone": 404,
         "/away": 302, "/loop": 307, "/boom": 500,
     }  # fmt: skip
-    assert [path for path, route in routes.items() if not route.served] == ["/post", "/nope", "/gone"]
+    failing = [path for path, route in routes.items() if route.fails]
+    assert failing == ["/post", "/nope", "/gone", "/loop"]
 
 
 def test_a_litestar_app_answers_without_lifespan(ask: Ask) -> None:
@@ -335,11 +335,44 @@ def test_a_litestar_app_answers_without_lifespan(ask: Ask) -> None:
         app="web:create_app",
     ).get("main")
     assert app is not None
-    routes = app.routes(["/livez", "/livez/", "/healthz"])
-    assert routes is not None
-    assert {path: route.served for path, route in routes.items()} == {
-        "/livez": True, "/livez/": True, "/healthz": False,
-    }  # fmt: skip
+    routes = app.routes([Request(path=path) for path in ("/livez", "/livez/", "/healthz")])
+    assert [route.fails for route in routes] == [False, False, True]
+    assert all(route.starts for route in routes)
+
+
+def test_an_app_is_asked_as_the_kubelet_asks(ask: Ask) -> None:
+    app = ask(
+        """
+        async def app(scope, receive, send):
+            headers = dict(scope["headers"])
+            host = headers[b"host"].decode()
+            status, more = 200, []
+            if scope["path"] == "/secure":
+                status, more = 301, [(b"location", f"https://{host}/secure".encode())]
+            elif scope["path"] == "/away":
+                status, more = 302, [(b"location", b"https://login.example.org/")]
+            elif host.startswith("10."):
+                status = 400
+            elif b"authorization" not in headers:
+                status = 401
+            await send({"type": "http.response.start", "status": status, "headers": more})
+            await send({"type": "http.response.body", "body": b""})
+        """,
+        "web",
+        app="web:app",
+    ).get("main")
+    assert app is not None
+    shop, token = ("Host", "shop.example.org"), ("Authorization", "x")
+    requests = [
+        Request(path="/", port=8080),
+        Request(path="/", headers=(shop,)),
+        Request(path="/", headers=(shop, token)),
+        Request(path="/secure"),
+        Request(path="/away"),
+    ]
+    found = app.routes(requests)
+    assert [route.status for route in found] == [400, 401, 200, 301, 302]
+    assert [route.fails for route in found] == [True, True, False, True, False]
 
 
 @pytest.mark.parametrize(

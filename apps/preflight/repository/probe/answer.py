@@ -99,7 +99,7 @@ def _ask(question: dict[str, Any], importer: Importer, sandbox: Sandbox, deadlin
     # asyncio is worth importing only now
     from . import routes
 
-    return {"routes": routes.ask(routes.made(found), question["paths"])}
+    return {"routes": routes.ask(routes.made(found), question["requests"])}
 
 
 def _form(importer: Importer, sandbox: Sandbox, question: dict[str, Any]) -> settings_types.Form:

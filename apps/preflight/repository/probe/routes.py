@@ -38,36 +38,60 @@ def _required(found: Any) -> int | None:
     return sum(1 for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty)
 
 
-def ask(app: Any, paths: Iterable[str]) -> dict[str, Any]:
-    """Path → `{"status", "location"?}`, following redirects on the same host as kubelet does. An app that
-    raises has answered 500; one that does not answer in time has `status` None."""
-    return asyncio.run(_ask_all(app, list(dict.fromkeys(paths))))
+ADDRESS = "10.244.0.7"
+"""The pod's, by which the kubelet asks."""
 
 
-async def _ask_all(app: Any, paths: list[str]) -> dict[str, Any]:
-    return {path: await _follow(app, path) for path in paths}
+def ask(app: Any, requests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answers to the kubelet's requests (`path`, `port`, `headers`): `{"status", "location"?, "stays"?, "starts"}`.
+
+    The Host is the pod's address and port unless the headers name another. Redirects on the same host are
+    followed, as the kubelet does. An app that raises has answered 500; one that does not answer in time has
+    `status` None. `starts` says that the app does something as it starts, which is not done here.
+    """
+    starts = _starts(app)
+    return [{**answer, "starts": starts} for answer in asyncio.run(_ask_all(app, requests))]
 
 
-async def _follow(app: Any, path: str) -> dict[str, Any]:
+def _starts(app: Any) -> bool:
+    """Whether an app, or one that a middleware wraps, has work for its start, as Starlette's and Litestar's
+    have it."""
+    for _ in range(5):
+        router = getattr(app, "router", app)
+        lifespan = getattr(router, "lifespan_context", None)
+        default = lifespan is None or type(lifespan).__name__ == "_DefaultLifespan"
+        if not default or any(getattr(each, "on_startup", None) for each in (app, router)):
+            return True
+        app = getattr(app, "app", None)
+    return False
+
+
+async def _ask_all(app: Any, requests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [await _follow(app, request) for request in requests]
+
+
+async def _follow(app: Any, request: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
-    url = path
+    url = request["path"]
+    headers = {"host": f"{ADDRESS}:{request['port']}", "user-agent": "kube-probe/1.34", "accept": "*/*"}
+    headers |= {name.lower(): value for name, value in request["headers"]}
     for _ in range(REDIRECTS):
         try:
-            status, location = await asyncio.wait_for(_get(app, url), SECONDS)
+            status, location = await asyncio.wait_for(_get(app, url, headers, request["port"]), SECONDS)
         except asyncio.TimeoutError:  # noqa: UP041 - another class before Python 3.11
             return {**answer, "status": None}
         answer["status"] = status
         if status not in (301, 302, 303, 307, 308) or location is None:
             break
-        target = urlsplit(urljoin("http://localhost" + url, location))
-        answer["location"] = location
-        if target.hostname != "localhost":
+        target = urlsplit(urljoin(f"http://{ADDRESS}:{request['port']}{url}", location))
+        answer |= {"location": target.geturl(), "stays": target.hostname == ADDRESS}
+        if target.hostname != ADDRESS or target.scheme != "http":
             break
         url = target.path + ("?" + target.query if target.query else "")
     return answer
 
 
-async def _get(app: Any, url: str) -> tuple[int, str | None]:
+async def _get(app: Any, url: str, headers: dict[str, str], port: int) -> tuple[int, str | None]:
     path, _, query = url.partition("?")
     scope = {
         "type": "http",
@@ -79,9 +103,11 @@ async def _get(app: Any, url: str) -> tuple[int, str | None]:
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"user-agent", b"kube-probe/1.34"), (b"accept", b"*/*")],
-        "client": ("127.0.0.1", 1),
-        "server": ("localhost", 80),
+        "headers": [
+            (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()
+        ],
+        "client": ("10.244.0.1", 40000),
+        "server": (ADDRESS, port),
         "state": {},
     }
     heads: list[Any] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from preflight.facts.pods import starts
-from preflight.facts.settings import probed_paths
+from preflight.facts.settings import requests
 from preflight.model import Model
 from preflight.repository.app import Failure
 from preflight.repository.config import declared_at
@@ -41,7 +41,7 @@ def declared_name_not_asked(model: Model) -> Iterator[Violation]:
 def _failures(model: Model, found: bool) -> Iterator[Violation]:
     for container, start in starts(model).items():
         app = model.app(container)
-        failures = app.failures(start.pod, probed_paths(container)) if app is not None else {}
+        failures = app.failures(start.pod, list(requests(container).values())) if app is not None else {}
         for key, failure in failures.items():
             if app is not None and (failure.kind != "not-found") is found:
                 name = getattr(app.config, key)

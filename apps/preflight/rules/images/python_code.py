@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from preflight.facts.images import ContainerImage, container_images
+from preflight.facts.servers import TARGET, command_words, server_command
 from preflight.findings import Place
 from preflight.model import Model, fact
 from preflight.repository import missing_packages
@@ -22,9 +22,6 @@ from preflight.repository.python_imports import Code, Reached
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import near
 
-TARGET = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_][\w.]*(?:\(\))?")
-SERVERS = ("uvicorn", "gunicorn", "hypercorn")
-SHELL_SCRIPT = re.compile(r"#!\s*\S*[/\s](sh|bash|ash|dash)\b")
 OPAQUE = re.compile(
     r"\b(cp|mv|ln|rsync|tar|unzip|git)\s|\b(pip3?|uv|poetry|pdm|hatch)\b[^\n;&|]*"
     r"\b(install|sync)\b[^\n;&|]*(\s-e\b|\s\.|\.whl\b)|\b(uv|poetry|pdm) (sync|install)\b"
@@ -38,33 +35,31 @@ class Entry(msgspec.Struct, frozen=True):
     module: str
     adds: str | None
     """The folder of the image that starting it puts on the path; None: none."""
+    attribute: str = ""
+    """What is taken of it; empty where that is not said."""
+    dotted: bool = False
+    """Whether the last part may be an attribute of the module before it."""
 
 
 def entries(image: ContainerImage) -> list[Entry]:
-    """The modules a container's command starts: `python -m X`, a server's `X:app`, a console script; itself,
-    or in the last line of a shell script of the image."""
-    words = list(image.start.words)
-    script = image.start.script
-    written = image.text_of(words[0]) if words and script is None and words[0].startswith("/") else None
-    if written is not None and SHELL_SCRIPT.match(written[0]):
-        script = written[0]
-    if script is not None:
-        try:
-            words = [word for word in shlex.split(script.strip().rpartition("\n")[2]) if word != "$@"]
-        except ValueError:
+    """The modules a container's command starts: `python -m X`, what a server loads (`X:app`, `-A X`, a Django
+    settings module), a console script; itself, or in the last line of a shell script of the image."""
+    command = server_command(image.container, image)
+    if command is not None:
+        variable = command.server.app_variable
+        match = TARGET.fullmatch(command.app or (image.variable(variable) if variable else ""))
+        if match is None:
             return []
-    words = words[1:] if words[:1] == ["exec"] else words
-    if not words:
-        return []
-    program = posixpath.basename(words[0])
-    values = {name: image.variable(name) for name in (*image.container.env, *image.stage.env)}
-    words = [re.sub(r"\$\{?(\w+)\}?", lambda m: values.get(m[1], m[0]), word) for word in words]
+        dotted = match[2] is None and command.name != "gunicorn"
+        default = command.server.app_default if command.name == "gunicorn" else ""
+        return [Entry(match[1], image.workdir, (match[2] or default).partition(".")[0], dotted)]
+    words = command_words(image.container, image)
+    program = posixpath.basename(words[0]) if words else ""
     if re.fullmatch(r"python[\d.]*", program):
         return _python(image, words[1:])
-    if program in SERVERS:
-        return [Entry(m[1], image.workdir) for word in words[1:] if (m := TARGET.fullmatch(word))]
     if program in image.console_scripts:
-        return [Entry(image.console_scripts[program].partition(":")[0], None)]
+        module, _, attribute = image.console_scripts[program].partition(":")
+        return [Entry(module, None, attribute.partition(".")[0])]
     return []
 
 
@@ -74,10 +69,7 @@ def _python(image: ContainerImage, words: list[str]) -> list[Entry]:
         word = words[index]
         if word == "-m" and index + 1 < len(words):
             module = words[index + 1]
-            if module in SERVERS:
-                return [Entry(m[1], image.workdir) for each in words[index:] if (m := TARGET.fullmatch(each))]
-            known = re.fullmatch(r"[A-Za-z_][\w.]*", module)
-            return [Entry(module, image.workdir)] if known else []
+            return [Entry(module, image.workdir)] if re.fullmatch(r"[A-Za-z_][\w.]*", module) else []
         if word in ("-X", "-W"):
             index += 1
         elif not word.startswith("-"):
@@ -128,11 +120,15 @@ def module_not_in_image(model: Model) -> Iterator[Violation]:
     for image, modules, code, reached in started(model):
         for entry in modules:
             top = entry.module.partition(".")[0]
-            if top in sys.stdlib_module_names or top in SERVERS or not code.is_own(top):
+            if top in sys.stdlib_module_names or (not code.is_own(top) and not _is_slip(image, code, entry)):
                 continue
             own = code.source_of(entry.module) or code.source_of(f"{entry.module}.__main__")
-            if own is None:
-                yield _located(image, entry, f"no module {entry.module} in the repository", code)
+            parent, _, last = entry.module.rpartition(".")
+            if own is None and not (entry.dotted and parent and code.binds(parent, last) is not False):
+                message = (
+                    f"{image.container.name} starts the module {entry.module}, which the repository lacks"
+                )
+                yield _located(image, entry, message, code)
         if not modules or _is_opaque(image):
             continue
         for module, file in _sources(code, reached):
@@ -149,6 +145,34 @@ def module_not_in_image(model: Model) -> Iterator[Violation]:
                 )
 
 
+def _is_slip(image: ContainerImage, code: Code, entry: Entry) -> bool:
+    """Whether a module that nothing provides is one edit away from one of the repository's own."""
+    top = entry.module.partition(".")[0]
+    return near(top, code.tops) is not None and not image.app.providers([top]).get(top)
+
+
+@rule("attribute-not-in-module", family="images", severity="error", outcome="CrashLoopBackOff")
+def attribute_not_in_module(model: Model) -> Iterator[Violation]:
+    """An app or function that a container's command names and that its module does not define.
+
+    The server ends at once: `Attribute "app" not found in module "shop.main"`. The module is read, not run:
+    one with `from x import *`, `__getattr__` or `globals()` may define anything.
+
+        command: [uvicorn, "shop.main:application"]    # shop/main.py defines app
+    """
+    for image, modules, code, _ in started(model):
+        for entry in modules:
+            if entry.attribute and code.binds(entry.module, entry.attribute) is False:
+                meant = near(entry.attribute, code.names_of(entry.module) or ())
+                yield _located(
+                    image,
+                    entry,
+                    f"{entry.module} defines no {entry.attribute}, which {image.container.name} starts",
+                    code,
+                    fix=f"write {entry.module}:{meant}" if meant else f"name what {entry.module} defines",
+                )
+
+
 def _sources(code: Code, reached: Reached) -> Iterator[tuple[str, str]]:
     for module in reached.modules:
         path = code.source_of(module)
@@ -160,14 +184,14 @@ def _copied(image: ContainerImage, file: str) -> list[str]:
     return places(image.dockerfile, image.stage, file, image.root)
 
 
-def _located(image: ContainerImage, entry: Entry, message: str, code: Code) -> Violation:
+def _located(image: ContainerImage, entry: Entry, message: str, code: Code, fix: str = "") -> Violation:
     parent, _, last = entry.module.rpartition(".")
     folder = next(
         (f for root in code.folders if (f := code.root / root / parent.replace(".", "/")).is_dir()),
         code.root,
     )
     meant = near(last, (each.stem for each in folder.iterdir() if each.suffix == ".py" or each.is_dir()))
-    fix = f"write {parent}.{meant}".replace(" .", " ") if meant else "name a module the repository has"
+    fix = fix or f"write {parent}.{meant}".replace(" .", " ") if meant else "name a module the repository has"
     for field, words in (("command", image.container.command), ("args", image.container.args)):
         for index, word in enumerate(words):
             if entry.module in word:

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight.cluster import image_reference
-from preflight.cluster.workloads import Container
+from preflight.cluster.workloads import Container, Workload
 from preflight.documents.paths import dig
 from preflight.facts.images import container_images
+from preflight.facts.known_images import known
 from preflight.facts.pod_security import enforced
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.repository.dockerfile import Stage
 from preflight.rules.registry import Violation, at, rule
-
-ROOT_BY_DEFAULT = (
-    "alpine", "amazonlinux", "busybox", "caddy", "debian", "eclipse-temurin", "fedora", "golang", "httpd",
-    "mariadb", "mongo", "mysql", "nginx", "node", "php", "postgres", "python", "rabbitmq", "redis", "ruby",
-    "rust", "traefik", "ubuntu",
-)  # fmt: skip
-"""Official images of Docker Hub whose configuration names no user."""
-BASES = ("alpine", "busybox", "debian", "golang", "node", "php", "python", "ruby", "rust", "ubuntu")
 
 
 @rule("cannot-run-as-non-root", family="images", severity="error", outcome="CreateContainerConfigError")
@@ -35,15 +27,13 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
     """
     images = container_images(model)
     for container in model.containers:
-        path, wanted = _effective(container, "runAsNonRoot")
-        where, number = _effective(container, "runAsUser")
+        part, wanted = effective(container, "runAsNonRoot")
+        owner, number = effective(container, "runAsUser")
         if wanted is not True or _is_windows(container):
             continue
-        part = container if path == "container" else container.workload
         if number == 0 and enforced(model, container.workload) != "restricted":
-            part = container if where == "container" else container.workload
             yield at(
-                part,
+                owner,
                 "securityContext",
                 "runAsUser",
                 message="0 is root, and runAsNonRoot is true",
@@ -56,9 +46,7 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
                 problem = _of_stage(image.stage)
                 place = image.place(image.stage.user.line if image.stage.user else image.stage.line)
             else:
-                name = image_reference.parse(container.image)
-                official = name.official in ROOT_BY_DEFAULT and "unprivileged" not in name.tag
-                problem = f"{container.image} runs as root" if official else ""
+                problem = f"{container.image} runs as root" if known(container.image).user == 0 else ""
             if problem:
                 yield at(
                     part,
@@ -73,8 +61,8 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
 def _of_stage(stage: Stage) -> str:
     """Why the image of a stage cannot be run as another user than root; empty where it can, or may."""
     if stage.user is None:
-        base = image_reference.parse(stage.base)
-        return f"the image runs as root: no USER, and {stage.base} has none" if base.official in BASES else ""
+        root = known(stage.base).user == 0
+        return f"the image runs as root: no USER, and {stage.base} has none" if root else ""
     user = stage.user.value.partition(":")[0]
     if user in ("0", "root"):
         return "the image runs as root"
@@ -83,12 +71,14 @@ def _of_stage(stage: Stage) -> str:
     return ""
 
 
-def _effective(container: Container, field: str) -> tuple[str, object]:
-    """Where a field of the security context is set and its value: the container's, else the pod's."""
+def effective(container: Container, field: str) -> tuple[Container | Workload, object]:
+    """Whose security context sets a field, and its value: the container's, else the pod's."""
     own = container.get("securityContext", field)
-    if own is not None:
-        return "container", own
-    return "pod", container.workload.get("securityContext", field)
+    return (
+        (container, own)
+        if own is not None
+        else (container.workload, container.workload.get("securityContext", field))
+    )
 
 
 def _is_windows(container: Container) -> bool:

@@ -8,12 +8,19 @@ from typing import Any
 
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig
+from preflight.facts.servers import server_commands
 from preflight.facts.settings import container_settings
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 
 SHUTDOWN = re.compile(r"(SHUTDOWN|GRACEFUL|GRACE|STOP)_(TIMEOUT|PERIOD)(_(SECONDS|SECS|S))?$")
 DEFAULT_GRACE = 30
+GRACEFUL = {
+    "uvicorn": ("--timeout-graceful-shutdown",),
+    "gunicorn": ("--graceful-timeout",),
+    "hypercorn": ("--graceful-timeout",),
+}
+"""How servers are told how long to finish what is in flight."""
 
 
 def number(value: object, default: int) -> int:
@@ -113,7 +120,7 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                     "preStop",
                     "sleep",
                     "seconds",
-                    message=f"{sleeps} s, and the grace period is {grace} s",
+                    message=f"preStop sleeps {sleeps} s, longer than terminationGracePeriodSeconds ({grace})",
                     fix=f"raise terminationGracePeriodSeconds above {sleeps}",
                     outcome="rejected by the API server",
                 )
@@ -123,7 +130,8 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                     container,
                     "lifecycle",
                     "preStop",
-                    message=f"takes {sleeps} s, the grace period is {grace} s: the app is killed unasked",
+                    message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: the app "
+                    "gets SIGKILL without SIGTERM",
                     fix=f"raise terminationGracePeriodSeconds above {sleeps}",
                 )
                 continue
@@ -133,15 +141,32 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                 offered = container.env.get(name)
                 text = settings.value(name) if settings is not None else offered.value if offered else None
                 seconds = _seconds(text) if SHUTDOWN.search(name) else None
-                if seconds is None or sleeps + seconds < grace:
+                is_told = settings is None and "TERMINATION" in name
+                if seconds is None or sleeps + seconds < grace or is_told:
                     continue
                 hook = f" after {sleeps} s of preStop" if sleeps else ""
+                sure = settings is not None and sleeps + seconds > grace
+                if settings is not None or sleeps + seconds > grace:
+                    yield at(
+                        workload,
+                        "terminationGracePeriodSeconds",
+                        message=f"terminationGracePeriodSeconds is {grace}{'' if given is not None else ' by default'}; "
+                        f"{container.name} takes up to {seconds:g} s to stop ({name}){hook}",
+                        fix=f"write more than {sleeps + seconds:g}",
+                        place=offered.place if offered is not None and given is None else None,
+                        severity=None if sure else "warning",
+                    )
+            command = server_commands(model).get(container)
+            option = command.option(GRACEFUL.get(command.name, ())) if command is not None else None
+            seconds = _seconds(option)
+            if command is not None and seconds is not None and sleeps + seconds > grace:
                 yield at(
                     workload,
                     "terminationGracePeriodSeconds",
-                    message=f"{grace} s; {container.name} takes up to {seconds:g} s to stop ({name}){hook}",
+                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} is told to "
+                    f"take up to {seconds:g} s for what is in flight",
                     fix=f"write more than {sleeps + seconds:g}",
-                    place=offered.place if offered is not None and seconds >= DEFAULT_GRACE else None,
+                    severity="warning",
                 )
 
 
@@ -160,3 +185,27 @@ def _pre_stop(container: Container) -> tuple[int, bool]:
 def _seconds(text: str | None) -> float | None:
     match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)s?", text or "")
     return float(match[1]) if match else None
+
+
+@rule("liveness-without-patience", family="lifecycle", severity="warning", outcome="CrashLoopBackOff")
+def liveness_without_patience(model: Model) -> Iterator[Violation]:
+    """A liveness probe whose first failure restarts the container.
+
+    With `failureThreshold: 1` one slow answer, a garbage collection or a busy node ends a healthy process,
+    and with `timeoutSeconds` at 1, its default, an answer after one second is a failure. A startup probe that
+    covers the start does not change that.
+
+        livenessProbe: {failureThreshold: 1}
+    """
+    for container in model.containers:
+        probe = container.probes.get("livenessProbe", {})
+        if probe.get("failureThreshold") == 1:
+            timeout = number(probe.get("timeoutSeconds"), 1)
+            yield at(
+                container,
+                "livenessProbe",
+                "failureThreshold",
+                message=f"livenessProbe: failureThreshold is 1, so one answer later than {timeout} s restarts "
+                f"{container.name}",
+                fix="write 3 or more",
+            )

@@ -207,41 +207,6 @@ def _before_3_7(broker: Broker) -> bool:
     return platform is not None and (int(platform[1]), int(platform[2])) < (7, 7)
 
 
-PORT_REFUSED = {
-    r"confluentinc/cp-kafka:[1-7]\.": "KAFKA_PORT",
-    r"confluentinc/cp-schema-registry:[1-7]\.": "SCHEMA_REGISTRY_PORT",
-    r"confluentinc/cp-kafka-rest:[1-7]\.": "KAFKA_REST_PORT",
-    r"wurstmeister/kafka([:@]|$)": "KAFKA_PORT",
-}
-"""Images that end when a variable says a port the old way, as Kubernetes does for a Service of that name."""
-
-
-@rule("service-link-stops-broker", family="messaging", severity="error", outcome="CrashLoopBackOff")
-def service_link_stops_broker(model: Model) -> Iterator[Violation]:
-    """A Service whose name makes Kubernetes set a variable that the broker's image refuses.
-
-    A Service called `kafka` adds KAFKA_PORT=tcp://… to the pods of its namespace; Confluent's image ends with
-    `port is deprecated. Please use KAFKA_ADVERTISED_LISTENERS instead`, others read it as a number.
-
-        kind: Service
-        metadata:
-          name: kafka                  # and no enableServiceLinks: false in the broker's pod
-    """
-    for container in model.containers:
-        if container.workload.get("enableServiceLinks") is False:
-            continue
-        for image, variable in PORT_REFUSED.items():
-            service = variable.removesuffix("_PORT").lower().replace("_", "-")
-            found = model.find("Service", container.obj.namespace, service)
-            if re.search(image, container.image) and found is not None and variable not in container.env:
-                yield at(
-                    container,
-                    "name",
-                    message=f"{variable} is set by the Service {service}, and the image refuses it",
-                    fix="say enableServiceLinks: false in the pod",
-                )
-
-
 @rule("group-protocol-unsupported", family="messaging", severity="error", outcome="never ready")
 def group_protocol_unsupported(model: Model) -> Iterator[Violation]:
     """A client that joins its group by the new protocol, which the broker of the render does not speak.

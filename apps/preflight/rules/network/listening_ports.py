@@ -8,8 +8,8 @@ from typing import Any
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig
-from preflight.facts.addresses import listening
-from preflight.facts.settings import container_settings, routes
+from preflight.facts.addresses import Address, listening
+from preflight.facts.settings import container_settings, requests, routes
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -18,7 +18,7 @@ from preflight.spelling import listed
 PROTOCOLS = {"TCP", "UDP", "SCTP"}
 
 
-def _outcome(probes: list[str]) -> Outcome:
+def outcome_of(probes: list[str]) -> Outcome:
     """A failing liveness probe alone restarts the container; the others keep the pod from being ready."""
     return "CrashLoopBackOff" if probes == ["livenessProbe"] else "never ready"
 
@@ -57,7 +57,7 @@ def probe_port_not_served(model: Model) -> Iterator[Violation]:
                 *path,
                 message=f"asked by {listed(names)}: port {port}, and the app listens on {said}{where}",
                 fix=f"write {next(iter(served))}, or change {next(iter(served.values()))}",
-                outcome=_outcome(names),
+                outcome=outcome_of(names),
             )
 
 
@@ -80,10 +80,12 @@ def _probed(model: Model) -> Iterator[tuple[Container, list[tuple[str, str, dict
 
 @rule("probe-path-not-served", family="network", severity="error", outcome="never ready")
 def probe_path_not_served(model: Model) -> Iterator[Violation]:
-    """An HTTP probe on a path that the app does not serve.
+    """An HTTP probe that the app answers with a failure.
 
-    The app itself is asked, in memory and without starting it: 404 and 405 mean that the path is not served,
-    and the kubelet takes them for a failure; 503 only means not yet.
+    The app itself is asked, in memory and without starting it, by the pod's own address as the kubelet does.
+    From 400 on an answer is a failure: 404 and 405 mean that the path is not served, 401 and 403 that it wants
+    credentials, 400 often that the app does not know the pod's address as its host. 503 only means not yet. A
+    redirect to https is followed, and nobody answers there. A warning where the app adds routes as it starts.
 
         readinessProbe:
           httpGet:
@@ -94,25 +96,70 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
         if app is None or app.config.app is None:
             continue
         served = listening(model, container)
-        asked: dict[str, list[str]] = {}
-        for name, probe in container.probes.items():
-            action = probe.get("httpGet")
-            path, number = dig(action, "path", default="/"), container.port(dig(action, "port"))
-            elsewhere = dig(action, "host") or dig(action, "scheme", default="HTTP") != "HTTP"
-            if isinstance(path, str) and action and not elsewhere and (not served or number in served):
-                asked.setdefault(path if path.startswith("/") else f"/{path}", []).append(name)
-        answers = routes(model, container) if asked else {}
-        for path, names in asked.items():
-            route = answers.get(path)
-            for name in names if route is not None and not route.served else ():
+        for name, route in routes(model, container).items():
+            request = requests(container)[name]
+            number = container.port(dig(container.probes[name], "httpGet", "port"))
+            if served and number not in served:
+                continue
+            if route.fails:
+                redirected = f" (to {route.location})" if route.location and route.status != 404 else ""
                 yield at(
                     container,
                     name,
                     "httpGet",
                     "path",
-                    message=f"the app answers {route.status if route else '404'} on {path}",
-                    fix="name a path that it serves",
-                    outcome=_outcome([name]),
+                    message=f"{name}: the app answers {route.status}{redirected} on GET {request.path}, which the "
+                    "kubelet takes for a failure",
+                    fix=_ANSWERS.get(route.status or 0, "let the app answer this path with 200"),
+                    severity="warning" if route.starts and route.status in (404, 405) else None,
+                    outcome=outcome_of([name]),
+                )
+
+
+_ANSWERS = {
+    400: "let the app take the pod's address as Host, or give httpHeaders: [{name: Host, value: …}]",
+    401: "let the app answer this path without credentials, or send them as httpHeaders",
+    403: "let the app answer this path without credentials, or send them as httpHeaders",
+    404: "name a path that the app serves",
+    405: "name a path that the app serves with GET",
+} | dict.fromkeys((301, 302, 307, 308), "leave this path out of the redirect to https")
+
+
+@rule("probe-asks-the-node", family="network", severity="error", outcome="never ready")
+def probe_asks_the_node(model: Model) -> Iterator[Violation]:
+    """A probe or postStart hook with `host: localhost`, in a pod that is not on the node's network.
+
+    The kubelet connects from the node, and localhost is the node itself. Without `host` it asks the pod.
+    A name of a Service is asked of the node's resolver, which mostly does not know it: a warning.
+
+        httpGet: {host: localhost, path: /health, port: http}
+    """
+    for container in model.containers:
+        hooks = {name: (name,) for name in container.probes} | {"postStart": ("lifecycle", "postStart")}
+        for name, path in hooks.items():
+            for action in ("httpGet", "tcpSocket"):
+                host = container.get(*path, action, "host")
+                if not isinstance(host, str) or not host or container.workload.get("hostNetwork") is True:
+                    continue
+                address = Address(host.lower(), None)
+                number = container.port(container.get(*path, action, "port"))
+                if number in [port.get("hostPort") for port in container.ports]:
+                    continue
+                if address.is_local or address.host == "0.0.0.0":  # noqa: S104 - compared with, not bound to
+                    message = f"{name} asks {host}, which for the kubelet is the node, not the pod"
+                elif address.is_of_cluster and model.service_at(host, container.obj.namespace) is not None:
+                    message = f"{name} asks the Service {host}, a name that the node's resolver does not know"
+                else:
+                    continue
+                yield at(
+                    container,
+                    *path,
+                    action,
+                    "host",
+                    message=message,
+                    fix="remove host: the kubelet asks the pod's own address",
+                    severity=None if not address.is_of_cluster else "warning",
+                    outcome="CrashLoopBackOff" if name == "postStart" else outcome_of([name]),
                 )
 
 
@@ -121,8 +168,8 @@ def target_port_not_served(model: Model) -> Iterator[Violation]:
     """A Service that leads to a port none of the selected pods' containers has.
 
     Where the settings type says on which ports the app listens, it is asked; otherwise the containers' own
-    declarations are. Declaring a port is a convention, so it is said only where each of the pods has one
-    container with one port, and no port of the Service leads there.
+    declarations are. Declaring a port is a convention: then it is a warning, and said only where each of the
+    pods has one container with one port, and no port of the Service leads there.
 
         ports:
         - port: 80
@@ -151,8 +198,10 @@ def target_port_not_served(model: Model) -> Iterator[Violation]:
                 "ports",
                 index,
                 field,
-                message=f"leads to port {target}; the containers of the pods it selects have {numbers}",
+                message=f"Service {service.name} leads to port {target}; the containers of the pods it selects "
+                f"have {numbers}",
                 fix="lead it to a port the container listens on",
+                severity=None if all(known) else "warning",
             )
 
 

@@ -104,12 +104,15 @@ def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[V
     for (_, server, port), group in groups.items():
         part, path = _nearest(model, group[0], direction)
         clients = listed(edge.client.name for edge in group)
+        here = group[0].client if direction == "egress" else group[0].server
+        policies = listed(f"NetworkPolicy {policy.name}" for policy in isolating(model, here, direction))
         outcomes = [edge.call.outcome for edge in group]
         yield at(
             part,
             *path,
-            message=f"{clients} may not reach {server} on port {port}, "
-            f"which {listed(edge.call.variable for edge in group)} asks for",
+            message=f"{clients} may not reach {server} on port {port}, which "
+            f"{listed(edge.call.variable for edge in group)} asks for: {policies} of {here.name}'s pods "
+            f"{'permits' if policies.count('NetworkPolicy') == 1 else 'permit'} no such {direction}",
             fix=f"permit {direction} {'to' if direction == 'egress' else 'from'} "
             f"{server if direction == 'egress' else clients} on port {port}"
             + (", or give the pods the label that a policy selects" if part is group[0].client.obj else ""),
@@ -162,11 +165,41 @@ def dns_not_permitted(model: Model) -> Iterator[Violation]:
                 *client.template,
                 "metadata",
                 "labels",
-                message=f"{client.name} may not ask the cluster's DNS for {call.address.host}, "
-                f"which {call.variable} names",
+                message=f"{client.name} may not ask the cluster's DNS for {call.address.host}, which "
+                f"{call.variable} names: "
+                f"{listed(f'NetworkPolicy {policy.name}' for policy in isolating(model, client, 'egress'))} isolates "
+                "its egress",
                 fix="permit egress to namespace kube-system on port 53, UDP and TCP",
                 outcome=call.outcome,
             )
+
+
+ALWAYS_THERE = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+@rule("namespace-label-unset", family="network", severity="warning", outcome="ready but silent")
+def namespace_label_unset(model: Model) -> Iterator[Violation]:
+    """A NetworkPolicy that knows a namespace by the label `name`, which nothing sets.
+
+    Kubernetes labels every namespace with `kubernetes.io/metadata.name` and none with `name`: unless somebody
+    has labelled kube-system by hand, the rule for DNS permits nothing, and no name resolves. The same holds
+    for a namespace of the render without that label.
+
+        namespaceSelector: {matchLabels: {name: kube-system}}    # kubernetes.io/metadata.name: kube-system
+    """
+    for policy in model.objects_of("NetworkPolicy"):
+        for pattern in ("spec.ingress.*.from.*", "spec.egress.*.to.*"):
+            for field in policy.fields(f"{pattern}.namespaceSelector.matchLabels.name"):
+                name = field.doc
+                namespace = model.find("Namespace", "", str(name))
+                labelled = any(each.labels.get("name") == name for each in model.objects_of("Namespace"))
+                if labelled or (namespace is None and name not in ALWAYS_THERE):
+                    continue
+                yield at(
+                    field,
+                    message=f"no namespace has the label name: {name} by itself",
+                    fix=f"write kubernetes.io/metadata.name: {name}",
+                )
 
 
 @rule("policy-port-name-missing", family="network", severity="error", outcome="ready but unreachable")
