@@ -18,6 +18,7 @@ from preflight.render.revision import tree_at
 from preflight.reporting import baseline as baselines
 from preflight.reporting import suppressions
 from preflight.reporting.excerpts import Sources
+from preflight.reporting.mask import Mask
 from preflight.reporting.report import Report
 from preflight.repository.app import Apps
 from preflight.repository.config import Config, find_root, load_config
@@ -82,7 +83,8 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     left, silenced = suppressions.apply(
         observed, written, {rule.id for rule in chosen}, {rule.id for rule in known}
     )
-    findings = join(left)
+    mask = Mask(obj for model in models for each in (model, model.before) if each for obj in each.objects)
+    findings = [mask.finding(finding) for finding in join(left)]
     accepted = 0
     if any(rule.id == "not-in-schema" for rule in chosen) and (why := unavailable(config.minor)):
         notes.append(why)
@@ -100,6 +102,7 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         rules=len(chosen),
         suppressed=silenced,
         baselined=accepted,
+        mask=mask,
         notes=tuple(notes),
     )
 

@@ -109,8 +109,8 @@ def setting_value_wrong(model: Model) -> Iterator[Violation]:
             yield at(
                 part,
                 *path,
-                message=f"{name}{f' ({field})' if field and '.' in field else ''} is {shown}; expected "
-                + _expectation(problem),
+                message=f"cannot start with {name} {shown}: expected {_expectation(problem)}"
+                + (f" ({field})" if "." in field else ""),
                 fix="write the value without quotes: an env file keeps them"
                 if quoted
                 else f"write {_example(settings, problem, value)}",
@@ -124,8 +124,8 @@ def _variable(problem: Problem) -> str:
 
 
 def _expectation(problem: Problem) -> str:
-    said = problem.message or "a value that the settings type takes"
-    return problem.expected or f"otherwise: {said}"
+    said = problem.message or "the settings type refuses it"
+    return problem.expected or f"another value ({said})"
 
 
 def _example(settings: ContainerSettings, problem: Problem, value: str) -> str:
@@ -188,12 +188,12 @@ def settings_conflict(model: Model) -> Iterator[Violation]:
             else:
                 part, place = settings.container, None
                 path = asked(settings.container, _variable(problem))
-            said = problem.message or "refuses its settings, in words that hold a part of a Secret's value"
+            said = problem.message or "the words it says hold a part of a Secret's value and are not shown"
             field = f"{problem.field}: " if problem.field else ""
             yield at(
                 part,
                 *path,
-                message=field + said,
+                message=f"cannot start: {field}{said}",
                 fix="change one of them, or offer what is missing",
                 place=place,
                 readers=(settings.container.name,),
@@ -227,14 +227,14 @@ def _of_one_setting(
 ) -> Violation:
     part, path, place = _source(model, settings, other)
     where = _source(model, settings, kept)[2]
+    two = f"{other} and {kept}{f' ({where})' if where else ''} are one setting and differ"
     return at(
         part,
         *path,
-        message=f"{other} and {kept}{f' ({where})' if where else ''} are one setting and differ"
-        + ("" if refused else f": {kept} is taken first, {other} has no effect"),
+        message=f"cannot start: {two}" if refused else f"{two}: {kept} is taken first, {other} has no effect",
         fix=f"remove {other}",
         place=place,
-        readers=(settings.container.name,),
+        readers=(settings.container.name,) if refused else (),
         severity="error" if refused else "warning",
         outcome=None if refused else "applies nothing",
     )

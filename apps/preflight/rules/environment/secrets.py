@@ -91,6 +91,34 @@ def _files(model: Model, seen: set[Place]) -> Iterator[Violation]:
                 )
 
 
+@rule("secret-ends-in-newline", family="environment", severity="warning", outcome="never ready")
+def secret_ends_in_newline(model: Model) -> Iterator[Violation]:
+    """A Secret's value of one line that ends in a newline, and is taken as a variable.
+
+    `echo password | base64` encodes the newline too, and so does a block (`|`) in `stringData`. The variable
+    holds it, and the password that is sent is not the one that was meant. A key of several lines ends as it
+    should.
+
+        data:
+          password: aHVudGVyMgo=       # echo -n hunter2 | base64 gives aHVudGVyMg==
+    """
+    seen: set[Place] = set()
+    for container in model.containers:
+        for each in container.offers:
+            value = each.raw or ""
+            one_line = value.endswith("\n") and "\n" not in value.strip() and value.strip()
+            if each.is_secret and one_line and each.source is not None and each.place not in seen:
+                seen.add(each.place)
+                part, path = written_at(container, each)
+                yield at(
+                    part,
+                    *path,
+                    message=f"{each.key} ends in a newline, which {each.name} of {container.name} then holds",
+                    fix="encode it without the newline (printf %s, echo -n), or write |- for |",
+                    place=each.place,
+                )
+
+
 @rule("secret-in-image", family="environment", severity="error", outcome="insecure")
 def secret_in_image(model: Model) -> Iterator[Violation]:
     """A secret that the Dockerfile bakes into the image.
