@@ -170,6 +170,8 @@ class Attribution:
             if cause is not None:
                 return cause
         for name in own:
+            if name[:1] == "/":
+                continue
             value = self._cured(problem, state, name, self._others(name, state))
             if value is not None or problem.kind != "missing":
                 return Cause([name] if problem.kind != "aliases" else own, cure={name: value or REMOVED})
@@ -181,11 +183,14 @@ class Attribution:
         names = [name for name in names if name not in self.unknown]
         if not blamed and cures:
             return Cause(list(cures), missing=True, cure=dict([next(iter(cures.items()))]))
+        # another text for a whole file would only bring other problems
         cure = next(
             (
                 {n: v}
                 for n in names
-                if n in state and (v := self._cured(problem, state, n, self._others(n, state)))
+                if n in state
+                and n[:1] != "/"
+                and (v := self._cured(problem, state, n, self._others(n, state)))
             ),
             None,
         )
@@ -332,15 +337,18 @@ class Attribution:
 
     def _problem_json(self, problem: Problem, cause: Cause, state: State) -> dict[str, Any]:
         field = self.field_of(problem)
-        hidden = cause.missing or any(field.has(name) for name in cause.names) if field is not None else False
-        kind = "missing" if cause.missing else "value" if hidden or problem.kind == "value" else problem.kind
-        own_words = problem.kind in ("missing", "value", "aliases", "json") or _is_of_type(problem)
-        json_list = field is not None and problem.kind == "json"
+        kind = "conflict"
+        if cause.missing:
+            kind = "missing"
+        elif problem.kind == "aliases":
+            kind = "aliases"
+        elif cause.names and all(name[:1] == "/" or (field and field.has(name)) for name in cause.names):
+            kind = "value"
         return {
-            "kind": kind if kind in ("missing", "value", "aliases") else "conflict",
+            "kind": kind,
             "variables": cause.names,
             "field": ".".join(problem.where),
-            "expected": field.expected if field is not None and (own_words or json_list) else "",
+            "expected": _expected(problem, field) if field is not None else "",
             "message": self._words(problem),
             "certain": not self.open or not self._mendable(problem, state),
         }
@@ -379,9 +387,12 @@ def _with(state: State, name: str, value: str) -> State:
     return changed
 
 
-def _is_of_type(problem: Problem) -> bool:
-    """Whether pydantic refuses a value for its type or bounds, and not in words of the repository's own."""
-    return bool(problem.where) and problem.kind not in ("value_error", "assertion_error")
+def _expected(problem: Problem, field: Field) -> str:
+    """What a field's value must look like; empty where the type's own words say it better."""
+    if problem.kind == "json":
+        return field.expected if field.expected.startswith("a JSON") else "JSON"
+    own_words = problem.kind in ("value_error", "assertion_error") or len(problem.where) > len(field.path)
+    return "" if own_words or type_hints.kind(field.hint) == "other" else field.expected
 
 
 def _as_mentioned(text: str, names: Iterable[str]) -> list[str]:

@@ -115,9 +115,10 @@ def expected(hint: Any, limits: Mapping[str, Any], decodes_json: bool = False) -
         getattr(typing.get_origin(option) or option, "__name__", str(option)) for option in options(hint)
     ]
     if decodes_json and kind(hint) == "other":
-        if set(named) & {"list", "set", "frozenset", "tuple", "deque", "List", "Sequence"}:
+        if set(named) & {"list", "set", "frozenset", "tuple", "deque"}:
             return 'a JSON list such as ["a", "b"]'
-        return 'a JSON object such as {"key": "value"}'
+        if "dict" in named or any(hasattr(option, "model_fields") for option in options(hint)):
+            return 'a JSON object such as {"key": "value"}'
     base = WORDS.get(kind(hint), " or ".join(named))
     low, high = limits.get("ge"), limits.get("le")
     if low is not None and high is not None:

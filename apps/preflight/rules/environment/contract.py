@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from preflight.cluster.environment import place_of_key
 from preflight.cluster.objects import Located
@@ -37,8 +37,9 @@ def setting_not_offered(model: Model) -> Iterator[Violation]:
             severity = _doubt(model, settings, problem)
             if severity is None:
                 continue
-            meant = near(name, settings.answer.unread)
-            expected = f" (expected: {problem.expected})" if problem.expected else ""
+            meant = near(name, settings.answer.unread) or _part_of(name, settings.answer.unread)
+            plain = problem.expected in ("", "text")
+            expected = "" if plain else f" (expected: {problem.expected})"
             instead = f"; {meant} is offered, and not read" if meant else ""
             yield at(
                 settings.container,
@@ -55,10 +56,15 @@ def setting_not_offered(model: Model) -> Iterator[Violation]:
                 yield at(
                     part,
                     *path,
-                    message=f"{name} is empty; {settings.container.name} expects {_expectation(problem)}",
+                    message=f"{name} is empty; {settings.container.name}: {_expectation(problem)}",
                     fix=f"set {name}",
                     place=offered.place,
                 )
+
+
+def _part_of(name: str, others: Iterable[str]) -> str | None:
+    """The name that lacks a prefix, or the case, of the one that is asked for."""
+    return next((each for each in others if f"_{name}".upper().endswith(f"_{each}".upper())), None)
 
 
 def _is_blank(settings: ContainerSettings, name: str) -> bool:
@@ -103,14 +109,14 @@ def setting_value_wrong(model: Model) -> Iterator[Violation]:
                 continue
             part, path, place = _source(model, settings, name)
             value = settings.start.pod.state.get(name, "")
-            field = problem.field if problem.field.replace(".", "_").upper() != name.upper() else ""
             shown = "a value that is not shown" if _is_secret(settings, name) else repr(_clipped(value))
+            given = f"{name}, {problem.field}" if name.startswith("/") else f"{name} {shown}"
             quoted = not _is_secret(settings, name) and value.strip()[:1] in ("'", '"')
             yield at(
                 part,
                 *path,
-                message=f"cannot start with {name} {shown}: expected {_expectation(problem)}"
-                + (f" ({field})" if "." in field else ""),
+                message=f"cannot start with {given}: {_expectation(problem)}"
+                + (f" ({problem.field})" if "." in problem.field and not name.startswith("/") else ""),
                 fix="write the value without quotes: an env file keeps them"
                 if quoted
                 else f"write {_example(settings, problem, value)}",
@@ -125,7 +131,7 @@ def _variable(problem: Problem) -> str:
 
 def _expectation(problem: Problem) -> str:
     said = problem.message or "the settings type refuses it"
-    return problem.expected or f"another value ({said})"
+    return f"expected {problem.expected}" if problem.expected else said[:1].lower() + said[1:]
 
 
 def _example(settings: ContainerSettings, problem: Problem, value: str) -> str:

@@ -62,7 +62,12 @@ def variable_unread(model: Model) -> Iterator[Violation]:
             dead = [known[c] for c, name in taken if c in known and not _reads(model, known[c], name)]
             if taken and len(dead) == len(taken):
                 yield _unread(config, ("data", key), taken[0][1], dead)
-            elif not taken and by_key[(config.namespace, config.name)] and not _is_mentioned(model, key):
+            elif (
+                not taken
+                and isinstance(config.get("data", key), str)
+                and by_key[(config.namespace, config.name)]
+                and not _is_mentioned(model, key)
+            ):
                 who = listed(sorted(by_key[(config.namespace, config.name)]))
                 yield at(
                     config,
