@@ -174,7 +174,8 @@ class Attribution:
                 continue
             value = self._cured(problem, state, name, self._others(name, state))
             if value is not None or problem.kind != "missing":
-                return Cause([name] if problem.kind != "aliases" else own, cure={name: value or REMOVED})
+                cure = {name: value} if value is not None else None
+                return Cause([name] if problem.kind != "aliases" else own, cure=cure)
         blamed = self._blamed(problem, state)
         if any(name in self.unknown for name in blamed) and not any(n not in self.unknown for n in blamed):
             return Cause([], known=False)
@@ -198,6 +199,12 @@ class Attribution:
 
     def _missing(self, problem: Problem, state: State, absent: list[str]) -> Cause | None:
         cures = self._cures(problem, state, absent)
+        for name in absent if not cures else ():
+            # no value at hand is right, and another error of the same field shows that it is read
+            after = self.run(_with(state, name, PLACEHOLDERS[0]))
+            fields = [field for new in after.problems if (field := self.field_of(new)) is not None]
+            if problem.key not in after.keys and any(field.has(name) for field in fields):
+                cures[name] = PLACEHOLDERS[0]
         if not cures:
             return None
         name = next(iter(cures))

@@ -188,7 +188,7 @@ def settings_conflict(model: Model) -> Iterator[Violation]:
             if (held and not problem.certain) or settings.answer.unseen:
                 continue
             state = settings.start.pod.state
-            offered = next((name for name in problem.variables if name in state), None)
+            offered = next((name for name in problem.variables if state.get(name, "").strip()), None)
             if offered is not None:
                 part, path, place = _source(model, settings, offered)
             else:

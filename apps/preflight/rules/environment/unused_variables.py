@@ -66,6 +66,7 @@ def variable_unread(model: Model) -> Iterator[Violation]:
                 not taken
                 and isinstance(config.get("data", key), str)
                 and by_key[(config.namespace, config.name)]
+                and not any(settings.variable(key) for settings in known.values())
                 and not _is_mentioned(model, key)
             ):
                 who = listed(sorted(by_key[(config.namespace, config.name)]))
