@@ -12,6 +12,7 @@ from preflight.cluster.objects import Obj, ObjectIndex
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container, Workload
 from preflight.documents.parse import Duplicate
+from preflight.render.checkout import Checkout
 from preflight.render.kustomize import Program
 from preflight.repository.app import AppKnowledge
 from preflight.repository.config import Config
@@ -50,7 +51,9 @@ class Model:
     sources with a record of what each edit matched (None where the target is no kustomization), `duplicates`
     the keys written twice in its sources, `renderer` the program that rendered it, `apps` what is known
     of the containers' applications by container name, `before` the model of the tree as it is in
-    `--against REF` (None without; its sources are gone, its objects are not).
+    `--against REF` (None without; its sources are gone, its objects are not), `checkout` the repository
+    around it, `notes` what a person should know of the reading, `beside` the models of other targets of the
+    same call that are applied together with it.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class Model:
         renderer: Program | None = None,
         apps: Apps | None = None,
         before: Model | None = None,
+        checkout: Checkout | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.root = root
         self.config = config
@@ -77,6 +82,9 @@ class Model:
         self.renderer = renderer
         self.apps: Apps = apps if apps is not None else {}
         self.before = before
+        self.checkout = checkout if checkout is not None else Checkout(root, config)
+        self.notes = tuple(notes)
+        self.beside: tuple[Model, ...] = ()
         self.index = ObjectIndex(objects)
         self.facts: dict[object, Any] = {}
 

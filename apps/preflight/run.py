@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from msgspec import UNSET
 
+from preflight.cluster.dry_run import refusals
 from preflight.cluster.schemas import unavailable
+from preflight.documents.paths import dotted
+from preflight.facts.existence import are_alternatives, has_uncertain_names
 from preflight.findings import CheckError, Finding
 from preflight.model import Model
+from preflight.render.checkout import Checkout
 from preflight.render.load import load
 from preflight.render.revision import tree_at
+from preflight.render.targets import expand
 from preflight.reporting import baseline as baselines
 from preflight.reporting import suppressions
 from preflight.reporting.excerpts import Sources
@@ -25,7 +30,7 @@ from preflight.repository.config import Config, find_root, load_config
 from preflight.rules.registry import Rule
 from preflight.rules.registry import rules as all_rules
 from preflight.rules.retired import RETIRED
-from preflight.spelling import listed
+from preflight.spelling import closest, listed
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +46,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A git revision whose tree is installed now."""
     baseline: Path | None = None
     allow_remote: bool = False
+    own_code: bool = True
+    """Whether names of the repository are imported and its commands run."""
+    context: str | None = None
+    """A kubectl context whose API server is asked as well."""
 
 
 class Observed(Finding, frozen=True, kw_only=True):
@@ -59,25 +68,45 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     config = load_config(root)
     if options.kubernetes_version is not None:
         config = _with_version(config, options.kubernetes_version)
+    if not options.own_code:
+        config = without_own_code(config)
     known = known_rules(root, config)
     notes: list[str] = []
     chosen = choose(known, only=options.only, skip=(*options.skip, *config.skip), notes=notes)
     observed: list[Observed] = []
+    checkout = Checkout(root, config)
+    expanded = expand(targets, checkout)
+    failures: list[str] = []
     with Apps(root, config.containers, config.import_roots) as apps:
-        models = [
-            model_of(
-                target,
-                root=root,
-                config=config,
-                apps=apps,
-                against=options.against or "",
-                allow_remote=options.allow_remote,
-                stdin=stdin,
-            )
-            for target in targets
-        ]
+        look = partial(
+            model_of,
+            root=root,
+            config=config,
+            apps=apps,
+            against=options.against or "",
+            allow_remote=options.allow_remote,
+            stdin=stdin,
+            checkout=checkout,
+        )
+        models = []
+        for target in expanded:
+            try:
+                models.append(look(target))
+            except CheckError as error:
+                if len(expanded) == 1:
+                    raise
+                failures.append(str(error))
         for model in models:
-            observed += observe(chosen, model)
+            notes += model.notes
+            model.beside = tuple(
+                other for other in models if other is not model and not are_alternatives(model, other)
+            )
+            found = observe(chosen, model)
+            observed += confirmed(found, model, chosen, look)
+    if options.context is not None:
+        server = [rule for rule in chosen if rule.id == "refused-by-server"]
+        for model in models if server else ():
+            observed += _refused(server[0], model, options.context, observed)
     sources = Sources(root)
     written = suppressions.find(_files(models, observed), sources, models)
     left, silenced = suppressions.apply(
@@ -96,7 +125,8 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
             notes.append(f"{options.baseline}: {stale} did not come again; --write-baseline renews it")
     return Report(
         root=root,
-        targets=tuple(targets),
+        targets=tuple(expanded),
+        failures=tuple(failures),
         findings=tuple(findings),
         objects=sum(len(model.objects) for model in models),
         rules=len(chosen),
@@ -105,6 +135,15 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         mask=mask,
         notes=tuple(notes),
     )
+
+
+def without_own_code(config: Config) -> Config:
+    """The configuration without what would import or run code of the repository."""
+    containers = {
+        name: msgspec.structs.replace(each, settings=None, app=None, topics=None, tag=())
+        for name, each in config.containers.items()
+    }
+    return msgspec.structs.replace(config, rules=(), containers=containers)
 
 
 def known_rules(root: Path, config: Config) -> list[Rule]:
@@ -145,8 +184,8 @@ def choose(
 
 def _named(name: str, names: Collection[str], where: str = "") -> None:
     if name not in names and name not in RETIRED:
-        near = difflib.get_close_matches(name, sorted(names), 1)
-        hint = f"did you mean {near[0]}?" if near else "`preflight rules` lists them"
+        near = closest(name, names)
+        hint = f"did you mean {near}?" if near else "`preflight rules` lists them"
         raise CheckError(f"{where}no rule or family has the name {name!r}: {hint}")
 
 
@@ -159,13 +198,15 @@ def model_of(
     against: str = "",
     allow_remote: bool = False,
     stdin: bytes | None = None,
+    checkout: Checkout | None = None,
 ) -> Model:
     """The model of one target; raises `CheckError` where it cannot be read.
 
     `stdin` is what the target `-` means. With `against` (a git revision) `Model.before` is the same target
     as it was there, or None where it was not.
     """
-    loaded = load(target, root, stdin=stdin, allow_remote=allow_remote)
+    checkout = checkout or Checkout(root, config)
+    loaded = load(target, root, stdin=stdin, allow_remote=allow_remote, checkout=checkout)
     if target == "-" and not loaded.objects:
         raise CheckError("standard input: holds no Kubernetes object (nothing with apiVersion and kind)")
     before = None
@@ -185,6 +226,8 @@ def model_of(
         renderer=loaded.renderer,
         apps=apps,
         before=before,
+        checkout=checkout,
+        notes=loaded.notes,
     )
 
 
@@ -207,12 +250,74 @@ def observe(rules: Iterable[Rule], model: Model) -> list[Observed]:
     ]
 
 
+MOST_WHOLES = 8
+"""Kustomizations that a part is looked at in."""
+
+
+def confirmed(
+    observed: Sequence[Observed], model: Model, rules: Iterable[Rule], look: Callable[[str], Model]
+) -> list[Observed]:
+    """What is left of a part's findings where it is looked at as it is applied.
+
+    A base, a Component or a manifest that kustomizations of the repository include is completed by them: a
+    finding that none of these has is none, and one that a whole has is said as the whole says it. What no
+    whole could be asked about is a warning.
+    """
+    wholes = {each: _wholes(model, each) for each in observed}
+    if not any(wholes.values()):
+        if model.checkout.is_component(model.path):
+            return [msgspec.structs.replace(each, severity="warning") for each in observed]
+        return list(observed)
+    asked: dict[Path, list[Observed]] = {}
+    unasked = False
+    for whole in sorted({each for several in wholes.values() for each in several}):
+        if len(asked) == MOST_WHOLES:
+            unasked = True
+            break
+        try:
+            asked[whole] = observe(rules, look(str(whole)))
+        except CheckError:
+            unasked = True
+    left = []
+    for each in observed:
+        same = [other for whole in wholes[each] for other in asked.get(whole, ()) if _is_same(each, other)]
+        if same:
+            left.append(
+                msgspec.structs.replace(min(same, key=lambda other: other.severity), targets=each.targets)
+            )
+        elif not wholes[each]:
+            left.append(each)
+        elif unasked:
+            left.append(msgspec.structs.replace(each, severity="warning"))
+    return left
+
+
+def _wholes(model: Model, finding: Observed) -> list[Path]:
+    checkout = model.checkout
+    return checkout.wholes(model.path) or (
+        checkout.wholes(checkout.root / finding.file) if model.kustomization is None else []
+    )
+
+
+def _is_same(one: Observed, other: Observed) -> bool:
+    return (one.rule, one.file, one.line) == (other.rule, other.file, other.line)
+
+
+JOINING = ("messaging", "network", "references")
+"""Families that join objects by names and labels."""
+
+
 def _apply(rule: Rule, model: Model) -> Iterable[Observed]:
     try:
         for each in rule.function(model) if rule.function is not None else ():
+            if each.uncertain:
+                continue
+            severity = each.severity or rule.severity
+            if rule.family in JOINING and has_uncertain_names(model):
+                severity = "warning"
             yield Observed(
                 rule=rule.id,
-                severity=model.config.severity.get(rule.id) or each.severity or rule.severity,
+                severity=model.config.severity.get(rule.id) or severity,
                 object=printable(each.object),
                 container=printable(each.container) or UNSET,
                 field=printable(each.field),
@@ -229,6 +334,31 @@ def _apply(rule: Rule, model: Model) -> Iterable[Observed]:
     # a fault of the rule must not look like a clean manifest, nor keep the other rules from being applied
     except Exception as error:
         yield _crashed(rule, model, error)
+
+
+def _refused(rule: Rule, model: Model, context: str, observed: list[Observed]) -> list[Observed]:
+    """What the server refuses and no rule has said of that field or of what is in it."""
+    said = [(each.object, each.field) for each in observed if each.severity == "error"]
+    found = []
+    for refusal in refusals(model.objects, context):
+        field, place = dotted(refusal.path), refusal.obj.where(*refusal.path)
+        known = (other.startswith(field) for ref, other in said if ref == refusal.obj.ref and field)
+        if not any(known):
+            found.append(
+                Observed(
+                    rule=rule.id,
+                    severity=model.config.severity.get(rule.id) or rule.severity,
+                    object=printable(refusal.obj.ref),
+                    field=printable(field),
+                    file=place.file,
+                    line=place.line,
+                    message=printable(f"{refusal.obj.ref}: {refusal.text}"),
+                    outcome=rule.outcome,
+                    fix="write what the server asks for",
+                    targets=(model.target,),
+                )
+            )
+    return found
 
 
 def _crashed(rule: Rule, model: Model, error: Exception) -> Observed:

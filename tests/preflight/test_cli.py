@@ -208,4 +208,4 @@ def test_rules_are_listed_and_explained(call: Call, shop: Path) -> None:
 
 def test_graph_prints_a_picture(call: Call, shop: Path) -> None:
     assert call("graph", "bad.yaml").stdout.startswith("flowchart LR\n")
-    assert call("graph", "bad.yaml", "--format", "svg").stdout.startswith("<svg ")
+    assert call("graph", "bad.yaml", "--format", "dot").stdout.startswith("digraph ")

@@ -78,3 +78,8 @@ POD_TEMPLATE: dict[str, tuple[str, ...]] = {
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
 }
 """Where each kind keeps its pod template."""
+
+
+def is_built_in(group: str) -> bool:
+    """Whether an API group is one of Kubernetes' own."""
+    return group in BUILT_IN_GROUPS

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from preflight.cluster.kinds import CLUSTER_SCOPED
 from preflight.documents.node import Node
 from preflight.documents.paths import Step, dig, dotted, list_at, strings
@@ -80,6 +82,17 @@ class Field(Located):
         return f"Field({self.obj.ref} {dotted(self.path)}: {self.doc!r})"
 
 
+class Unfilled(msgspec.Struct, frozen=True):
+    """An expression of a variable that Flux expands to nothing, or cannot read."""
+
+    path: tuple[Step, ...]
+    name: str
+    """The variable's; empty where the expression cannot be read."""
+    place: Place
+    certain: bool = True
+    """False where a source that is not seen here may set it, though the text looks like a script's."""
+
+
 class Obj(Located):
     """An object as the API server gets it: `doc` is plain data, `source` the same values with their lines.
 
@@ -91,6 +104,10 @@ class Obj(Located):
         self.doc = doc
         self.source = source
         self.origin = origin
+        self.uncertain: frozenset[tuple[Step, ...]] = frozenset()
+        """Paths of values that only the cluster or a later tool knows: placeholders, encrypted ones."""
+        self.unfilled: tuple[Unfilled, ...] = ()
+        """Variables in it that Flux expands to nothing, or cannot expand."""
         self.api_version = _text(doc.get("apiVersion"))
         self.kind = _text(doc.get("kind"))
         metadata = doc.get("metadata")
@@ -103,6 +120,10 @@ class Obj(Located):
     def ref(self) -> str:
         """`Kind/name`, as findings name it."""
         return f"{self.kind}/{self.name}"
+
+    def is_uncertain(self, *path: Step) -> bool:
+        """Whether the value at `path`, or one right below it, is a placeholder or encrypted."""
+        return any(each[: len(path)] == path and len(each) <= len(path) + 1 for each in self.uncertain)
 
     @property
     def group(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -11,9 +12,13 @@ import msgspec
 from preflight.cluster.objects import Located
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step
+from preflight.documents.paths import Step, dig, strings
+from preflight.facts.images import ContainerImage, container_images
+from preflight.facts.known_images import known
+from preflight.facts.mounts import below, mounts
 from preflight.facts.settings import ContainerSettings, container_settings, written_at
-from preflight.findings import Outcome
+from preflight.facts.text_addresses import SYNTAXES, in_script
+from preflight.findings import Outcome, Place
 from preflight.model import Model, fact
 
 PORTS = {
@@ -103,11 +108,20 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     part: Located
     path: tuple[Step, ...]
     """Where the address is written (the container's `name` for a default)."""
+    place: Place | None = None
+    """The line, where it is not that of the path: within a file that a ConfigMap holds."""
+    unresolved: Outcome | None = None
+    """What surely comes of a name that does not resolve."""
 
     @property
     def outcome(self) -> Outcome:
         """What comes of it that nobody answers: an app that cannot do without is never ready, one that can
-        works without; of an app whose settings are not known only the silence is certain."""
+        works without; of an app whose settings are not known only the silence is certain. A pod whose init
+        container waits for an answer is never ready."""
+        if self.container.role == "init":
+            return "never ready"
+        if self.unresolved is not None:
+            return "ready but unreachable"
         if self.known and not self.required:
             return "ready but unreachable"
         ready = "readinessProbe" in self.container.probes or "startupProbe" in self.container.probes
@@ -117,12 +131,113 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 @fact
 def calls(model: Model) -> list[Call]:
     """Every address the containers of the render are told to call, in their order."""
-    known = container_settings(model)
+    declared = container_settings(model)
     found: list[Call] = []
     for container in model.containers:
-        settings = known.get(container)
+        settings = declared.get(container)
         found += _declared(model, settings) if settings is not None else _by_name(model, container)
+        found += _in_scripts(model, container)
+        found += _in_files(model, container)
     return found
+
+
+def _in_scripts(model: Model, container: Container) -> Iterator[Call]:
+    """The hosts that the words of a container's command ask, each once."""
+    said = set()
+    for field in ("command", "args"):
+        words = [str(word) for word in container.items(field)]
+        # a tool and its arguments may be items of their own
+        texts = (
+            [*enumerate(words), (0, " ".join(words))]
+            if all(" " not in word for word in words)
+            else [*enumerate(words)]
+        )
+        for index, text in texts:
+            for found in in_script(text):
+                address = Address(found.host.lower(), found.port)
+                if address not in said and not address.is_numeric:
+                    said.add(address)
+                    yield Call(
+                        container=container,
+                        variable=found.words[:80],
+                        address=address,
+                        service=service_of(model, address.host, container.obj.namespace),
+                        known=False,
+                        required=container.role == "init",
+                        offered=True,
+                        part=container,
+                        path=(field, index),
+                        unresolved="never ready" if container.role == "init" else None,
+                    )
+
+
+def _in_files(model: Model, container: Container) -> Iterator[Call]:
+    """The hosts in the files of a proxy that looks all of them up as it starts."""
+    image = container_images(model).get(container)
+    proxy = known(image.stage.base if image is not None else container.image)
+    syntax = SYNTAXES.get(proxy.looks_up)
+    for file in _files(model, container, image, proxy.files) if syntax is not None else ():
+        for found in syntax(file.text) if syntax is not None else ():
+            address = Address(found.host.lower(), found.port)
+            yield Call(
+                container=container,
+                variable=" ".join(found.words.split())[:80],
+                address=address,
+                service=service_of(model, address.host, container.obj.namespace),
+                known=False,
+                required=True,
+                offered=True,
+                part=file.part,
+                path=file.path,
+                place=_line_of(model, file.place, found.words),
+                unresolved="CrashLoopBackOff",
+            )
+
+
+class _File(msgspec.Struct, frozen=True):
+    text: str
+    part: Located
+    path: tuple[Step, ...]
+    place: Place
+
+
+def _files(model: Model, container: Container, image: ContainerImage | None, folder: str) -> Iterator[_File]:
+    """The files below a folder: those of ConfigMaps, and those that the Dockerfile copies there."""
+    hidden = []
+    for mount in mounts(container):
+        name = dig(mount.volume, "configMap", "name")
+        source = model.find("ConfigMap", container.obj.namespace, str(name)) if name else None
+        if not below(mount.folder, folder):
+            continue
+        hidden.append(mount.folder)
+        only = mount.item.get("subPath")
+        for key, text in strings(source.get("data")).items() if source is not None else ():
+            if source is not None and only in (None, key):
+                yield _File(text, source, ("data", key), source.where("data", key))
+    for copy in image.stage.copies if image is not None else ():
+        for given in (
+            copy.sources if copy.source_stage is None and below(copy.target.rstrip("/"), folder) else ()
+        ):
+            path = model.root / given.lstrip("/")
+            target = posixpath.join(copy.target, path.name) if copy.target.endswith("/") else copy.target
+            if (
+                path.is_file()
+                and path.stat().st_size < 100_000
+                and not any(below(target, each) for each in hidden)
+            ):
+                place = Place(path.relative_to(model.root).as_posix(), 1)
+                yield _File(path.read_text("utf-8", "replace"), container, ("image",), place)
+
+
+def _line_of(model: Model, start: Place, words: str) -> Place:
+    """The line of a file, from `start` on, that holds words; `start` where none does."""
+    first = words.strip().partition("\n")[0]
+    try:
+        lines = (model.root / start.file).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return start
+    found = (number for number, line in enumerate(lines, 1) if number >= start.line and first in line)
+    return Place(start.file, next(found, start.line))
 
 
 def _declared(model: Model, settings: ContainerSettings) -> Iterator[Call]:

@@ -1,15 +1,13 @@
 """What may exist though the render does not hold it: made elsewhere, by the cluster, or by a controller.
 
-A reference that meets nothing is a fault only as far as this can be told from here. It is an error where
-the render holds a name so near that a slip is likely, the same name in another namespace, or makes all the
-names of that kind itself; else it is a warning, and nothing at all for what is built in or `provided`.
+A dangling reference is an error only where nothing else can be meant: the render holds a name that is one
+edit away in the same namespace and no file of the repository has the exact one, it has the name in another
+namespace only, or it generates the names of that kind itself. What another part of the repository holds is a
+warning that names the file; what is built in, `provided` or given in the same call is no finding.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -19,7 +17,9 @@ from preflight.cluster.objects import Obj
 from preflight.documents.paths import walk
 from preflight.findings import Severity
 from preflight.model import Model, fact
-from preflight.spelling import base_of, near
+from preflight.render.files import KUSTOMIZATION_NAMES
+from preflight.render.placeholders import PLACEHOLDER
+from preflight.spelling import base_of, is_slip, near, suffixed
 
 DEPLOYERS = ("Application", "ApplicationSet", "HelmChart", "HelmRelease", "Kustomization", "TerraformRun")
 """Custom kinds that may create anything in any namespace."""
@@ -33,8 +33,6 @@ BUILT_IN = {
     "PriorityClass": (),
     "Service": ("kubernetes",),
 }
-MADE_COMPLETE = ("ConfigMap", "Service", "Role")
-"""Kinds seldom made by hand beside the manifests: where a namespace's others are in the render, all are."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -49,29 +47,27 @@ class Missing(msgspec.Struct, frozen=True):
     """The namespace that has an object of this name."""
 
 
-KUSTOMIZATIONS = frozenset({"Kustomization", "kustomization.yaml", "kustomization.yml"})
-ENTRY = re.compile(r"^\s*-\s+[\"']?(\.{1,2}/[^\s\"'#]+|[\w.-]+(?:/[\w.-]+)*)[\"']?\s*(?:#.*)?$", re.M)
-"""An item of a kustomization that may be a path."""
-ASIDE = ("node_modules", "test", "testdata", "tests", "vendor")
-"""Folders whose kustomizations are not what is applied."""
-MOST_FOLDERS = 20_000
-
-
 def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | None:
     """What to say of a reference to a name; None where it exists or may well exist."""
     if not name or model.find(kind, namespace, name) is not None or is_given(model, kind, name):
         return None
-    if may_be_created(model, namespace, name):
+    if PLACEHOLDER.search(name):
+        return None
+    if any(_has(each, kind, namespace, name) for each in (model, *model.beside)):
         return None
     others = model.objects_of(kind)
     here = [each.name for each in others if each.namespace in (namespace, "")]
     here += [ref.partition("/")[2] for ref in model.config.provided if ref.startswith(f"{kind}/")]
     base = base_of(name)
-    if meant := next((each for each in here if base_of(each) == base), None) or near(name, here):
-        return Missing("error", f"; did you mean {meant}?", meant)
-    bare = near(base, map(base_of, here))
-    if bare:
-        return Missing("error", f"; did you mean {bare}?", bare)
+    hashed = next((each for each in here if each != name and base_of(each) == base), None)
+    if hashed is not None:
+        return Missing("error", f"; did you mean {hashed}?", hashed)
+    if holder := _holder(model, kind, namespace, name):
+        return Missing("warning", f"; {holder} has it, which is not part of this render")
+    meant = near(name, here) or near(base, map(base_of, here)) or suffixed(name, here)
+    if meant:
+        certain = (is_slip(name, meant) or is_slip(base, meant)) and not _is_known(model, kind, name)
+        return Missing("error" if certain else "warning", f"; did you mean {meant}?", meant)
     if kind not in CLUSTER_SCOPED:
         elsewhere = next((each for each in others if base_of(each.name) == base), None)
         if elsewhere is not None and (is_floating(elsewhere) or (namespace == "default" and _floats(model))):
@@ -79,11 +75,76 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         if elsewhere is not None:
             space = elsewhere.namespace
             return Missing("error", f"; it is in namespace {space}", elsewhere=space)
-    settled = others and not any(is_floating(each) for each in others)
-    whole = is_whole(model) and not is_part(model)
-    if kind in MADE_COMPLETE and settled and whole and not _deployers(model):
+    generated = any(base_of(each) != each for each in here) and model.kustomization is not None
+    if generated and not is_part(model) and not _deployers(model) and not _is_known(model, kind, name):
         return Missing("error", "")
     return Missing("warning", "")
+
+
+def _has(model: Model, kind: str, namespace: str, name: str) -> bool:
+    return model.find(kind, namespace, name) is not None or may_be_created(model, namespace, name)
+
+
+def _holder(model: Model, kind: str, namespace: str, name: str) -> str:
+    """The file of another part of the repository that holds an object of this name, or a custom resource
+    that may create one; empty where there is none."""
+    answers = [*model.checkout.holders(kind, namespace, name), *model.checkout.mentions(name)]
+    for path, node in answers:
+        if _answers(model, path):
+            return f"{node.file}:{node.line}"
+    return ""
+
+
+def _answers(model: Model, path: Path) -> bool:
+    """Whether what a file holds may be applied beside this render, and not in its place.
+
+    Kustomizations and files that render an object of the same kind, namespace and name are alternatives.
+    """
+    checkout = model.checkout
+    start = (
+        path.parent if path.parent in checkout.kustomizations and path.name in KUSTOMIZATION_NAMES else path
+    )
+    above = checkout.wholes(model.path)
+    for whole in checkout.wholes(start) or [start]:
+        if whole in above:
+            return True
+        if whole != model.path and not (checkout.keys(whole) & _keys(model)):
+            return True
+    return False
+
+
+def are_alternatives(one: Model, other: Model) -> bool:
+    """Whether two targets render the same object, so that one is applied in the other's place."""
+    return bool(_keys(one) & _keys(other))
+
+
+@fact
+def _keys(model: Model) -> set[tuple[str, str, str]]:
+    """The objects by which alternatives are known; parts of one application may share these kinds."""
+    return {
+        (each.kind, each.namespace, base_of(each.name))
+        for each in model.objects
+        if each.kind not in ("CustomResourceDefinition", "Namespace")
+    }
+
+
+def _is_known(model: Model, kind: str, name: str) -> bool:
+    """Whether an object of this name is anywhere in the repository, or something that may create it."""
+    checkout = model.checkout
+    found = next(checkout.holders(kind, None, name), None) or next(checkout.mentions(name), None)
+    return found is not None
+
+
+@fact
+def has_uncertain_names(model: Model) -> bool:
+    """Whether names, namespaces or labels of the render are filled in later, so that what meets what is not
+    known here."""
+    return any(
+        step in ("labels", "matchLabels", "name", "namespace", "selector")
+        for obj in model.objects
+        for path in obj.uncertain
+        for step in path
+    )
 
 
 def is_floating(obj: Obj) -> bool:
@@ -114,20 +175,10 @@ def is_whole(model: Model) -> bool:
 
 def is_part(model: Model) -> bool:
     """Whether another kustomization of the repository builds on this one, and may add what it lacks."""
-    return model.kustomization is not None and _is_included(model.root, model.path)
-
-
-@lru_cache(maxsize=64)
-def _is_included(root: Path, target: Path) -> bool:
-    for seen, (folder, names, files) in enumerate(os.walk(root)):
-        names[:] = [name for name in names if not name.startswith(".") and name not in ASIDE]
-        for file in KUSTOMIZATIONS & set(files) if seen < MOST_FOLDERS else ():
-            text = (Path(folder) / file).read_text("utf-8", "replace")
-            for entry in ENTRY.findall(text):
-                # a resolved path is compared, never opened
-                if Path(os.path.normpath(Path(folder) / entry)) == target:
-                    return True
-    return False
+    checkout = model.checkout
+    return model.kustomization is not None and (
+        checkout.is_included(model.path) or checkout.is_component(model.path)
+    )
 
 
 def are_applied_together(model: Model, one: Obj, other: Obj) -> bool:

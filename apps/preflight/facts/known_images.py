@@ -58,6 +58,8 @@ class KnownImage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     programs: tuple[str, ...] = ()
     own_each: tuple[str, ...] = ()
     refuses_url: tuple[str, ...] = ()
+    looks_up: str = ""
+    files: str = ""
     heap: tuple[str, ...] = ()
     withdrawn: str = ""
     instead: str = ""

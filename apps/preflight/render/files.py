@@ -33,13 +33,15 @@ def kustomization_file(folder: Path) -> Path | None:
 
 
 class Reader:
-    """Reads files for one tree. `files` collects what was read, relative to the repository root."""
+    """Reads files for one tree. `files` collects what was read, relative to the repository root; `outside`
+    the entries whose file lies in the repository and not below the kustomization that names it."""
 
     def __init__(self, root: Path, allow_remote: bool) -> None:
         self.root = root.resolve()
         self.allow_remote = allow_remote
         self.files: list[str] = []
         self.streams: list[Stream] = []
+        self.outside: list[Node] = []
 
     def name(self, path: Path) -> str:
         """A path as places say it: relative to the repository root, with `/`."""
@@ -60,6 +62,8 @@ class Reader:
         path = (folder / text).resolve()
         if not path.is_relative_to(self.root):
             raise CheckError(f"{entry.file}:{entry.line}: {text} lies outside the repository {self.root}")
+        if path.is_file() and not path.is_relative_to(folder.resolve()):
+            self.outside.append(entry)
         return path if path.exists() else None
 
     def read(self, path: Path, asked: Place) -> bytes:

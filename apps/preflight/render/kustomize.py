@@ -19,6 +19,7 @@ TIMEOUT_SECONDS = 180.0
 MOST_MEMORY = 2 * 1024**3
 """Bytes of data kustomize may hold; a render of 2 000 objects takes about 0.1 GiB."""
 MOST_OUTPUT = 64 * 1024**2
+LIFTED = ("--load-restrictor", "LoadRestrictionsNone")
 GARBAGE = "400"
 """Go's GOGC: a render is over before its garbage matters; a third less computing than with 100."""
 ORIGIN = "config.kubernetes.io/origin"
@@ -51,12 +52,14 @@ def find_program() -> Program:
     raise CheckError("neither kustomize nor kubectl is on PATH: install one of them to render kustomizations")
 
 
-def render(folder: Path, *, component: bool, allow_remote: bool) -> tuple[bytes, Path]:
+def render(folder: Path, *, component: bool, allow_remote: bool, lift: bool = False) -> tuple[bytes, Path]:
     """What kustomize makes of a folder, with origin annotations, and the folder those are relative to.
 
     The folder is wrapped by a kustomization in a temporary folder. Without `allow_remote` kustomize runs
     with a proxy that refuses and without git, so that nothing is fetched even where the reading of the tree
-    missed it. Plugins and helm stay disabled. Raises `CheckError` with kustomize's own last line.
+    missed it. Plugins and helm stay disabled. With `lift` files outside their kustomization's folder are
+    read, as Flux reads them: the caller has looked at every path. Raises
+    `CheckError` with kustomize's own last line.
     """
     program = find_program()
     with tempfile.TemporaryDirectory(prefix="preflight-") as made:
@@ -71,7 +74,7 @@ def render(folder: Path, *, component: bool, allow_remote: bool) -> tuple[bytes,
         with out.open("wb") as stdout:
             try:
                 done = subprocess.run(  # noqa: S603 - kustomize found on PATH, told one folder of our own
-                    [*program.command, str(wrapper)],
+                    [*program.command, str(wrapper), *(LIFTED if lift else ())],
                     stdin=subprocess.DEVNULL,
                     stdout=stdout,
                     stderr=subprocess.PIPE,  # its end is the program's: waiting for a process alone polls

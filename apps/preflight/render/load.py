@@ -16,7 +16,10 @@ from preflight.documents.node import Node, split_list
 from preflight.documents.parse import MOST_BYTES, Duplicate, YamlError, parse
 from preflight.findings import CheckError, Place
 from preflight.render import kustomize
+from preflight.render.checkout import Checkout
 from preflight.render.files import Reader, kustomization_file
+from preflight.render.flux import variables_of
+from preflight.render.placeholders import filled
 from preflight.render.trace import Built, Tree, build
 from preflight.render.trace.resource import Resource
 
@@ -35,13 +38,33 @@ class Loaded(msgspec.Struct):
     tree: Tree | None = None
     renderer: kustomize.Program | None = None
     """What rendered it, None where nothing was rendered."""
+    notes: list[str] = msgspec.field(default_factory=list)
+    """What a person should know of how it was read, one line each."""
 
 
-def load(target: str, root: Path, *, stdin: bytes | None = None, allow_remote: bool = False) -> Loaded:
+def load(
+    target: str,
+    root: Path,
+    *,
+    stdin: bytes | None = None,
+    allow_remote: bool = False,
+    checkout: Checkout | None = None,
+) -> Loaded:
     """The objects of a target; raises `CheckError` with one line where it cannot be read.
 
-    `stdin` is what `-` means; without it standard input itself is not touched.
+    `stdin` is what `-` means; without it standard input itself is not touched. With `checkout` they are
+    filled in as the repository's Flux fills them in.
     """
+    loaded = _loaded(target, root, stdin=stdin, allow_remote=allow_remote)
+    flux = None
+    if checkout is not None and target != "-":
+        path = Path(target).resolve()
+        flux = variables_of(checkout, path if path.is_dir() else path.parent)
+    loaded.objects = [filled(each, flux) for each in loaded.objects]
+    return loaded
+
+
+def _loaded(target: str, root: Path, *, stdin: bytes | None, allow_remote: bool) -> Loaded:
     if target == "-":
         return _streams([(stdin or b"", "-")])
     path = Path(target)
@@ -65,7 +88,11 @@ def load(target: str, root: Path, *, stdin: bytes | None = None, allow_remote: b
 
 
 def _manifests(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.suffix in MANIFEST_SUFFIXES and each.is_file())
+    return sorted(
+        each
+        for each in folder.iterdir()
+        if each.suffix in MANIFEST_SUFFIXES and not each.name.startswith(".") and each.is_file()
+    )
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -106,13 +133,21 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
     built = build(folder, root, allow_remote=allow_remote)
     file = kustomization_file(folder)
     component = file is not None and _kind_of(file) == "Component"
+    # every path has been looked at, unless a plugin reads some of its own
+    outside = built.outside if built.tree.complete or built.remote else []
     try:
-        output, wrapper = kustomize.render(folder, component=component, allow_remote=allow_remote)
-    except CheckError:
+        output, wrapper = kustomize.render(
+            folder, component=component, allow_remote=allow_remote, lift=bool(outside)
+        )
+    except CheckError as error:
         # kustomize refuses a key written twice, and does not say in which file
         for each in built.tree.duplicates:
             raise CheckError(
                 f"{each.second}: {each.key} is written twice in one mapping, first in line {each.first.line}"
+            ) from None
+        if component:
+            raise CheckError(
+                f"{error} (a Component is nothing by itself: check a kustomization that takes it)"
             ) from None
         raise
     rendered = parse(output, "(render)")
@@ -129,6 +164,11 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
         duplicates=built.tree.duplicates,
         tree=built.tree,
         renderer=kustomize.find_program(),
+        notes=[
+            f"{each.file}:{each.line}: {each.text()} lies outside its kustomization's folder: kubectl does "
+            "not build this; Flux does, and kustomize with --load-restrictor LoadRestrictionsNone"
+            for each in outside
+        ],
     )
 
 

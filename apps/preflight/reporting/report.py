@@ -16,6 +16,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     root: Path
     """The repository the findings' files are relative to."""
     targets: tuple[str, ...]
+    failures: tuple[str, ...] = ()
+    """Why a target could not be looked at, one line each."""
     findings: tuple[Finding, ...]
     objects: int = 0
     """Kubernetes objects looked at."""

@@ -10,7 +10,6 @@ from preflight.facts.misspelt_keys import slips
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.render.trace import Edit
-from preflight.rules.admission.pods import added_by_patch
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, near
 
@@ -35,7 +34,7 @@ def image_matches_nothing(model: Model) -> Iterator[Violation]:
         yield _hit(
             edit,
             edit.place,
-            message=f"no container has the image {wanted}{hint(meant)}",
+            message=f"images entry {wanted}: no container has this image{hint(meant)}",
             fix=f"write name: {meant}"
             if meant
             else "name the image as the base writes it, or remove the entry",
@@ -60,10 +59,8 @@ def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) ->
             yield _hit(
                 edit,
                 missed.place,
-                message=f"no object is {wanted}{hint(meant)}",
-                fix=f"name {meant}"
-                if meant
-                else f"name an object that is there, or remove the {superfluous}",
+                message=f"{superfluous} target {wanted} matches no object{hint(meant)}",
+                fix=f"name {meant}" if meant else f"name an object that exists, or remove the {superfluous}",
                 certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
             )
 
@@ -94,7 +91,7 @@ def replacement_matches_nothing(model: Model) -> Iterator[Violation]:
           - select: {kind: Deployment, name: indexr}
             fieldPaths: [spec.template.spec.containers.0.env.0.value]
     """
-    yield from _selecting_nothing(model, _edits(model, "replacement"), "target")
+    yield from _selecting_nothing(model, _replacements(model), "target")
 
 
 @rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")
@@ -121,8 +118,10 @@ def replacement_of_hashed_name(model: Model) -> Iterator[Violation]:
                         obj,
                         *path,
                         place=edit.place,
-                        message=f"{edit.name_of} is copied without the hash its object's name ends with",
-                        fix="say disableNameSuffixHash: true for that generator, or refer to it otherwise",
+                        message=f"the replacement copies the name {edit.name_of} without the hash that the "
+                        "object's name ends with",
+                        fix="set disableNameSuffixHash: true on that generator, or refer to the object by a "
+                        "field kustomize renames",
                     )
 
 
@@ -137,24 +136,28 @@ def patch_adds_container(model: Model) -> Iterator[Violation]:
           resources: {limits: {memory: 1Gi}}
     """
     for container in model.containers:
-        if container.image or not container.name or not added_by_patch(container):
+        if container.image or not container.name:
             continue
+        if container.where("name").file == container.obj.origin.file:
+            continue  # the schema's or the server's to say
         others = [each.name for each in container.workload.containers if each.image]
         meant = near(container.name, others) or (others[0] if len(others) == 1 else None)
         yield at(
             container,
             "name",
-            message=f"adds a container {container.name} without an image{hint(meant)}",
-            fix=f"write name: {meant}" if meant else "name a container of the base, or give it an image",
+            message=f"the patch adds a second container {container.name}, which has no image{hint(meant)}",
+            fix=f"write name: {meant}"
+            if meant
+            else "write the name of a container of the base, or give this one an image",
         )
 
 
 @rule("merged-key-misspelt", family="kustomize", severity="error", outcome="applies nothing")
 def merged_key_misspelt(model: Model) -> Iterator[Violation]:
-    """A key in a generator with `behavior: merge` that the base lacks, has under nearly that name, and no
-    container reads.
+    """A key that a generator with `behavior: merge` misspells.
 
-    It is added beside the base's, whose value stays. A warning where a container takes it whose settings are
+    The base has it under nearly that name, and no container reads this one: it is added beside the
+    base's, whose value stays. A warning where a container takes it whose settings are
     not known.
 
         configMapGenerator:
@@ -167,7 +170,7 @@ def merged_key_misspelt(model: Model) -> Iterator[Violation]:
             slip.obj,
             "data",
             slip.key,
-            message=f"{slip.key} is added beside the base's {slip.meant}, whose value stays",
+            message=f"behavior: merge adds the key {slip.key}; the base has {slip.meant}, whose value stays",
             fix=f"write {slip.meant}",
             severity="error" if slip.certain else "warning",
         )
@@ -175,11 +178,13 @@ def merged_key_misspelt(model: Model) -> Iterator[Violation]:
 
 @rule("key-twice", family="kustomize", severity="warning", outcome="applies nothing")
 def key_twice(model: Model) -> Iterator[Violation]:
-    """A key written twice in one mapping: kubectl takes the last and says nothing; kustomize refuses it.
+    """A key written twice in one mapping.
 
-    env:
-      LOG_LEVEL: INFO
-      LOG_LEVEL: DEBUG
+    kubectl takes the last and says nothing; kustomize refuses it.
+
+        env:
+          LOG_LEVEL: INFO
+          LOG_LEVEL: DEBUG
     """
     for each in model.duplicates if model.kustomization is None else ():
         yield Violation(
@@ -187,7 +192,7 @@ def key_twice(model: Model) -> Iterator[Violation]:
             container="",
             field=each.key,
             place=each.first,
-            message=f"{each.key} is written again in line {each.second.line}, and that one counts",
+            message=f"key {each.key} is written again in line {each.second.line}, and that value counts",
             fix="remove one of the two",
         )
 
@@ -195,13 +200,35 @@ def key_twice(model: Model) -> Iterator[Violation]:
 def _edits(model: Model, kind: str) -> Iterator[Edit]:
     """The entries of a kind that were followed, where every object is known."""
     tree = model.kustomization
-    if tree is not None and tree.complete:
+    # a Component alone has nothing to edit
+    if tree is not None and tree.complete and not model.checkout.is_component(model.path):
         yield from (each for each in tree.edits if each.kind == kind and each.followed)
 
 
+def _replacements(model: Model) -> Iterator[Edit]:
+    return (each for each in _edits(model, "replacement") if not _matches_elsewhere(model, each))
+
+
 def _without_effect(model: Model, kind: str) -> Iterator[Edit]:
+    """The entries that match nothing, here or wherever else their kustomization is used."""
     # files that a tool is yet to fill (`flux bootstrap`) render to nothing, and edits wait for them
-    return (each for each in _edits(model, kind) if not each.matched and model.objects)
+    for edit in _edits(model, kind):
+        if not edit.matched and model.objects and not _matches_elsewhere(model, edit):
+            yield edit
+
+
+def _matches_elsewhere(model: Model, edit: Edit) -> bool:
+    """Whether an entry of a Component has an effect in another kustomization that takes the Component."""
+    checkout = model.checkout
+    folder = (checkout.root / edit.file).parent
+    if not checkout.is_component(folder):
+        return False
+    return any(
+        (other.file, other.field) == (edit.file, edit.field) and other.matched
+        for whole in checkout.wholes(folder)
+        if whole != model.path and (built := checkout.built(whole)) is not None
+        for other in built.tree.edits
+    )
 
 
 def _hit(edit: Edit, place: Place, *, message: str, fix: str, certain: bool) -> Violation:

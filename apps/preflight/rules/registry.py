@@ -41,6 +41,7 @@ FAMILIES = (
     "upgrades",
     "schema",
     "policy",
+    "server",
 )
 """The order in which families are listed; others follow."""
 SHIPPED = ("preflight.rules", "preflight.packs")
@@ -61,6 +62,8 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
     joined, and the message begins with them."""
     severity: Severity | None = None
     outcome: Outcome | None = None
+    uncertain: bool = False
+    """Whether it is about a value that is a placeholder, or encrypted: then it is not reported."""
 
 
 def at(
@@ -72,12 +75,14 @@ def at(
     readers: Sequence[str] = (),
     severity: Severity | None = None,
     outcome: Outcome | None = None,
+    certain: bool = False,
 ) -> Violation:
     """A violation at `path` below `part`, at the source line of that field.
 
     A field that is absent is reported where `Obj.where` says: a container's `name:` line for what a
     container lacks, else the nearest enclosing line. `place` overrides the line (an env file's line, say)
     and not the field; `severity` and `outcome` override the rule's; for `readers` see `Violation`.
+    What is about a value that is filled in later is dropped, unless it is `certain`.
     """
     whole = (*part.path, *path)
     return Violation(
@@ -90,6 +95,7 @@ def at(
         readers=tuple(readers),
         severity=severity,
         outcome=outcome,
+        uncertain=not certain and part.obj.is_uncertain(*whole),
     )
 
 
@@ -156,7 +162,7 @@ def declare(
     function: RuleFunction | None = None,
 ) -> None:
     """Register a rule that need not have a function; see `rule`."""
-    if id in _RULES and _RULES[id].module != module:
+    if id in _RULES and (_RULES[id].module, _RULES[id].doc) != (module, _clean(doc)):
         raise ValueError(f"rule {id}: registered twice, in {_RULES[id].module} and in {module}")
     if not doc.strip():
         raise ValueError(f"rule {id}: a docstring documents it")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.kinds import is_built_in
 from preflight.cluster.objects import Obj
 from preflight.cluster.schemas import check, find_schemas
-from preflight.documents.paths import Step, dig
+from preflight.documents.paths import Step, dig, dotted
 from preflight.model import Model
-from preflight.rules.fields import is_built_in
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, near
 
@@ -88,7 +88,8 @@ def removed_api_version(model: Model) -> Iterator[Violation]:
             yield at(
                 obj,
                 "apiVersion",
-                message=f"{obj.kind} of {obj.api_version} is not served since 1.{minor}",
+                message=f"apiVersion {obj.api_version} of {obj.kind} is not served since Kubernetes "
+                f"1.{minor}",
                 fix=f"use {instead}",
             )
 
@@ -97,14 +98,18 @@ def removed_api_version(model: Model) -> Iterator[Violation]:
 def unknown_kind(model: Model) -> Iterator[Violation]:
     """A kind that its API version does not have, in one of Kubernetes' own API groups.
 
-    apiVersion: v1
-    kind: Deployment      # apps/v1
+    `kubectl apply` answers `no matches for kind`.
+
+        apiVersion: v1
+        kind: Deployment      # apps/v1
     """
     schemas = find_schemas(model.config.minor)
     if schemas is None:
         return
     for obj in model.objects:
-        own = is_built_in(obj) and not obj.group.startswith(("gateway.", "metrics.", "snapshot.", "node."))
+        own = is_built_in(obj.group) and not obj.group.startswith(
+            ("gateway.", "metrics.", "snapshot.", "node.")
+        )
         removed = (obj.api_version, obj.kind) in REMOVED
         if own and not removed and _served(obj.group) and not schemas.knows(obj.api_version, obj.kind):
             meant = near(obj.kind, KINDS)
@@ -112,7 +117,7 @@ def unknown_kind(model: Model) -> Iterator[Violation]:
             yield at(
                 obj,
                 "kind",
-                message=f"there is no {obj.kind} in {obj.api_version}{hint(meant)}",
+                message=f"apiVersion {obj.api_version} has no kind {obj.kind}{hint(meant)}",
                 fix=f"write {version}, {meant or obj.kind}" if version else "see `kubectl api-resources`",
             )
 
@@ -186,8 +191,10 @@ def not_in_schema(model: Model) -> Iterator[Violation]:
                     obj,
                     *path,
                     *([name] if name else []),
-                    message=f"{name} is no field of it" if name else fault.text,
-                    fix="remove it, or write it as `kubectl explain` has it"
+                    message=f"unknown field {dotted((*path, name))} of {obj.kind}"
+                    if name
+                    else f"{dotted(path) or obj.ref}: {fault.text}",
+                    fix=f"remove {name}, or write it as `kubectl explain` has it"
                     if name and isinstance(siblings, dict)
                     else "write what `kubectl explain` says",
                 )

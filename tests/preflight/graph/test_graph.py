@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
-from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.preflight.trees import write
 
-from preflight.graph import Graph, draw, gather, mermaid, svg
-from preflight.graph.layout import place
+from preflight.graph import Graph, Node, dot, draw, gather, mermaid
 from preflight.model import Model
 from preflight.render.load import load
 from preflight.repository.config import load_config
@@ -106,7 +103,7 @@ def test_edges_of_addresses_services_secrets_and_stores(tmp_path: Path) -> None:
     assert kinds["keys"] == ("secret", True)
     assert kinds["more"] == ("secret", False), "optional"
     assert kinds["data"] == ("store", False)
-    assert "word" not in mermaid(graph) + svg(graph), "a password in an address"
+    assert "word" not in mermaid(graph) + dot(graph), "a password in an address"
 
 
 def test_topics_of_declared_apps_join_writers_and_readers(tmp_path: Path) -> None:
@@ -150,30 +147,17 @@ def test_mermaid_marks_what_is_broken(tmp_path: Path) -> None:
     assert [number for number, line in enumerate(edges) if "✗" in line] == [int(number) for number in marked]
 
 
-def test_svg_is_well_formed_and_holds_every_node_and_edge(tmp_path: Path) -> None:
+def test_dot_holds_every_node_and_edge_and_marks_what_is_broken(tmp_path: Path) -> None:
     graph = graph_of(tmp_path)
-    tree = ET.fromstring(svg(graph))
-    titles = [element.text or "" for element in tree.iter("{http://www.w3.org/2000/svg}title")]
-    assert len(titles) == len(graph.nodes) + len(graph.edges)
-    assert any("selects nothing" in title for title in titles)
+    drawn = dot(graph)
+    assert drawn.count(" -> ") == len(graph.edges)
+    assert drawn.count("shape=") == len(graph.nodes)
+    assert '[label="selects nothing", color=red]' in drawn
 
 
-def test_an_empty_render_draws_an_empty_picture() -> None:
-    empty = Graph(nodes=(), edges=())
-    ET.fromstring(svg(empty))
-    assert mermaid(empty).startswith("flowchart LR\n")
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30))
-def test_nodes_never_overlap_and_edges_join_their_nodes(pairs: list[tuple[int, int]]) -> None:
-    sizes = {f"n{number}": (40.0 + 10 * number, 30.0) for number in range(10)}
-    edges = [(f"n{a}", f"n{b}") for a, b in dict.fromkeys(pairs) if a != b]
-    placed = place(sizes, edges)
-    boxes = sorted((x - sizes[n][0] / 2, x + sizes[n][0] / 2, y, n) for n, (x, y) in placed.middles.items())
-    for index, (_, right, y, name) in enumerate(boxes):
-        for left, _, other_y, other in boxes[index + 1 :]:
-            assert left >= right or abs(y - other_y) >= 30, (name, other)
-    for (source, target), route in placed.routes.items():
-        assert (route[0], route[-1]) == (placed.middles[source], placed.middles[target])
-        steps = [b[0] - a[0] for a, b in pairwise(route)]
-        assert all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
+@given(st.text())
+def test_no_label_ends_its_quotes(label: str) -> None:
+    node = Node(id="a", label=label, kind="store")
+    line = dot(Graph(nodes=(node,), edges=())).split("\n  ", 2)[2]
+    inside = re.fullmatch(r'"a" \[label="((?:[^"\\]|\\.)*)", shape=cylinder\]\n}\n', line, re.S)
+    assert inside is not None

@@ -6,13 +6,13 @@ import base64
 from pathlib import Path
 
 import pytest
+from tests.preflight.trees import write
 
 from preflight.cluster.objects import Obj
 from preflight.findings import Place
 from preflight.reporting.formats import WRITERS
 from preflight.reporting.mask import Mask
 from preflight.run import run
-from tests.preflight.trees import write
 
 CANARY = "canary-Zq8w7e6r5t"
 ENCODED = base64.b64encode(CANARY.encode()).decode()

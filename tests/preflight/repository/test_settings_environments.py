@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.preflight.repository.settings_environments import ENVIRONMENTS, Environment
 
 from preflight.findings import Finding
 from preflight.run import Options, run
-from tests.preflight.repository.settings_environments import ENVIRONMENTS, Environment
 
 pytest.importorskip("pydantic_settings", reason="pydantic-settings is in the dev group: uv sync")
 

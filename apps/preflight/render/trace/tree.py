@@ -26,6 +26,8 @@ class Built(msgspec.Struct):
     resources: list[Resource]
     remote: list[Node]
     """Entries that bring in what was not read."""
+    outside: list[Node]
+    """Entries that name a file outside their kustomization's folder."""
 
 
 def build(folder: Path, root: Path, *, allow_remote: bool = False) -> Built:
@@ -44,7 +46,7 @@ def build(folder: Path, root: Path, *, allow_remote: bool = False) -> Built:
         complete=builder.complete and not builder.remote,
         duplicates=duplicates,
     )
-    return Built(tree, resources, builder.remote)
+    return Built(tree, resources, builder.remote, reader.outside)
 
 
 class _Builder:
@@ -64,7 +66,10 @@ class _Builder:
         if folder in above or self.folders > MOST_FOLDERS:
             chain = " → ".join(self.reader.name(each) for each in (*above, folder)[-4:])
             raise CheckError(f"{self.reader.name(file)}: kustomizations in a cycle: {chain}")
+        name = self.reader.name(file)
         file = file.resolve()
+        if not file.is_relative_to(self.reader.root):
+            raise CheckError(f"{name}: is a link to {file}, outside the repository {self.reader.root}")
         documents = self.reader.documents(file, Place(self.reader.name(file), 1))
         if not documents or not isinstance(documents[0].value, dict):
             return given

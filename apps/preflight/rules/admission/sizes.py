@@ -21,10 +21,14 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 @rule("object-too-large", family="admission", severity="error", outcome="rejected by the API server")
 def object_too_large(model: Model) -> Iterator[Violation]:
-    """A ConfigMap or Secret of more than 1 MiB, another object beyond what etcd stores, or annotations of
-    more than 256 KiB together.
+    """An object of more bytes than are stored.
 
-    Split it, or put the data into an image or a volume.
+    A ConfigMap or Secret has at most 1 MiB of data, any other object 1.5 MB, all annotations together 256
+    KiB. Split it, or put the data into an image or a volume.
+
+        configMapGenerator:
+        - name: model
+          files: [model.onnx]          # 22 MB
     """
     for obj in model.objects:
         field, size, most = _size(obj)
@@ -32,7 +36,7 @@ def object_too_large(model: Model) -> Iterator[Violation]:
             yield at(
                 obj,
                 field,
-                message=f"{size} bytes; at most {most} are stored",
+                message=f"{field} of {obj.ref} has {size} bytes, at most {most} are stored",
                 fix="split it, or keep the data in the image or on a volume",
             )
         annotations = sum(len(k.encode()) + len(v.encode()) for k, v in obj.annotations.items())
@@ -41,7 +45,7 @@ def object_too_large(model: Model) -> Iterator[Violation]:
                 obj,
                 "metadata",
                 "annotations",
-                message=f"{annotations} bytes of annotations; at most {MOST_ANNOTATIONS}",
+                message=f"annotations of {obj.ref} have {annotations} bytes, at most {MOST_ANNOTATIONS}",
                 fix="keep large texts in a ConfigMap",
             )
 
@@ -52,6 +56,8 @@ def too_large_to_apply(model: Model) -> Iterator[Violation]:
 
     It keeps the whole object in an annotation, and annotations have at most 262144 bytes. `kubectl apply
     --server-side` has no such limit; Flux applies so, Argo CD if told to (ServerSideApply=true).
+
+        kubectl apply --server-side -k overlays/production
     """
     for obj in model.objects:
         field, size, most = _size(obj)
@@ -64,7 +70,7 @@ def too_large_to_apply(model: Model) -> Iterator[Violation]:
             yield at(
                 obj,
                 field,
-                message=f"{kept} bytes; `kubectl apply` without --server-side manages {MOST_ANNOTATIONS}",
+                message=f"{obj.ref} has {kept} bytes, kubectl apply takes {MOST_ANNOTATIONS}",
                 fix="apply it with --server-side, or split it",
             )
 

@@ -47,7 +47,7 @@ def memory_too_small(model: Model) -> Iterator[Violation]:
                 "resources",
                 kind,
                 "memory",
-                message=f"{text} is {size.normalize():f} bytes",
+                message=f"{kind}.memory {text} is {size.normalize():f} bytes",
                 fix=f"write {better}",
                 severity="error" if kind == "limits" else "warning",
             )
@@ -73,7 +73,7 @@ def cpu_too_large(model: Model) -> Iterator[Violation]:
                 "resources",
                 kind,
                 "cpu",
-                message=f"{given} is {cores:f} cores",
+                message=f"{kind}.cpu {given} is {cores:f} cores, more than nodes have",
                 fix=f"write {given}m",
             )
 
@@ -98,40 +98,6 @@ def request_above_limit(model: Model) -> Iterator[Violation]:
                     "resources",
                     "limits",
                     name,
-                    message=f"{limit}, and the request is {requests[name]}",
+                    message=f"limits.{name} {limit} is below requests.{name} {requests[name]}",
                     fix="raise the limit or lower the request",
                 )
-
-
-@rule("memory-disk-above-limit", family="lifecycle", severity="warning", outcome="OOMKilled")
-def memory_disk_above_limit(model: Model) -> Iterator[Violation]:
-    """A volume in memory that may grow to the container's own memory limit.
-
-    Files of an `emptyDir` with `medium: Memory` count as memory of the container that writes them: it is
-    killed before the volume is full.
-
-        emptyDir: {medium: Memory, sizeLimit: 512Mi}      # limits.memory: 512Mi
-    """
-    for workload in model.workloads:
-        for index, volume in enumerate(workload.items("volumes")):
-            disk = volume.get("emptyDir") if isinstance(volume, dict) else None
-            size = quantity(disk.get("sizeLimit")) if isinstance(disk, dict) else None
-            if not isinstance(disk, dict) or disk.get("medium") != "Memory" or size is None:
-                continue
-            for container in workload.containers:
-                mounted = any(
-                    isinstance(each, dict) and each.get("name") == volume.get("name")
-                    for each in container.items("volumeMounts")
-                )
-                limit = amount(container, "limits", "memory")
-                if mounted and limit is not None and size >= limit:
-                    yield at(
-                        workload,
-                        "volumes",
-                        index,
-                        "emptyDir",
-                        "sizeLimit",
-                        message=f"{disk['sizeLimit']} in memory; the memory limit of {container.name} is "
-                        f"{container.get('resources', 'limits', 'memory')}",
-                        fix="make it smaller, or raise the memory limit",
-                    )

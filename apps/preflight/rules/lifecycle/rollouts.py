@@ -63,8 +63,9 @@ def claim_shared_by_replicas(model: Model) -> Iterator[Violation]:
                     index,
                     "persistentVolumeClaim",
                     "claimName",
-                    message=f"{workload.replicas} pods share {claim.name}, which is {modes[0]}",
-                    fix="use a StatefulSet with volumeClaimTemplates, one replica, or ReadWriteMany",
+                    message=f"{workload.replicas} pods of {workload.obj.ref} share claim {claim.name}, "
+                    f"whose access mode is {modes[0]}",
+                    fix="use a StatefulSet with volumeClaimTemplates, replicas: 1, or ReadWriteMany",
                     severity="error" if single else "warning",
                     outcome="Pending" if single else "FailedMount",
                 )
@@ -89,7 +90,8 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
                 yield at(
                     workload.obj,
                     *_strategy(workload),
-                    message=f"no old pod goes before a new one is ready; both need {claim.name} ({modes[0]})",
+                    message="the old pod is kept until the new pod is ready, and both need claim "
+                    f"{claim.name} ({modes[0]})",
                     fix="write strategy: {type: Recreate}",
                     severity="error" if single else "warning",
                 )
@@ -101,45 +103,11 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
                         "ports",
                         index,
                         "hostPort",
-                        message=f"{port['hostPort']} of the node is the old pod's until the new one is ready",
-                        fix="let maxUnavailable be 1, or leave hostPort out",
+                        message=f"hostPort {port['hostPort']} stays bound by the old pod, which is kept "
+                        "until the new pod is ready",
+                        fix="set maxUnavailable: 1 or remove hostPort",
                     )
                     break
-
-
-@rule("rollout-held-back", family="lifecycle", severity="warning", outcome="never rolls out")
-def rollout_held_back(model: Model) -> Iterator[Violation]:
-    """A workload that is told not to roll out: `paused: true`, or a partition above all its pods.
-
-    A Deployment applied while paused makes no pods of the new template, and none at all the first time; a
-    StatefulSet updates only pods whose number is at least the partition. Either is set by hand for a while
-    and has no place in a file.
-
-        updateStrategy: {rollingUpdate: {partition: 3}}      # replicas: 3
-    """
-    for workload in model.workloads:
-        obj = workload.obj
-        if workload.kind == "Deployment" and obj.get("spec", "paused") is True:
-            yield at(
-                obj,
-                "spec",
-                "paused",
-                message="true: nothing is rolled out",
-                fix="remove it",
-                outcome="no pods",
-            )
-        path = ("spec", "updateStrategy", "rollingUpdate", "partition")
-        partition = obj.get(*path)
-        if workload.kind != "StatefulSet" or not isinstance(partition, int) or isinstance(partition, bool):
-            continue
-        first = obj.get("spec", "ordinals", "start", default=0)
-        if partition > 0 and isinstance(first, int) and partition >= first + workload.replicas:
-            yield at(
-                obj,
-                *path,
-                message=f"{partition}; pods are numbered below {first + workload.replicas}: none is updated",
-                fix="write 0, or remove it",
-            )
 
 
 @rule("drain-blocked", family="lifecycle", severity="warning", outcome="never rolls out")
@@ -169,9 +137,10 @@ def drain_blocked(model: Model) -> Iterator[Violation]:
                 budget,
                 "spec",
                 field,
-                message=f"{value}, and {selected[0].obj.ref} has {pods} pod{'s' if pods > 1 else ''}: "
-                "none may ever be evicted",
-                fix="write maxUnavailable: 1" if pods > 1 else "have two replicas, or no budget",
+                message=f"{field}: {value} with {pods} pod{'s' if pods > 1 else ''} of "
+                f"{selected[0].obj.ref}: "
+                "no pod may ever be evicted",
+                fix="write maxUnavailable: 1" if pods > 1 else "set replicas: 2, or remove the budget",
             )
 
 

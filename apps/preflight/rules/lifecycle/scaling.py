@@ -43,8 +43,8 @@ def autoscaler_beside_replicas(model: Model) -> Iterator[Violation]:
                 workload.obj,
                 "spec",
                 "replicas",
-                message=f"{number}, and {scaler.ref} sets the number of pods: each apply undoes it",
-                fix="remove it, or set replicas: null in the patch",
+                message=f"replicas: {number} is set at each apply, over what {scaler.ref} has scaled to",
+                fix="remove replicas, or set replicas: null in the patch",
             )
 
 
@@ -87,7 +87,7 @@ def autoscaler_without_requests(model: Model) -> Iterator[Violation]:
                 yield at(
                     scaler,
                     *path,
-                    message=f"scales by the share of the {resource} request, and "
+                    message=f"{scaler.ref} scales by utilization of the {resource} request, and "
                     f"{' and '.join(lacking)} of {workload.obj.ref} has none",
                     fix=f"give {' and '.join(lacking)} requests.{resource}",
                 )

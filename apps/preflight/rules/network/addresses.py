@@ -9,11 +9,12 @@ import msgspec
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Workload
 from preflight.facts.addresses import Call, calls, listening
-from preflight.facts.existence import missing
+from preflight.facts.custom_resources import made_services
+from preflight.facts.existence import Missing, missing
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, listed
+from preflight.spelling import distance, hint, listed, near
 
 
 @rule("address-of-no-service", family="network", severity="error", outcome="never ready")
@@ -22,8 +23,10 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
 
     A single name (`kafka`) or one with `.svc` in it can only be a Service; where there is none, the name does
     not resolve. Looked at are settings the app declares as addresses; of containers that nothing is known of,
-    only names that are a slip away from a Service. Another namespace's Service may be made elsewhere: a
-    warning. What a custom resource may create is left alone.
+    only names that are a slip away from a Service. Commands that wait (`until nc -z db 5432`) and the files
+    of nginx and HAProxy are read as well: an init container waits for ever, and a proxy ends with `host not
+    found in upstream`. Another namespace's Service may be made elsewhere: a warning. What a custom resource
+    may create is left alone.
 
         KAFKA_BOOTSTRAP_SERVERS=kafka:9092    # the Service is kafka-service
     """
@@ -32,14 +35,19 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
         if call.service is not None or not call.address.is_of_cluster or _is_own(call):
             continue
         name, namespace = _split(call)
+        made = [other for space, other in made_services(model) if space == namespace]
         absent = missing(model, "Service", namespace, name)
+        if name not in made and (slip := near(name, made)):
+            absent = Missing("error" if distance(name, slip) == 1 else "warning", "", slip)
         if absent is None:
             continue
-        meant = absent.meant or _longer(model, name, namespace)
-        near = bool(meant or absent.elsewhere)
-        if not call.known and not near:
+        same = _longer(model, name, namespace) or _by_port(model, call, name, namespace)
+        meant = same or absent.meant
+        is_near = bool(same or absent.elsewhere) or (bool(meant) and absent.severity == "error")
+        complete = call.unresolved is not None and absent.severity == "error"
+        if not call.known and not meant and not absent.elsewhere and not complete:
             continue
-        elsewhere = namespace != call.container.obj.namespace and not near
+        elsewhere = namespace != call.container.obj.namespace and not is_near
         message = f"{call.variable}: there is no Service {name} in namespace {namespace}"
         found.append(
             (
@@ -49,8 +57,13 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
                     *call.path,
                     message=message + (hint(meant) if meant else absent.hint),
                     fix=f"write {meant}" if meant else "name a Service that is applied",
-                    severity="warning" if elsewhere else "error" if near else absent.severity,
-                    outcome=call.outcome,
+                    severity="error"
+                    if is_near
+                    else absent.severity
+                    if call.known and not elsewhere
+                    else "warning",
+                    outcome=call.unresolved or call.outcome,
+                    place=call.place,
                 ),
             )
         )
@@ -91,6 +104,18 @@ def _longer(model: Model, name: str, namespace: str) -> str:
     )
 
 
+def _by_port(model: Model, call: Call, name: str, namespace: str) -> str:
+    """The Service of a name like this that alone in its namespace has the port that is asked for."""
+    having = [
+        service.name
+        for service in model.services
+        if service.namespace == namespace
+        and call.address.port in [port.get("port") for port in service.ports]
+    ]
+    alike = [each for each in having if near(name, [each]) or each.startswith(name) or name.startswith(each)]
+    return having[0] if len(having) == 1 and alike else ""
+
+
 @rule("address-port-not-served", family="network", severity="error", outcome="never ready")
 def address_port_not_served(model: Model) -> Iterator[Violation]:
     """An address in a setting whose port the Service does not have.
@@ -103,24 +128,25 @@ def address_port_not_served(model: Model) -> Iterator[Violation]:
     found = []
     for call in calls(model):
         service, port = call.service, call.address.port
-        if service is None or port is None or service.obj.get("spec", "type") == "ExternalName":
-            continue
-        numbers = _ports(service)
-        if not numbers or port in numbers:
+        name, namespace = _split(call) if service is None else (service.name, service.namespace)
+        numbers = _ports(service) if service is not None else made_services(model).get((namespace, name), ())
+        external = service is not None and service.obj.get("spec", "type") == "ExternalName"
+        if port is None or external or not numbers or port in numbers:
             continue
         known = listed(str(each) for each in sorted(numbers))
-        whose = "its pods listen on" if service.headless else "it has"
+        whose = "its pods listen on" if service is not None and service.headless else "it has"
         found.append(
             (
                 call,
                 at(
                     call.part,
                     *call.path,
-                    message=f"{call.variable}: Service {service.name} has no port {port}: {whose} {known}",
+                    message=f"{call.variable}: Service {name} has no port {port}: {whose} {known}",
                     fix=f"write {next(iter(numbers))}" if len(numbers) == 1 else "write one of its ports",
                     # a program that nothing is known of may have the port from elsewhere
                     severity="warning" if call.address.guessed and not call.known else None,
                     outcome=call.outcome,
+                    place=call.place,
                 ),
             )
         )
@@ -170,6 +196,7 @@ def address_of_the_pod_itself(model: Model) -> Iterator[Violation]:
                     fix="name the Service, or the host outside the cluster",
                     severity="error" if call.offered else "warning",
                     outcome=call.outcome,
+                    place=call.place,
                 ),
             )
         )

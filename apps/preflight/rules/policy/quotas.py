@@ -54,8 +54,8 @@ def quota_refuses_pods(model: Model) -> Iterator[Violation]:
                         "resources",
                         kind,
                         resource,
-                        message=f"{kind}.{resource} is not given, and ResourceQuota {quota.name} counts it",
-                        fix=f"give {kind}.{resource}",
+                        message=f"{kind}.{resource} is not set, as required by ResourceQuota {quota.name}",
+                        fix=f"set resources.{kind}.{resource}",
                         outcome=_outcome(workload),
                     )
                 elif sum(main) > most:
@@ -64,7 +64,8 @@ def quota_refuses_pods(model: Model) -> Iterator[Violation]:
                         "spec",
                         "hard",
                         name,
-                        message=f"{hard[name]} in all; one pod of {workload.obj.ref} asks for {sum(main):f}",
+                        message=f"hard.{name} is {hard[name]}, one pod of {workload.obj.ref} alone asks for "
+                        f"{sum(main):f}",
                         fix="raise the quota, or ask for less",
                         outcome=_outcome(workload),
                     )
@@ -103,8 +104,9 @@ def range_refuses_pods(model: Model) -> Iterator[Violation]:
                                 index,
                                 field,
                                 resource,
-                                message=f"{item[field][resource]}; {container.obj.ref} has {given:f}",
-                                fix="change one of the two",
+                                message=f"{field}.{resource} is {item[field][resource]}, container "
+                                f"{container.name} of {container.obj.ref} has {given:f}",
+                                fix="change the range or the container's resources",
                                 outcome=_outcome(container.workload),
                             )
 

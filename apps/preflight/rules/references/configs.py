@@ -167,7 +167,7 @@ def mounted_key_missing(model: Model) -> Iterator[Violation]:
                         "volumeMounts",
                         index,
                         "subPath",
-                        message=f"volume {mount['name']} has no file {wanted}"
+                        message=f"subPath {wanted}: volume {mount['name']} has no such file"
                         + (f"; did you mean {meant}?" if meant else f": it has {', '.join(sorted(known))}"),
                         fix=f"write {meant or 'one of its keys'}",
                     )

@@ -33,7 +33,7 @@ def missing_namespace(model: Model) -> Iterator[Violation]:
                 obj,
                 "metadata",
                 "namespace",
-                message=f"namespace {obj.namespace} is not made here{absent.hint}",
+                message=f"Namespace {obj.namespace} not found{absent.hint}",
                 fix=f"write {absent.meant}"
                 if absent.meant
                 else f'make it, or say provided = ["Namespace/{obj.namespace}"] in [tool.preflight]',
@@ -62,6 +62,6 @@ def duplicate_object(model: Model) -> Iterator[Violation]:
                 earlier,
                 "metadata",
                 "name",
-                message=f"{obj.ref} is there again, with other content, at {obj.origin}",
-                fix="keep one of them",
+                message=f"{obj.ref} stands again, with other content, at {obj.origin}",
+                fix="keep one of the two, or rename one",
             )

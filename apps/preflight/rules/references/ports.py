@@ -37,7 +37,8 @@ def target_port_name_missing(model: Model) -> Iterator[Violation]:
                 "ports",
                 index,
                 "targetPort",
-                message=f"no container of the pods it selects has a port called {target}: {known}",
+                message=f"targetPort {target}: no container of the selected pods has a port of that name: "
+                f"{known}",
                 fix=f"write {meant}" if meant else f"name a containerPort {target}, or give the number",
             )
 
@@ -71,8 +72,8 @@ def _unnamed(container: Container, path: tuple[Step, ...], wanted: str, *, alive
     return at(
         container,
         *path,
-        message=f"the container has no port called {wanted}"
-        + (f": it has {', '.join(names)}" if names else ": it names none"),
+        message=f"probe port {wanted}: container {container.name} has no port of that name"
+        + (f": it has {', '.join(names)}" if names else ": it names no port"),
         fix=f"write {meant}" if meant else f"name a containerPort {wanted}, or give the number",
         outcome="applies nothing" if alive else None,
     )

@@ -108,7 +108,8 @@ def spread_selects_nothing(model: Model) -> Iterator[Violation]:
                     "topologySpreadConstraints",
                     index,
                     "labelSelector",
-                    message=f"selects none of the pods of {workload.kind} {workload.name} and spreads none",
+                    message=f"the labelSelector does not select the pods of {workload.obj.ref}, which are "
+                    "not spread",
                     fix="select labels of this pod template",
                 )
 
@@ -168,7 +169,7 @@ def _selects_nothing(
             part,
             *path,
             slip.key,
-            message=f"no pod{where} has {slip.key}: {wanted[slip.key]}; did you mean {slip.meant}?",
+            message=f"no pod{where} has label {slip.key}: {wanted[slip.key]}; did you mean {slip.meant}?",
             fix=f"write {slip.meant}",
             severity="error",
         )
@@ -177,7 +178,7 @@ def _selects_nothing(
         yield at(
             part,
             *path,
-            message=f"no pod{where} has {pairs}",
+            message=f"no pod{where} has labels {pairs}",
             fix="select labels of a pod template",
             severity="error" if certain else "warning",
         )
@@ -208,8 +209,8 @@ def overlapping_selectors(model: Model) -> Iterator[Violation]:
                     workload.obj,
                     "spec",
                     "selector",
-                    message=f"also selects the pods of {other.kind} {other.name}",
-                    fix="give each workload a label of its own, in its selector and its template",
+                    message=f"the selector of {workload.obj.ref} also selects the pods of {other.obj.ref}",
+                    fix="give each workload a label of its own, in selector and template",
                 )
 
 

@@ -46,8 +46,9 @@ def service_selects_others(model: Model) -> Iterator[Violation]:
             "spec",
             "selector",
             next(iter(service.selector)),
-            message=f"sends a request to {' or '.join(sorted(names))}, which run different programs",
-            fix="select a label that only one of them has",
+            message=f"the selector selects pods of {' and '.join(sorted(names))}, which run different "
+            "programs",
+            fix="select by a label that only one of them has",
         )
 
 

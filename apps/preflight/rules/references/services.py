@@ -39,7 +39,7 @@ def missing_service_port(model: Model) -> Iterator[Violation]:
                 backend.obj,
                 *backend.port_path,
                 message=f"Service {backend.name} has no port {port}: it has {known}",
-                fix=f"write {meant or only or 'one of them'}",
+                fix=f"write {meant or only or f'one of {known}'}",
                 outcome=backend.outcome,
             )
 

@@ -36,7 +36,7 @@ def mount_without_volume(model: Model) -> Iterator[Violation]:
                             field,
                             index,
                             "name",
-                            message=f"the pod has no volume {name}"
+                            message=f"mount {name}: the pod has no volume of that name"
                             + (f"; did you mean {meant}?" if meant else ""),
                             fix=f"write {meant}" if meant else f"add a volume {name}, or remove the mount",
                         )

@@ -1,1 +1,0 @@
-"""Messaging: brokers, topics and stores against the workers that use them."""
