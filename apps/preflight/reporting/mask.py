@@ -61,4 +61,9 @@ def _words(obj: Obj) -> Iterator[str]:
 
 def _expression(value: str) -> str:
     # a short value is looked for as a word, or every word with it in it would be lost
-    return re.escape(value) if len(value) >= 8 else rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])"
+    # a long one in any case: hosts are compared, and said, in small letters
+    return (
+        f"(?i:{re.escape(value)})"
+        if len(value) >= 8
+        else rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])"
+    )

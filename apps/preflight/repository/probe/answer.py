@@ -85,6 +85,9 @@ def _ask(question: dict[str, Any], importer: Importer, sandbox: Sandbox, deadlin
         asked = Attribution(form, sandbox, question, deadline)
         asked.read_at_import = frozenset(Environ.looked_up)
         answer = asked.answer()
+        said = any(each["variables"] for each in answer["problems"])
+        if importer.error is not None and importer.found is None and not said:
+            raise importer.error
         if importer.error is not None and not sandbox.tried and not answer["problems"]:
             # the class is content; the module that holds it may not be
             mended = {**question, "state": {**question["state"], **answer["state"]}}
@@ -110,7 +113,7 @@ def _form(importer: Importer, sandbox: Sandbox, question: dict[str, Any]) -> set
     # `settings = Settings()` at the end of a module: the class is there, though the module is not
     except BaseException as error:
         importer.error = error
-        found = importer.left_behind(error)
+        found = importer.found = importer.left_behind(error)
         if found is None:
             if isinstance(error, ImportError):
                 raise
@@ -126,6 +129,8 @@ class Importer:
         self.module, _, self.attribute = name.partition(":")
         self.roots = [os.path.realpath(root) for root in roots]
         self.error: BaseException | None = None
+        self.found: Any = None
+        """What an error at import has left behind."""
 
     def load(self) -> Any:
         """What the name stands for. Raises NotFoundError where the repository has no such module or name."""

@@ -7,6 +7,7 @@ aliases, delimiters, files and whatever else a class does to its environment nee
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import re
 import time
@@ -182,7 +183,7 @@ class Attribution:
         cures = self._cures(problem, state, absent)
         names = _as_mentioned(problem.text, [*blamed, *cures])
         names = [name for name in names if name not in self.unknown]
-        if not blamed and cures:
+        if not blamed and cures and not problem.where:
             return Cause(list(cures), missing=True, cure=dict([next(iter(cures.items()))]))
         # another text for a whole file would only bring other problems
         cure = next(
@@ -251,7 +252,7 @@ class Attribution:
             return False
         for new in after.problems:
             field = self.field_of(new)
-            spoken_of = name.lower() in new.text.lower() or (len(value) > 1 and repr(value) in new.text)
+            spoken_of = name.lower() in new.text.lower() or repr(value) in new.text
             if new.key not in before.keys and (spoken_of or (field is not None and field.has(name))):
                 return False
         return True
@@ -375,7 +376,8 @@ class Attribution:
             return problem.text[:LONGEST]
         masked = _masked(problem.text, self.secrets)
         turned = [_turned(secret, [secret]) for secret in self.secrets]
-        return masked[:LONGEST] if any(_masked(o.text, turned) == masked for o in others) else ""
+        same = any(_masked(other.text, turned) == masked for other in others)
+        return masked[:LONGEST] if same or (not others and not _holds_part(masked, self.secrets)) else ""
 
     def _state_of(self, problem: Problem) -> State:
         """The environment in which the problem was met."""
@@ -413,6 +415,15 @@ def _masked(text: str, secrets: Iterable[str]) -> str:
         for form in (secret, secret.strip(), repr(secret)[1:-1]):
             text = text.replace(form, "***") if form else text
     return text
+
+
+def _holds_part(text: str, secrets: Iterable[str]) -> bool:
+    """Whether four letters of a secret, or of its base64, are in a text."""
+    for secret in secrets:
+        for form in (secret.lower(), base64.b64encode(secret.encode()).decode().lower()):
+            if any(form[start : start + 4] in text.lower() for start in range(max(len(form) - 3, 1))):
+                return True
+    return False
 
 
 def _turned(value: str, secrets: Iterable[str]) -> str:

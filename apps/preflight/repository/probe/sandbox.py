@@ -180,16 +180,20 @@ class Sandbox:
             if self._leading and isinstance(path, (str, os.PathLike)) and isinstance(os.fspath(path), str):
                 self._leading = False
                 try:
-                    path = self.lead(os.fspath(path))
+                    path = self.lead(os.fspath(path), _writes(function, args, kwargs))
                 finally:
                     self._leading = True
             return function(path, *args, **kwargs)
 
         return led
 
-    def lead(self, path: str) -> str:
-        """Where on this machine that is what the pod has at `path`."""
+    def lead(self, path: str, writes: bool = False) -> str:
+        """Where on this machine that is what the pod has at `path`. What is written elsewhere than in the
+        pod's own folders stays where it is, and is refused there."""
         whole = os.path.normpath(os.path.join(os.getcwd(), path))
+        own = any(_below(whole, folder) for folder in (self.folder, *self.mounts, *self.unseen))
+        if writes and (_below(whole, self.repository) or not own):
+            return path
         if any(_below(whole, folder) for folder in self.interpreter):
             return path
         inside: str | None = whole
@@ -249,7 +253,7 @@ class Sandbox:
 
     def _guard(self, event: str, args: tuple[Any, ...]) -> None:
         words = CONNECTING.get(event) or STARTING.get(event)
-        if words is not None:
+        if words is not None and not (event == "socket.getaddrinfo" and _is_numeric(args[0])):
             self._refuse(words.format(*map(_shown, args), "", ""))
         elif event == "open":
             path, mode, flags = args
@@ -286,6 +290,21 @@ def leave_the_network() -> None:
                 file.write(text)
     except (OSError, AttributeError):
         return
+
+
+def _writes(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call of one of the functions that are led changes what is at its path."""
+    if function.__name__ == "open":
+        how = args[0] if args else kwargs.get("mode", kwargs.get("flags", "r"))
+        return bool(how & WRITING if isinstance(how, int) else set(how) & set("wax+"))
+    return function.__name__ in ("mkdir", "unlink", "remove")
+
+
+def _is_numeric(host: Any) -> bool:
+    """Whether nobody needs to be asked for the address of a host."""
+    return (
+        host is None or re.fullmatch(r"[\d.]+|[0-9a-fA-F:]*:[0-9a-fA-F:.]*|localhost", str(host)) is not None
+    )
 
 
 def _variables(state: State) -> State:
