@@ -57,6 +57,8 @@ class Address(msgspec.Struct, frozen=True):
 
     host: str
     port: int | None
+    implied: bool = False
+    """Whether the port is the scheme's, since the address names none."""
 
     @property
     def is_local(self) -> bool:
@@ -85,8 +87,9 @@ def parse(value: str) -> list[Address]:
         match = ADDRESS.fullmatch(part.strip())
         if match is None:
             return []
-        port = int(match["port"]) if match["port"] else PORTS.get((match["scheme"] or "").lower())
-        found.append(Address(match["host"].strip("[]").lower(), port))
+        named, usual = match["port"], PORTS.get((match["scheme"] or "").lower())
+        port = int(named) if named else usual
+        found.append(Address(match["host"].strip("[]").lower(), port, implied=not named and port is not None))
     return found
 
 

@@ -10,6 +10,7 @@ from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Located, Obj
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import Step, dig, list_at
+from preflight.facts.custom_resources import made_secrets
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -105,7 +106,7 @@ def missing_secret_key(model: Model) -> Iterator[Violation]:
 
     The same as for ConfigMaps: CreateContainerConfigError for an environment variable, FailedMount for a
     volume's item, unless it is `optional: true`. A Secret without any data is taken for one that is filled
-    in later and only warned about.
+    in later and only warned about. Of an ExternalSecret or SealedSecret the keys it names are the Secret's.
 
         valueFrom:
           secretKeyRef:
@@ -119,18 +120,27 @@ def _keyless(model: Model, kind: str) -> Iterator[Violation]:
     for workload in model.workloads:
         for use in uses(workload):
             source = model.find(kind, workload.namespace, use.name)
-            if use.kind != kind or use.optional or source is None or _fills_itself(source):
+            made = made_secrets(model).get((workload.namespace, use.name)) if kind == "Secret" else None
+            if use.kind != kind or use.optional:
                 continue
-            data = data_of(source)
+            if source is not None and made is None and not _fills_itself(source):
+                data = set(data_of(source))
+            elif source is None and made is not None and made.keys is not None:
+                data = set(made.keys)
+            else:
+                continue
+            maker = f", which {made.maker} makes," if made is not None else ""
             for key, path in use.keys:
                 if key not in data:
                     meant = near(key, data)
                     yield at(
                         use.part,
                         *path,
-                        message=f"{kind} {use.name} has no key {key}"
+                        message=f"{kind} {use.name}{maker} has no key {key}"
                         + (f"; did you mean {meant}?" if meant else ""),
-                        fix=f"write {meant}" if meant else f"add {key} to the {kind}, or take a key it has",
+                        fix=f"write {meant}"
+                        if meant
+                        else f"add {key} to {made.maker if made is not None else f'the {kind}'}, or take a key it has",
                         severity="error" if data else "warning",
                         outcome=use.outcome,
                     )
