@@ -87,8 +87,8 @@ def _loaded(target: str, root: Path, *, stdin: bytes | None, allow_remote: bool)
 
 
 def _folder(files: list[tuple[bytes, str]]) -> Loaded:
-    """The objects of a folder's manifests. Files without an object, and templates that are no YAML before they
-    are rendered, are left out."""
+    """The objects of a folder's manifests. Files without an object, and templates that are no YAML before
+    they are rendered, are left out."""
     manifests, notes = [], []
     for data, name in files:
         if b"apiVersion" not in data:

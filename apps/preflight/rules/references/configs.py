@@ -130,6 +130,7 @@ def _keyless(model: Model, kind: str) -> Iterator[Violation]:
             else:
                 continue
             maker = f", which {made.maker} makes," if made is not None else ""
+            owner = made.maker if made is not None else f"the {kind}"
             for key, path in use.keys:
                 if key not in data:
                     meant = near(key, data)
@@ -138,9 +139,7 @@ def _keyless(model: Model, kind: str) -> Iterator[Violation]:
                         *path,
                         message=f"{kind} {use.name}{maker} has no key {key}"
                         + (f"; did you mean {meant}?" if meant else ""),
-                        fix=f"write {meant}"
-                        if meant
-                        else f"add {key} to {made.maker if made is not None else f'the {kind}'}, or take a key it has",
+                        fix=f"write {meant}" if meant else f"add {key} to {owner}, or take a key it has",
                         severity="error" if data else "warning",
                         outcome=use.outcome,
                     )
