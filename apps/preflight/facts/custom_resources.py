@@ -13,6 +13,7 @@ from preflight.cluster.kinds import CLUSTER_SCOPED
 from preflight.cluster.objects import Field, Obj
 from preflight.documents.paths import dig, strings
 from preflight.model import Model, fact
+from preflight.spelling import near
 
 
 class Name(msgspec.Struct, frozen=True):
@@ -256,10 +257,10 @@ def kafka_brokers(model: Model, cluster: Obj) -> int:
     count = 0
     for pool in model.objects_of("KafkaNodePool"):
         number, roles = pool.get("spec", "replicas"), pool.items("spec", "roles")
-        if (pool.namespace, pool.labels.get(STRIMZI_LABEL)) == (
-            cluster.namespace,
-            cluster.name,
-        ) and "broker" in roles:
+        label = pool.labels.get(STRIMZI_LABEL, "")
+        # a label misspelt is a finding of its own
+        own = pool.namespace == cluster.namespace and (label == cluster.name or near(label, [cluster.name]))
+        if own and "broker" in roles:
             count += number if isinstance(number, int) else 0
-    own = cluster.get("spec", "kafka", "replicas")
-    return count or (own if isinstance(own, int) else 0)
+    given = cluster.get("spec", "kafka", "replicas")
+    return count or (given if isinstance(given, int) else 0)

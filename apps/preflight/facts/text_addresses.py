@@ -9,6 +9,8 @@ import msgspec
 
 HOST = r"(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)"
 PORT = r"(?P<port>\d{1,5})"
+ANY = r"\b[^;\n|&]*?\s"
+"""Other words of the same command."""
 TOOLS: tuple[tuple[re.Pattern[str], int | None], ...] = tuple(
     (re.compile(pattern), port)
     for pattern, port in (
@@ -19,16 +21,10 @@ TOOLS: tuple[tuple[re.Pattern[str], int | None], ...] = tuple(
         (rf"\bhttps://{HOST}(?::{PORT})?(?=[/\s\"';)]|$)", 443),
         (rf"\btcp://{HOST}:{PORT}\b", None),
         (rf"\bwait-for(?:-it)?(?:\.sh)?\s+{HOST}:{PORT}\b", None),
-        (
-            rf"\bpg_isready\b[^;\n|&]*?\s(?:-h\s*|--host[= ]){HOST}\b(?:[^;\n|&]*?\s(?:-p\s*|--port[= ]){PORT})?",
-            5432,
-        ),
-        (
-            rf"\bmysqladmin\b[^;\n|&]*?\s(?:-h\s*|--host[= ]){HOST}\b(?:[^;\n|&]*?\s(?:-P\s*|--port[= ]){PORT})?",
-            3306,
-        ),
-        (rf"\bredis-cli\b[^;\n|&]*?\s-h\s*{HOST}\b(?:[^;\n|&]*?\s-p\s*{PORT})?", 6379),
-        (rf"\bmongo(?:sh)?\b[^;\n|&]*?\s--host[= ]{HOST}\b(?:[^;\n|&]*?\s--port[= ]{PORT})?", 27017),
+        (rf"\bpg_isready{ANY}(?:-h\s*|--host[= ]){HOST}(?:{ANY}(?:-p\s*|--port[= ]){PORT})?", 5432),
+        (rf"\bmysqladmin{ANY}(?:-h\s*|--host[= ]){HOST}(?:{ANY}(?:-P\s*|--port[= ]){PORT})?", 3306),
+        (rf"\bredis-cli{ANY}-h\s*{HOST}(?:{ANY}-p\s*{PORT})?", 6379),
+        (rf"\bmongo(?:sh)?{ANY}--host[= ]{HOST}(?:{ANY}--port[= ]{PORT})?", 27017),
         (rf"--bootstrap-server[= ]{HOST}:{PORT}\b", None),
     )
 )

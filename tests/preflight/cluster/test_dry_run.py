@@ -23,7 +23,7 @@ with open(here / "asked.jsonl", "a") as asked:
 if "away" in sys.argv:
     sys.exit("Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout")
 if doc["kind"] == "Pod":
-    sys.exit('The Pod "web" is invalid: \\n* spec.containers[0].ports[0].containerPort: Invalid value: 80800: '
+    sys.exit('The Pod "web" is invalid: \\n* spec.containers[0].ports[0].containerPort: Invalid: 80800: '
              'must be between 1 and 65535, inclusive\\n* metadata.labels: Invalid value: "a b": no spaces')
 if doc["metadata"]["name"] == "settings":
     sys.exit('Error from server (NotFound): namespaces "shop" not found')

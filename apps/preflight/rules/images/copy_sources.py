@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from preflight.facts.images import ContainerImage, container_images
 from preflight.model import Model
-from preflight.repository.build_context import MAGIC, Ignore
+from preflight.repository.build_context import MAGIC
 from preflight.repository.dockerfile import Copy
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import near
@@ -65,7 +65,7 @@ def _problem(image: ContainerImage, copy: Copy, source: str) -> tuple[str, str]:
         return "it is not there" + (f"; did you mean {meant}?" if meant else ""), (
             f"write {posixpath.join(posixpath.dirname(path), meant)}" if meant else "name what is there"
         )
-    ignore = _ignore(image)
+    ignore = image.ignore
     kept = (image.root / path).is_dir() and ignore.leaves_some_of(path)
     if path != "." and image.root in there and not MAGIC.search(path) and ignore.ignores(path) and not kept:
         return ".dockerignore keeps it from the builder", f"write !{path} into .dockerignore"
@@ -86,26 +86,16 @@ def _exists(folder: Path, path: str) -> bool:
     return (folder / path).exists()
 
 
-def _ignore(image: ContainerImage) -> Ignore:
-    for name in (f"{image.file}.dockerignore", ".dockerignore"):
-        file = image.root / name
-        if file.is_file():
-            return Ignore(file.read_text("utf-8", "replace"))
-    return Ignore("")
-
-
 def _is_generated(root: Path, path: str) -> bool:
-    """Whether git is told to ignore it, by .gitignore's plain words: then something makes it."""
-    file = root / ".gitignore"
-    words = file.read_text("utf-8", "replace").split() if file.is_file() else []
-    names = {word.strip("/").removeprefix("**/") for word in words if not word.startswith(("#", "!"))}
-    parts = path.split("/")
-    return (
-        any(part in names for part in parts)
-        or any("/".join(parts[: n + 1]) in names for n in range(len(parts)))
-        or any(
-            re.fullmatch(re.escape(n).replace(r"\*", "[^/]*"), parts[-1])
-            for n in names
-            if "*" in n and len(n) > 2
+    """Whether git is told to ignore it: then something makes it."""
+    try:
+        # git found on PATH, asked about a path of the repository
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(root), "check-ignore", "--quiet", "--no-index", "--", path],  # noqa: S607
+            capture_output=True,
+            timeout=20,
+            check=False,
         )
-    )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

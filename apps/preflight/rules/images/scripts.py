@@ -179,8 +179,8 @@ def script_not_in_image(model: Model) -> Iterator[Violation]:
             yield at(
                 container,
                 *((field, index) if index >= 0 else (field,)),
-                message=f"{word} is in the repository, and {image.file} copies it nowhere: the container finds no "
-                f"{path}",
+                message=f"{word} is in the repository, and {image.file} copies it nowhere: the container "
+                f"finds no {path}",
                 fix=f"COPY {word} into {image.workdir}",
                 place=image.place(entry.line) if index < 0 and entry is not None else None,
             )

@@ -189,43 +189,56 @@ def read_only_path_written(model: Model) -> Iterator[Violation]:
 
         readOnlyRootFilesystem: true   # and no volume at /opt/kafka/config
     """
-    images = container_images(model)
     for container in model.containers:
         if container.get("securityContext", "readOnlyRootFilesystem") is not True or container.role == "init":
             continue
-        image = known(container.image)
-        written: list[tuple[str, str, Severity]] = []
-        if not container.command and not configured(container, image):
-            for folder in unmounted(container, image.writes):
-                if not any(below(folder, volume) for volume in image.volumes):
-                    written.append((shown(container.image), folder, "error"))
-        own = images.get(container)
-        sure: Severity = "error" if own is not None else "warning"
-        workdir = own.workdir if own is not None else str(container.get("workingDir", default=""))
-        command = server_commands(model).get(container)
-        if command is not None and command.server.needs_temporary and not _has_temporary(container, own):
-            folder = command.option(["--worker-tmp-dir"]) or "/tmp"  # noqa: S108 - gunicorn's own default
-            if not below(folder, "/dev/shm") and unmounted(container, [folder]):  # noqa: S108 - always writable
-                written.append((command.name, folder, sure))
-        if command is not None and command.name == "celery" and {"beat", "-B", "--beat"} & set(command.words):
-            file = command.option(["-s", "--schedule"]) or "celerybeat-schedule"
-            folder = posixpath.dirname(posixpath.join(workdir, file))
-            if folder.startswith("/") and unmounted(container, [folder]):
-                written.append(("celery beat", folder, sure))
-        reached = next((each.reached for each in started(model) if each.image.container is container), None)
-        if not written and reached is not None and not _has_temporary(container, own):
-            for use in reached.temporary[:1]:
-                written.append((f"the code ({use.file}:{use.line} imports tempfile)", "/tmp", "warning"))  # noqa: S108
-        for who, folder, severity in written:
+        written = [*_by_image(container), *_by_server(model, container)]
+        for who, folder, severity in written or _by_code(model, container):
             yield at(
                 container,
                 "securityContext",
                 "readOnlyRootFilesystem",
-                message=f"readOnlyRootFilesystem is true, and {who} writes to {folder}"
-                + (" as it starts" if severity == "error" else ""),
+                message=f"readOnlyRootFilesystem is true, and {who} writes to {folder}",
                 fix=f"mount an emptyDir at {folder}",
                 severity=severity,
             )
+
+
+Written = Iterator[tuple[str, str, Severity]]
+"""Who writes, to which folder, and how sure it is."""
+
+
+def _by_image(container: Container) -> Written:
+    image = known(container.image)
+    if not container.command and not configured(container, image):
+        for folder in unmounted(container, image.writes):
+            if not any(below(folder, volume) for volume in image.volumes):
+                yield f"{shown(container.image)}, as it starts,", folder, "error"
+
+
+def _by_server(model: Model, container: Container) -> Written:
+    command, image = server_commands(model).get(container), container_images(model).get(container)
+    sure: Severity = "error" if image is not None else "warning"
+    if command is None:
+        return
+    if command.server.needs_temporary and not _has_temporary(container, image):
+        folder = command.option(["--worker-tmp-dir"]) or TEMPORARY[0]
+        # every container has a writable /dev/shm
+        if not below(folder, "/dev/shm") and unmounted(container, [folder]):  # noqa: S108
+            yield f"{command.name}, as it starts,", folder, sure
+    if command.name == "celery" and {"beat", "-B", "--beat"} & set(command.words):
+        workdir = image.workdir if image is not None else str(container.get("workingDir", default=""))
+        file = command.option(["-s", "--schedule"]) or "celerybeat-schedule"
+        folder = posixpath.dirname(posixpath.join(workdir, file))
+        if folder.startswith("/") and unmounted(container, [folder]):
+            yield "celery beat, as it starts,", folder, sure
+
+
+def _by_code(model: Model, container: Container) -> Written:
+    reached = next((each.reached for each in started(model) if each.image.container is container), None)
+    if reached is not None and not _has_temporary(container, container_images(model).get(container)):
+        for use in reached.temporary[:1]:
+            yield f"the code ({use.file}:{use.line} imports tempfile)", TEMPORARY[0], "warning"
 
 
 TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - where Python looks, after TMPDIR, TEMP and TMP
@@ -239,31 +252,3 @@ def _has_temporary(container: Container, image: ContainerImage | None) -> bool:
     taken = [mount.folder for mount in mounts(container) if mount.item.get("readOnly") is not True]
     taken += [*image.stage.volumes] if image is not None else []
     return any(below(folder, path) for folder in folders if folder for path in taken)
-
-
-@rule("unknown-medium", family="lifecycle", severity="error", outcome="FailedMount")
-def unknown_medium(model: Model) -> Iterator[Violation]:
-    """An emptyDir on a medium that does not exist.
-
-    The API server takes any word. The kubelet knows the empty one, `Memory` and `HugePages` with or without a
-    size, and mounts nothing else: `unknown storage medium`.
-
-        emptyDir: {medium: memory}     # Memory
-    """
-    for workload in model.workloads:
-        for index, volume in enumerate(workload.items("volumes")):
-            medium = dig(volume, "emptyDir", "medium")
-            if (
-                isinstance(medium, str)
-                and medium not in ("", "Memory")
-                and not medium.startswith("HugePages")
-            ):
-                yield at(
-                    workload,
-                    "volumes",
-                    index,
-                    "emptyDir",
-                    "medium",
-                    message=f"{medium!r} is no medium",
-                    fix="write Memory, or leave it out",
-                )

@@ -47,8 +47,8 @@ def heap_above_limit(model: Model) -> Iterator[Violation]:
                 yield at(
                     part,
                     *path,
-                    message=f"{offered.name} gives Java a heap of {_shown(heap)}{unread}; the memory limit of "
-                    f"{container.name} is {_shown(limit)}",
+                    message=f"{offered.name} gives Java a heap of {_shown(heap)}{unread}; the memory limit "
+                    f"of {container.name} is {_shown(limit)}",
                     fix=fix,
                     place=offered.place,
                     severity="error" if heap > limit and not unread else "warning",

@@ -147,12 +147,13 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                 if seconds is None or sleeps + seconds < grace or is_told:
                     continue
                 hook = f" after {sleeps} s of preStop" if sleeps else ""
+                default = "" if given is not None else " by default"
                 sure = settings is not None and sleeps + seconds > grace
                 if settings is not None or sleeps + seconds > grace:
                     yield at(
                         workload,
                         "terminationGracePeriodSeconds",
-                        message=f"terminationGracePeriodSeconds is {grace}{'' if given is not None else ' by default'}; "
+                        message=f"terminationGracePeriodSeconds is {grace}{default}; "
                         f"{container.name} takes up to {seconds:g} s to stop ({name}){hook}",
                         fix=f"write more than {sleeps + seconds:g}",
                         place=offered.place if offered is not None and given is None else None,
@@ -165,8 +166,8 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                 yield at(
                     workload,
                     "terminationGracePeriodSeconds",
-                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} is told to "
-                    f"take up to {seconds:g} s for what is in flight",
+                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} is "
+                    f"told to take up to {seconds:g} s for what is in flight",
                     fix=f"write more than {sleeps + seconds:g}",
                     severity="warning",
                 )
@@ -207,7 +208,7 @@ def liveness_without_patience(model: Model) -> Iterator[Violation]:
                 container,
                 "livenessProbe",
                 "failureThreshold",
-                message=f"livenessProbe: failureThreshold is 1, so one answer later than {timeout} s restarts "
-                f"{container.name}",
+                message=f"livenessProbe: failureThreshold is 1, so one answer later than {timeout} s "
+                f"restarts {container.name}",
                 fix="write 3 or more",
             )

@@ -23,10 +23,10 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
 
     A single name (`kafka`) or one with `.svc` in it can only be a Service; where there is none, the name does
     not resolve. Looked at are settings the app declares as addresses; of containers that nothing is known of,
-    only names that are a slip away from a Service. Commands that wait (`until nc -z db 5432`) and the files of
-    nginx and HAProxy are read as well: an init container waits for ever, and a proxy ends with `host not found
-    in upstream`. Another namespace's Service may be made elsewhere: a warning. What a custom resource may
-    create is left alone.
+    only names that are a slip away from a Service. Commands that wait (`until nc -z db 5432`) and the files
+    of nginx and HAProxy are read as well: an init container waits for ever, and a proxy ends with `host not
+    found in upstream`. Another namespace's Service may be made elsewhere: a warning. What a custom resource
+    may create is left alone.
 
         KAFKA_BOOTSTRAP_SERVERS=kafka:9092    # the Service is kafka-service
     """
@@ -146,7 +146,8 @@ def address_port_not_served(model: Model) -> Iterator[Violation]:
                     *call.path,
                     message=f"{call.variable}: Service {name} has no port {port}: {whose} {known}",
                     fix=f"write {next(iter(numbers))}" if len(numbers) == 1 else "write one of its ports",
-                    severity="warning" if call.address.implied and not call.known else "error",
+                    # a program that nothing is known of may have the port from elsewhere
+                    severity="warning" if call.address.guessed and not call.known else None,
                     outcome=call.outcome,
                     place=call.place,
                 ),

@@ -7,12 +7,11 @@ from typing import Any
 
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step, dig, list_at
+from preflight.documents.paths import Step, dig
 from preflight.facts.addresses import Address, listening
-from preflight.facts.settings import container_settings
+from preflight.facts.settings import container_settings, requests, routes
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.repository.app import Request
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import listed
 
@@ -84,8 +83,8 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
     """An HTTP probe that the app answers with a failure.
 
     The app itself is asked, in memory and without starting it, by the pod's own address as the kubelet does.
-    From 400 on an answer is a failure: 404 and 405 mean that the path is not served, 401 and 403 that it wants
-    credentials, 400 often that the app does not know the pod's address as its host. 503 only means not yet. A
+    From 400 on an answer is a failure: 404 and 405 mean that the path is not served, 401 and 403 that it
+    expects credentials, 400 often that the app does not know the pod's address as its host. 503 only means not yet. A
     redirect to https is followed, and nobody answers there. A warning where the app adds routes as it starts.
 
         readinessProbe:
@@ -97,22 +96,11 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
         if app is None or app.config.app is None:
             continue
         served = listening(model, container)
-        asked: dict[str, Request] = {}
-        for name, probe in container.probes.items():
-            action = probe.get("httpGet")
-            path, number = dig(action, "path", default="/"), container.port(dig(action, "port"))
-            elsewhere = dig(action, "host") or dig(action, "scheme", default="HTTP") != "HTTP"
-            if isinstance(path, str) and action and not elsewhere and (not served or number in served):
-                headers = [
-                    (str(dig(item, "name")), str(dig(item, "value", default="")))
-                    for item in list_at(action, "httpHeaders")
-                ]
-                asked[name] = Request(
-                    path=path if path.startswith("/") else f"/{path}",
-                    port=number or 80,
-                    headers=tuple(headers),
-                )
-        for (name, request), route in zip(asked.items(), app.routes(list(asked.values())), strict=False):
+        for name, route in routes(model, container).items():
+            request = requests(container)[name]
+            number = container.port(dig(container.probes[name], "httpGet", "port"))
+            if served and number not in served:
+                continue
             if route.fails:
                 redirected = f" (to {route.location})" if route.location and route.status != 404 else ""
                 yield at(
@@ -120,8 +108,8 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
                     name,
                     "httpGet",
                     "path",
-                    message=f"{name}: the app answers {route.status}{redirected} on GET {request.path}, which the "
-                    "kubelet takes for a failure",
+                    message=f"{name}: the app answers {route.status}{redirected} on GET {request.path}, which "
+                    "the kubelet takes for a failure",
                     fix=_ANSWERS.get(route.status or 0, "let the app answer this path with 200"),
                     severity="warning" if route.starts and route.status in (404, 405) else None,
                     outcome=outcome_of([name]),
@@ -210,8 +198,8 @@ def target_port_not_served(model: Model) -> Iterator[Violation]:
                 "ports",
                 index,
                 field,
-                message=f"Service {service.name} leads to port {target}; the containers of the pods it selects "
-                f"have {numbers}",
+                message=f"Service {service.name} leads to port {target}; the containers of the pods it "
+                f"selects have {numbers}",
                 fix="lead it to a port the container listens on",
                 severity=None if all(known) else "warning",
             )

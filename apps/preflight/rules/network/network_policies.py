@@ -160,6 +160,7 @@ def dns_not_permitted(model: Model) -> Iterator[Violation]:
         named = not call.address.is_numeric and not call.address.is_local
         if named and id(client) not in seen and not permits_dns(model, client):
             seen.add(id(client))
+            policies = isolating(model, client, "egress")
             yield at(
                 client.obj,
                 *client.template,
@@ -167,8 +168,7 @@ def dns_not_permitted(model: Model) -> Iterator[Violation]:
                 "labels",
                 message=f"{client.name} may not ask the cluster's DNS for {call.address.host}, which "
                 f"{call.variable} names: "
-                f"{listed(f'NetworkPolicy {policy.name}' for policy in isolating(model, client, 'egress'))} isolates "
-                "its egress",
+                f"{listed(f'NetworkPolicy {policy.name}' for policy in policies)} isolates its egress",
                 fix="permit egress to namespace kube-system on port 53, UDP and TCP",
                 outcome=call.outcome,
             )

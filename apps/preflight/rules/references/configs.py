@@ -14,7 +14,7 @@ from preflight.facts.custom_resources import made_secrets
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import near
+from preflight.spelling import is_slip, near
 
 SELF_FILLING = ("kubernetes.io/service-account-token",)
 """Types of Secrets whose data a controller writes."""
@@ -105,8 +105,9 @@ def missing_secret_key(model: Model) -> Iterator[Violation]:
     """A key that a pod takes of a Secret of the render that lacks it.
 
     The same as for ConfigMaps: CreateContainerConfigError for an environment variable, FailedMount for a
-    volume's item, unless it is `optional: true`. A Secret without any data is taken for one that is filled
-    in later and only warned about. Of an ExternalSecret or SealedSecret the keys it names are the Secret's.
+    volume's item. Of what is `optional: true` only a slip is reported: nothing is passed on then. A Secret
+    without any data is taken for one that is filled in later and only warned about. Of an ExternalSecret or
+    SealedSecret the keys it names are the Secret's.
 
         valueFrom:
           secretKeyRef:
@@ -121,7 +122,7 @@ def _keyless(model: Model, kind: str) -> Iterator[Violation]:
         for use in uses(workload):
             source = model.find(kind, workload.namespace, use.name)
             made = made_secrets(model).get((workload.namespace, use.name)) if kind == "Secret" else None
-            if use.kind != kind or use.optional:
+            if use.kind != kind:
                 continue
             if source is not None and made is None and not _fills_itself(source):
                 data = set(data_of(source))
@@ -132,16 +133,18 @@ def _keyless(model: Model, kind: str) -> Iterator[Violation]:
             maker = f", which {made.maker} makes," if made is not None else ""
             owner = made.maker if made is not None else f"the {kind}"
             for key, path in use.keys:
-                if key not in data:
-                    meant = near(key, data)
+                meant = near(key, data) if key not in data else None
+                # an optional key may well be absent, but not under nearly its name
+                if key not in data and (meant or not use.optional):
+                    so = ", so this optional key is never passed on" if use.optional else ""
                     yield at(
                         use.part,
                         *path,
-                        message=f"{kind} {use.name}{maker} has no key {key}"
+                        message=f"{kind} {use.name}{maker} has no key {key}{so}"
                         + (f"; did you mean {meant}?" if meant else ""),
                         fix=f"write {meant}" if meant else f"add {key} to {owner}, or take a key it has",
-                        severity="error" if data else "warning",
-                        outcome=use.outcome,
+                        severity="error" if data and (not so or is_slip(key, meant or "")) else "warning",
+                        outcome="applies nothing" if use.optional else use.outcome,
                     )
 
 
