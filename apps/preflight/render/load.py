@@ -140,7 +140,9 @@ def _streams(streams: list[tuple[bytes, str]]) -> Loaded:
 
 
 def _is_object(node: Node) -> bool:
-    return bool(node.text("apiVersion") and node.text("kind"))
+    # a mapping in the place of the name is a template's expression: `name: {NAME}`
+    name = node.get("metadata", "name")
+    return bool(node.text("apiVersion") and node.text("kind")) and not isinstance(name and name.value, dict)
 
 
 def _obj(node: Node, source: Node | None, origin: Place) -> Obj:
