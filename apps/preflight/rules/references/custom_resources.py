@@ -8,11 +8,11 @@ from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Obj, selects
 from preflight.documents.paths import Step, dig, strings
 from preflight.facts.custom_resources import named_objects
-from preflight.facts.existence import is_given
+from preflight.facts.existence import is_given, is_in_repository
 from preflight.facts.selectors import equals, nearly
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import base_of, distance, hint, listed, near
+from preflight.spelling import base_of, hint, is_slip, listed, near
 
 
 @rule("custom-reference-misspelt", family="references", severity="error", outcome="applies nothing")
@@ -41,7 +41,13 @@ def custom_reference_misspelt(model: Model) -> Iterator[Violation]:
                     fix=f"write {meant}"
                     if not same
                     else "add disableNameSuffixHash: true, or a nameReference",
-                    severity="error" if same or distance(named.name, meant or "") == 1 else "warning",
+                    severity="error"
+                    if same
+                    or (
+                        is_slip(named.name, meant or "")
+                        and not is_in_repository(model, named.kind, named.name)
+                    )
+                    else "warning",
                 )
         elif found is not None and named.key is not None and found.kind in ("ConfigMap", "Secret"):
             keys = data_of(found)
