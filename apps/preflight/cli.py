@@ -55,6 +55,9 @@ def check(
     baseline: Path | None = None,
     write_baseline: Path | None = None,
     allow_remote: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    own_code: bool = True,
+    server: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    context: str | None = None,
 ) -> int:
     """Check kustomizations, rendered files, folders of manifests, or - for standard input.
 
@@ -82,9 +85,17 @@ def check(
         Write what is found to this file, to be passed over from now on.
     allow_remote
         Let kustomize fetch remote resources.
+    own_code
+        Import what pyproject.toml names and run its commands: code of the checked repository.
+    server
+        Also ask the API server of --context, by a dry run; values of Secrets stay here.
+    context
+        The kubectl context that --server asks.
     """
     from preflight.run import Options, run
 
+    if server != (context is not None):
+        raise CheckError("--server and --context NAME go together: a cluster is asked only where it is named")
     options = Options(
         kubernetes_version=kubernetes_version,
         only=rule,
@@ -92,6 +103,8 @@ def check(
         against=against,
         baseline=baseline,
         allow_remote=allow_remote,
+        own_code=own_code,
+        context=context if server else None,
     )
     stdin = sys.stdin.buffer.read() if "-" in paths else None
     report = run(paths or (".",), options, stdin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
@@ -11,7 +10,9 @@ from pathlib import Path
 import msgspec
 from msgspec import UNSET
 
+from preflight.cluster.dry_run import refusals
 from preflight.cluster.schemas import unavailable
+from preflight.documents.paths import dotted
 from preflight.facts.existence import are_alternatives, has_uncertain_names
 from preflight.findings import CheckError, Finding
 from preflight.model import Model
@@ -28,7 +29,7 @@ from preflight.repository.config import Config, find_root, load_config
 from preflight.rules.registry import Rule
 from preflight.rules.registry import rules as all_rules
 from preflight.rules.retired import RETIRED
-from preflight.spelling import listed
+from preflight.spelling import closest, listed
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +45,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A git revision whose tree is installed now."""
     baseline: Path | None = None
     allow_remote: bool = False
+    own_code: bool = True
+    """Whether names of the repository are imported and its commands run."""
+    context: str | None = None
+    """A kubectl context whose API server is asked as well."""
 
 
 class Observed(Finding, frozen=True, kw_only=True):
@@ -62,6 +67,8 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     config = load_config(root)
     if options.kubernetes_version is not None:
         config = _with_version(config, options.kubernetes_version)
+    if not options.own_code:
+        config = without_own_code(config)
     known = known_rules(root, config)
     notes: list[str] = []
     chosen = choose(known, only=options.only, skip=(*options.skip, *config.skip), notes=notes)
@@ -96,6 +103,10 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
             )
             found = observe(chosen, model)
             observed += confirmed(found, model, chosen, look)
+    if options.context is not None:
+        server = [rule for rule in chosen if rule.id == "refused-by-server"]
+        for model in models if server else ():
+            observed += _refused(server[0], model, options.context, observed)
     sources = Sources(root)
     written = suppressions.find(_files(models, observed), sources, models)
     left, silenced = suppressions.apply(
@@ -122,6 +133,15 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         baselined=accepted,
         notes=tuple(notes),
     )
+
+
+def without_own_code(config: Config) -> Config:
+    """The configuration without what would import or run code of the repository."""
+    containers = {
+        name: msgspec.structs.replace(each, settings=None, app=None, topics=None, tag=())
+        for name, each in config.containers.items()
+    }
+    return msgspec.structs.replace(config, rules=(), containers=containers)
 
 
 def known_rules(root: Path, config: Config) -> list[Rule]:
@@ -162,8 +182,8 @@ def choose(
 
 def _named(name: str, names: Collection[str], where: str = "") -> None:
     if name not in names and name not in RETIRED:
-        near = difflib.get_close_matches(name, sorted(names), 1)
-        hint = f"did you mean {near[0]}?" if near else "`preflight rules` lists them"
+        near = closest(name, names)
+        hint = f"did you mean {near}?" if near else "`preflight rules` lists them"
         raise CheckError(f"{where}no rule or family has the name {name!r}: {hint}")
 
 
@@ -312,6 +332,31 @@ def _apply(rule: Rule, model: Model) -> Iterable[Observed]:
     # a fault of the rule must not look like a clean manifest, nor keep the other rules from being applied
     except Exception as error:
         yield _crashed(rule, model, error)
+
+
+def _refused(rule: Rule, model: Model, context: str, observed: list[Observed]) -> list[Observed]:
+    """What the server refuses and no rule has said of that field or of what is in it."""
+    said = [(each.object, each.field) for each in observed if each.severity == "error"]
+    found = []
+    for refusal in refusals(model.objects, context):
+        field, place = dotted(refusal.path), refusal.obj.where(*refusal.path)
+        known = (other.startswith(field) for ref, other in said if ref == refusal.obj.ref and field)
+        if not any(known):
+            found.append(
+                Observed(
+                    rule=rule.id,
+                    severity=model.config.severity.get(rule.id) or rule.severity,
+                    object=printable(refusal.obj.ref),
+                    field=printable(field),
+                    file=place.file,
+                    line=place.line,
+                    message=printable(f"{refusal.obj.ref}: {refusal.text}"),
+                    outcome=rule.outcome,
+                    fix="write what the server asks for",
+                    targets=(model.target,),
+                )
+            )
+    return found
 
 
 def _crashed(rule: Rule, model: Model, error: Exception) -> Observed:

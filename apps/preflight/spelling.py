@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
+
 SEPARATORS = re.compile(r"[-_./:\s]+")
 HASHED = re.compile(r"^(.+)-[2456789bcdfghkmt]{10}$")
 """kustomize's name suffix: ten letters and digits that cannot spell a word."""
 COLLECTION = re.compile(r"(\w+_)?(COLLECTION(_NAME)?|INDEX_NAME|VECTOR_TABLE)")
 """Variables that name a collection of a store."""
-
-
 PLACEHOLDER = re.compile(r"\$\{|\$\(|\{\{")
 
 
@@ -64,17 +65,13 @@ def base_of(name: str) -> str:
 
 def distance(one: str, other: str) -> int:
     """How many letters to insert, remove, replace or swap with a neighbour to make one the other."""
-    before: list[int] = []
-    above: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        before, above, row = above, row, [i]
-        for j, wanted in enumerate(other, 1):
-            best = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (letter != wanted))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
-                best = min(best, before[j - 2] + 1)
-            row.append(best)
-    return row[-1]
+    return OSA.distance(one, other)
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """The name that a mistyped word of the command line or the configuration is most like, or None."""
+    found = process.extractOne(name, sorted(names), scorer=fuzz.ratio, score_cutoff=60)
+    return found[0] if found is not None else None
 
 
 class _Parts(NamedTuple):
@@ -100,7 +97,7 @@ def _alike(one: str, other: str) -> bool:
     if bare == other_bare and (len(bare) < len(one) or len(other_bare) < len(other)):
         return False
     if len(words) != len(wanted):
-        return joined == meant or (len(joined) > 4 and _one_slip(joined, meant))
+        return joined == meant or (len(joined) > 4 and _one_edit(joined, meant))
     # the cheap comparison first: most names differ in a whole word
     if any(
         a != b and (abs(len(a) - len(b)) > 2 or (a[:1] != b[:1] and a[-1:] != b[-1:]))
@@ -113,20 +110,12 @@ def _alike(one: str, other: str) -> bool:
 def _slipped(word: str, meant: str) -> bool:
     length = max(len(word), len(meant))
     if length < 4:
-        return _one_slip(word, meant) and sorted(word) == sorted(meant)
-    return _one_slip(word, meant) or (length > 7 and distance(word, meant) <= 2)
+        return _one_edit(word, meant) and sorted(word) == sorted(meant)
+    return _one_edit(word, meant) or (length > 7 and distance(word, meant) <= 2)
 
 
-def _one_slip(one: str, other: str) -> bool:
-    """Whether `distance` is 1, in one pass."""
-    if one == other:
-        return False
-    shorter = min(len(one), len(other))
-    start = next((n for n in range(shorter) if one[n] != other[n]), shorter)
-    left = shorter - start
-    end = next((n for n in range(left) if one[-1 - n] != other[-1 - n]), left)
-    first, second = one[start : len(one) - end], other[start : len(other) - end]
-    return max(len(first), len(second)) == 1 or (len(first) == 2 and second == first[::-1])
+def _one_edit(one: str, other: str) -> bool:
+    return OSA.distance(one, other, score_cutoff=1) == 1
 
 
 def listed(names: Iterable[str]) -> str:

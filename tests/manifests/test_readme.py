@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-SHOWN = re.findall(r"```console\n\$ uv run preflight (check tests/preflight/broken/\S+)\n(.*?)```", README, re.DOTALL)
+CALL = r"```console\n\$ uv run preflight (check tests/preflight/broken/\S+)\n(.*?)```"
+SHOWN = re.findall(CALL, README, re.DOTALL)
 
 
 def preflight(*words: str) -> str:

@@ -128,3 +128,8 @@ spec: {containers: [{name: web, image: "web:1"}]}
     [finding] = [each for each in run([str(root)]).findings if each.rule == "image-name-invalid"]
     assert (finding.object, finding.count, finding.file) == ("Pod/one", 2, "kustomization.yaml")
     assert finding.targets == (str(root),)
+
+
+def test_own_code_can_be_left_alone(tmp_path: Path) -> None:
+    config = 'rules = ["house.rules"]\n[tool.preflight.containers.web]\nsettings = "nothing_here:Settings"\n'
+    assert "owner-missing" not in found(tmp_path, config, own_code=False)

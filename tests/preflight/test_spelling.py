@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.spelling import _one_slip, base_of, distance, near
-
-WORDS = st.text("abcdefgh-", min_size=0, max_size=10)
+from preflight.spelling import base_of, closest, distance, near
 
 
 @pytest.mark.parametrize(
@@ -44,21 +42,6 @@ def test_siblings_are_no_slips(name: str, other: str) -> None:
     assert near(other, [name]) is None
 
 
-@given(WORDS, WORDS, WORDS)
-def test_distance_is_a_distance(one: str, other: str, third: str) -> None:
-    assert (distance(one, other) == 0) == (one == other)
-    assert distance(one, other) == distance(other, one)
-    assert abs(len(one) - len(other)) <= distance(one, other) <= max(len(one), len(other))
-    # with swaps of neighbours the triangle holds only up to a factor of two
-    assert distance(one, third) <= 2 * (distance(one, other) + distance(other, third))
-
-
-@given(st.one_of(st.tuples(WORDS, WORDS), st.tuples(st.text("ab", max_size=6), st.text("ab", max_size=6))))
-def test_the_quick_answer_is_that_of_the_distance(pair: tuple[str, str]) -> None:
-    one, other = pair
-    assert _one_slip(one, other) == (distance(one, other) == 1)
-
-
 @given(st.text("abcdefgh", min_size=4, max_size=12), st.data())
 def test_a_swap_of_two_letters_is_one_slip(word: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(word) - 2))
@@ -71,3 +54,10 @@ def test_a_swap_of_two_letters_is_one_slip(word: str, data: st.DataObject) -> No
 def test_a_hash_of_kustomize_is_no_part_of_the_name() -> None:
     assert base_of("vhm-config-79k27g8h74") == "vhm-config"
     assert base_of("vhm-config-production") == "vhm-config-production"
+
+
+def test_a_mistyped_word_of_the_command_line() -> None:
+    assert closest("service-selects-nothin", ["service-selects-nothing", "service-selects-others"]) == (
+        "service-selects-nothing"
+    )
+    assert closest("qqq", ["image-not-pinned"]) is None

@@ -80,6 +80,16 @@ def test_the_action_passes_a_good_manifest_and_fails_when_it_cannot_look(
     assert "no such file" in absent.stderr
 
 
+def test_the_action_runs_nothing_of_a_fork(action: dict[str, Any], tmp_path: Path) -> None:
+    assert "head.repo.fork && 'false'" in action["inputs"]["own-code"]["default"]
+    folder = write(tmp_path, BAD + '=== pyproject.toml\n[tool.preflight]\nrules = ["touches_a_file"]\n')
+    write(folder, "=== touches_a_file.py\nopen('touched', 'w')\n")
+    assert check(action, folder, paths="good.yaml", own_code="false").returncode == 0
+    assert not (folder / "touched").exists()
+    check(action, folder, paths="good.yaml", own_code="true")
+    assert (folder / "touched").exists()
+
+
 def test_no_input_becomes_part_of_a_script(action: dict[str, Any], tmp_path: Path) -> None:
     assert not any("${{" in step["run"] for step in action["runs"]["steps"])
     folder = write(tmp_path, BAD)

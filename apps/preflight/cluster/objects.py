@@ -89,6 +89,8 @@ class Unfilled(msgspec.Struct, frozen=True):
     name: str
     """The variable's; empty where the expression cannot be read."""
     place: Place
+    certain: bool = True
+    """False where a source that is not seen here may set it, though the text looks like a script's."""
 
 
 class Obj(Located):

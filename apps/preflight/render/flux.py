@@ -32,28 +32,24 @@ class FluxKustomization(msgspec.Struct, kw_only=True, frozen=True):
     variables: dict[str, str | None]
     """By name; None for a value that is not known here: a Secret's, one that is filled in itself."""
     complete: bool
-    """Whether all its sources of variables are in this repository."""
+    """Whether all sources of variables, its own and the other Kustomizations', are in this repository."""
 
 
 def flux_kustomizations(checkout: Checkout) -> list[FluxKustomization]:
     """All that the repository holds, each with the patches of the ones that apply it."""
     if flux_kustomizations not in checkout.facts:
-        checkout.facts[flux_kustomizations] = [
-            found for each in _effective(checkout) if (found := _read(checkout, each)) is not None
-        ]
+        found = [read for each in _effective(checkout) if (read := _read(checkout, each)) is not None]
+        # what one has from outside, others may be given by the same way
+        if not all(each.complete for each in found):
+            found = [msgspec.structs.replace(each, complete=False) for each in found]
+        checkout.facts[flux_kustomizations] = found
     known: list[FluxKustomization] = checkout.facts[flux_kustomizations]
     return known
 
 
 def _effective(checkout: Checkout) -> list[Resource]:
     """The objects, those of parents first carried out on those of children."""
-    written = {
-        each.place: Resource(each, each.place)
-        for path, data in checkout.files.items()
-        if GROUP.encode() in data
-        for each in checkout.objects(path)
-        if _is_kustomization(Resource(each, each.place))
-    }
+    written = {each.place: Resource(each, each.place) for each in _written(checkout)}
     files = {checkout.root / place.file for place in written}
     made = {place: _children(checkout, each, files) for place, each in written.items()}
     children = {child.origin for several in made.values() for child in several}
@@ -77,8 +73,38 @@ def _is_kustomization(resource: Resource) -> bool:
 
 
 def _folder(checkout: Checkout, resource: Resource) -> Path | None:
+    """What a Kustomization applies of this repository, None where its source is another.
+
+    A source is another where the path is not here. The root is in every repository: it counts where the
+    source is a GitRepository, the only one or one that other paths show to be this.
+    """
     folder = (checkout.root / resource.node.text("spec", "path").lstrip("/")).resolve()
-    return folder if folder.is_relative_to(checkout.root) and folder.is_dir() else None
+    if not folder.is_relative_to(checkout.root) or not folder.is_dir():
+        return None
+    source = resource.node.text("spec", "sourceRef", "kind"), resource.node.text("spec", "sourceRef", "name")
+    own = _own_sources(checkout)
+    is_own = source[0] == "GitRepository" and (source in own or not own)
+    return folder if folder != checkout.root or is_own else None
+
+
+def _own_sources(checkout: Checkout) -> set[tuple[str, str]]:
+    if _own_sources not in checkout.facts:
+        checkout.facts[_own_sources] = {
+            (each.text("spec", "sourceRef", "kind"), each.text("spec", "sourceRef", "name"))
+            for each in _written(checkout)
+            if each.text("spec", "path").strip("./")
+            and (checkout.root / each.text("spec", "path").lstrip("/")).is_dir()
+        }
+    own: set[tuple[str, str]] = checkout.facts[_own_sources]
+    return own
+
+
+def _written(checkout: Checkout) -> Iterator[Node]:
+    """The Kustomizations of Flux as their files have them."""
+    for path, data in checkout.files.items():
+        for each in checkout.objects(path) if GROUP.encode() in data else ():
+            if _is_kustomization(Resource(each, each.place)):
+                yield each
 
 
 def _children(checkout: Checkout, parent: Resource, files: set[Path]) -> list[Resource]:

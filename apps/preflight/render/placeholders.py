@@ -18,6 +18,8 @@ PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\{\{.*?\}\}")
 ENCRYPTED = "ENC["
 SCRIPTS = ("args", "command", "data", "stringData", "value")
 """Fields whose texts are programs' own: `${name}` in them is the shell's unless Flux fills them in."""
+ASSIGNED = r"(?m)(?:^|[\s;({{])(?:{0}=|(?:for|read|local|export)\s+{0}\b)"
+"""How a script sets a variable of its own."""
 OPTION = f"{GROUP}/substitute"
 
 
@@ -35,7 +37,7 @@ def filled(obj: Obj, flux: FluxKustomization | None) -> Obj:
     uncertain: set[tuple[Step, ...]] = set()
     fills = flux is not None and _fills(flux, obj)
     if flux is not None and fills:
-        expansion = _Expansion(flux.variables, flux.complete, obj)
+        expansion = _Expansion(flux, obj)
         doc = expansion.value(doc, source, ())
         unfilled, uncertain = expansion.unfilled, expansion.uncertain
     uncertain |= {
@@ -72,9 +74,10 @@ def _fills(flux: FluxKustomization, obj: Obj) -> bool:
 class _Expansion:
     """Fills in one object, its source with it, so that lines stay known."""
 
-    def __init__(self, variables: Mapping[str, str | None], complete: bool, obj: Obj) -> None:
-        self.variables = variables
-        self.complete = complete
+    def __init__(self, flux: FluxKustomization, obj: Obj) -> None:
+        self.variables = flux.variables
+        self.complete = flux.complete
+        self.certain = flux.always or bool(flux.variables)
         self.origin = obj.origin
         self.unfilled: list[Unfilled] = []
         self.uncertain: set[tuple[Step, ...]] = set()
@@ -95,10 +98,11 @@ class _Expansion:
         if not expanded.known:
             self.uncertain.add(path)
         place = node.place if node is not None and node.value == value else None
-        if expanded.malformed is not None:
+        if expanded.malformed is not None and self.certain:
             self._note("", value, expanded.malformed, node, place, path)
-        for each in expanded.unset if self.complete else ():
-            self._note(each.name, value, each.offset, node, place, path)
+        for each in expanded.unset:
+            if self.complete or re.search(ASSIGNED.format(each.name), value):
+                self._note(each.name, value, each.offset, node, place, path)
         new = value if expanded.text == value else _meaning(expanded.text)
         if node is not None and place is not None:
             node.value = new
@@ -116,7 +120,7 @@ class _Expansion:
         if node is not None and place is not None:
             line = place.line + text.count("\n", 0, offset) + node.block if "\n" in text else place.line
             place = Place(place.file, line)
-        self.unfilled.append(Unfilled(path, name, place or self.origin))
+        self.unfilled.append(Unfilled(path, name, place or self.origin, self.complete or not name))
 
 
 def _below(node: Node | None, value: Any, step: Step) -> Node | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from itertools import groupby
 
 from preflight.findings import CheckError
 from preflight.rules.registry import rules
+from preflight.spelling import closest
 
 
 def listed() -> str:
@@ -28,8 +28,8 @@ def page(id: str) -> str:
     """One rule's documentation. Raises `CheckError` when there is none of that name."""
     known = {rule.id: rule for rule in rules()}
     if id not in known:
-        near = difflib.get_close_matches(id, sorted(known), 1)
-        hint = f"did you mean {near[0]}?" if near else "`preflight rules` lists them"
+        near = closest(id, known)
+        hint = f"did you mean {near}?" if near else "`preflight rules` lists them"
         raise CheckError(f"no rule has the name {id!r}: {hint}")
     rule = known[id]
     return (

@@ -11,7 +11,6 @@ follows a value as part of it.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 
@@ -21,6 +20,7 @@ from msgspec import UNSET
 from preflight.findings import Finding, Place
 from preflight.model import Model
 from preflight.reporting.excerpts import Sources
+from preflight.spelling import closest
 
 COMMENT = re.compile(r"(?P<before>^|.*?\s)(?:#|//)\s*preflight:\s*ignore\[(?P<rules>[^\]]*)\](?P<reason>.*)$")
 ANNOTATION = "preflight.ignore/"
@@ -115,9 +115,9 @@ def _unused(suppression: Suppression, known: set[str]) -> Finding:
         message = f"nothing of {suppression.rule} is found here any more"
         fix = "take the suppression away"
     else:
-        near = difflib.get_close_matches(suppression.rule, sorted(known), 1)
+        near = closest(suppression.rule, known)
         message = f"no rule has the name {suppression.rule!r}"
-        fix = f"write {near[0]}" if near else "take it away; `preflight rules` lists them all"
+        fix = f"write {near}" if near else "take it away; `preflight rules` lists them all"
     return _finding(UNUSED, suppression, message, fix)
 
 

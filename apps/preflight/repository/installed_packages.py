@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
 
 from preflight.findings import Place
 from preflight.repository.build_context import locate
@@ -16,9 +17,7 @@ from preflight.repository.dockerfile import Dockerfile, Run, Stage
 from preflight.repository.probe.distributions import canonical
 
 NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(.*)$")
-ELSEWHERE = re.compile(
-    r"""(sys_platform|platform_system|os_name)\s*==\s*["'](win32|Windows|darwin|Darwin|nt)["']"""
-)
+LINUX = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
 PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==[0-9]")
 SEPARATORS = ("&&", "||", ";", "|", "&")
 
@@ -59,13 +58,20 @@ def read(text: str, folder: Path, seen: frozenset[Path] = frozenset()) -> Iterat
             if other.is_file() and other not in seen:
                 for name, _ in read(other.read_text("utf-8", "replace"), other.parent, seen | {other}):
                     yield name, start
-        elif (
-            not entry.startswith("-")
-            and (match := NAME.match(entry))
-            and not ELSEWHERE.search(match.group(2))
-            and "://" not in entry.partition("@")[0]
-        ):
-            yield canonical(match.group(1)), start
+        elif not entry.startswith("-") and (own := _name(entry)):
+            yield own, start
+
+
+def _name(entry: str) -> str | None:
+    """The distribution of a requirement line, if it is one that Linux takes; of any version of Python."""
+    try:
+        requirement = Requirement(entry.partition(" --")[0])
+    except InvalidRequirement:
+        return None
+    marker = requirement.marker
+    if marker is not None and "python" not in str(marker) and not marker.evaluate(dict(LINUX)):
+        return None
+    return canonical(requirement.name)
 
 
 def declared(pyproject: Path) -> list[str]:

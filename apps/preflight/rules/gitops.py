@@ -19,7 +19,8 @@ def flux_variable_not_set(model: Model) -> Iterator[Violation]:
     The controller expands every `${name}` of what it applies, scripts in ConfigMaps and commands included, as
     soon as its Kustomization has one variable (or the strategy Always). A name that no source gives becomes
     empty; from Flux 2.9 on the reconciliation fails. An expression that is no variable (`${list[@]}`) fails
-    in every version. Nothing is said while a source of variables is not in the repository.
+    in every version. While a source of variables is not in the repository, only what the script itself sets
+    is said, as a warning.
 
         data:
           backup.sh: |
@@ -42,6 +43,7 @@ def flux_variable_not_set(model: Model) -> Iterator[Violation]:
                 place=each.place,
                 message=f"{message} the reconciliation fails",
                 fix=f"{fix}, or annotate the object {OPTION}: disabled",
+                severity="error" if each.certain else "warning",
                 certain=True,
             )
 

@@ -154,10 +154,10 @@ def patch_adds_container(model: Model) -> Iterator[Violation]:
 
 @rule("merged-key-misspelt", family="kustomize", severity="error", outcome="applies nothing")
 def merged_key_misspelt(model: Model) -> Iterator[Violation]:
-    """A key in a generator with `behavior: merge` that the base lacks, has under nearly that name, and no
-    container reads.
+    """A key that a generator with `behavior: merge` misspells.
 
-    It is added beside the base's, whose value stays. A warning where a container takes it whose settings are
+    The base has it under nearly that name, and no container reads this one: it is added beside the
+    base's, whose value stays. A warning where a container takes it whose settings are
     not known.
 
         configMapGenerator:
@@ -178,11 +178,13 @@ def merged_key_misspelt(model: Model) -> Iterator[Violation]:
 
 @rule("key-twice", family="kustomize", severity="warning", outcome="applies nothing")
 def key_twice(model: Model) -> Iterator[Violation]:
-    """A key written twice in one mapping: kubectl takes the last and says nothing; kustomize refuses it.
+    """A key written twice in one mapping.
 
-    env:
-      LOG_LEVEL: INFO
-      LOG_LEVEL: DEBUG
+    kubectl takes the last and says nothing; kustomize refuses it.
+
+        env:
+          LOG_LEVEL: INFO
+          LOG_LEVEL: DEBUG
     """
     for each in model.duplicates if model.kustomization is None else ():
         yield Violation(

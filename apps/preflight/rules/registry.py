@@ -41,6 +41,7 @@ FAMILIES = (
     "upgrades",
     "schema",
     "policy",
+    "server",
 )
 """The order in which families are listed; others follow."""
 SHIPPED = ("preflight.rules", "preflight.packs")

@@ -14,6 +14,7 @@ RETIRED: dict[str, str] = {
     "memory-disk-above-limit": NOBODY,
     "rollout-held-back": NOBODY,
     "start-deadline-too-short": NOBODY,
+    "unknown-medium": NOBODY,
     "capability-not-allowed": "pod-security-violated",
     "container-without-image": SERVER,
     "host-not-allowed": "pod-security-violated",

@@ -98,8 +98,10 @@ def removed_api_version(model: Model) -> Iterator[Violation]:
 def unknown_kind(model: Model) -> Iterator[Violation]:
     """A kind that its API version does not have, in one of Kubernetes' own API groups.
 
-    apiVersion: v1
-    kind: Deployment      # apps/v1
+    `kubectl apply` answers `no matches for kind`.
+
+        apiVersion: v1
+        kind: Deployment      # apps/v1
     """
     schemas = find_schemas(model.config.minor)
     if schemas is None:

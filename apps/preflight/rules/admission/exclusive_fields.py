@@ -43,11 +43,11 @@ CHOICES = (
 
 @rule("fields-exclude-each-other", family="admission", severity="error", outcome="rejected by the API server")
 def fields_exclude_each_other(model: Model) -> Iterator[Violation]:
-    """Two fields of which only one may be given: `value` and `valueFrom`, two handlers of a probe, two types
-    of a volume, `rollingUpdate` under `type: Recreate`.
+    """Two fields of which only one may be given.
 
-    A strategic merge joins containers, variables and volumes by name: a patch that gives one another source
-    or type leaves it both, unless it sets the base's to null.
+    `value` and `valueFrom`, two handlers of a probe, two types of a volume, `rollingUpdate` under
+    `type: Recreate`. A strategic merge joins containers, variables and volumes by name: a patch that gives one
+    another source or type leaves it both, unless it sets the base's to null.
 
         volumes:
         - name: data

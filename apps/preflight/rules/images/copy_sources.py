@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,17 +95,15 @@ def _ignore(image: ContainerImage) -> Ignore:
 
 
 def _is_generated(root: Path, path: str) -> bool:
-    """Whether git is told to ignore it, by .gitignore's plain words: then something makes it."""
-    file = root / ".gitignore"
-    words = file.read_text("utf-8", "replace").split() if file.is_file() else []
-    names = {word.strip("/").removeprefix("**/") for word in words if not word.startswith(("#", "!"))}
-    parts = path.split("/")
-    return (
-        any(part in names for part in parts)
-        or any("/".join(parts[: n + 1]) in names for n in range(len(parts)))
-        or any(
-            re.fullmatch(re.escape(n).replace(r"\*", "[^/]*"), parts[-1])
-            for n in names
-            if "*" in n and len(n) > 2
+    """Whether git is told to ignore it: then something makes it."""
+    try:
+        # git found on PATH, asked about a path of the repository
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(root), "check-ignore", "--quiet", "--no-index", "--", path],  # noqa: S607
+            capture_output=True,
+            timeout=20,
+            check=False,
         )
-    )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

@@ -54,13 +54,14 @@ def image_name_invalid(model: Model) -> Iterator[Violation]:
 
 @rule("image-not-pinned", family="images", severity="warning", outcome="runs old code")
 def image_not_pinned(model: Model) -> Iterator[Violation]:
-    """An image without a tag and digest, or with the tag `latest`.
+    """An image without a tag or with `latest` that is the repository's own, or is not pulled again.
 
-    Without a tag the name means `latest`, and what that is changes without a change here: pods of one
-    Deployment run different code, nothing rolls out when the image changes, and nothing can be rolled back.
-    A name that a kustomization of the repository gives a tag (`images:`), or that skaffold builds, is fine.
+    Without a tag the name means `latest`. Where the repository builds the image itself, nothing rolls out
+    when it changes and nothing can be rolled back; with `imagePullPolicy: IfNotPresent` a node keeps the first
+    `latest` it has pulled. A name that a kustomization of the repository gives a tag (`images:`), or that
+    skaffold builds, is fine.
 
-        image: redis              # redis:8.2.1
+        image: vhm-worker:latest              # and dockerfile = "images/worker.Dockerfile" declared for it
     """
     for container in model.containers:
         image = container.image
@@ -69,13 +70,18 @@ def image_not_pinned(model: Model) -> Iterator[Violation]:
             continue
         if image_reference.is_placeholder(image) or (not name.tag and name.name in _tagged(model)):
             continue
-        why = "the tag latest moves" if name.tag else "no tag means latest, which moves"
-        yield at(
-            container,
-            "image",
-            message=f"image {image}: {why}",
-            fix="name a version, or a digest",
-        )
+        app = model.app(container)
+        own = app is not None and app.config.dockerfile is not None
+        kept = container.get("imagePullPolicy") == "IfNotPresent"
+        if own or kept:
+            tag = "the tag latest" if name.tag else "no tag, which means latest"
+            what = "a node keeps the one it has pulled" if kept else "a new build does not roll out"
+            yield at(
+                container,
+                "image",
+                message=f"image {image} has {tag}: {what}",
+                fix="name a version or a digest",
+            )
 
 
 @fact

@@ -252,31 +252,3 @@ def _has_temporary(container: Container, image: ContainerImage | None) -> bool:
     taken = [mount.folder for mount in mounts(container) if mount.item.get("readOnly") is not True]
     taken += [*image.stage.volumes] if image is not None else []
     return any(below(folder, path) for folder in folders if folder for path in taken)
-
-
-@rule("unknown-medium", family="lifecycle", severity="error", outcome="FailedMount")
-def unknown_medium(model: Model) -> Iterator[Violation]:
-    """An emptyDir on a medium that does not exist.
-
-    The API server takes any word. The kubelet knows the empty one, `Memory` and `HugePages` with or without a
-    size, and mounts nothing else: `unknown storage medium`.
-
-        emptyDir: {medium: memory}     # Memory
-    """
-    for workload in model.workloads:
-        for index, volume in enumerate(workload.items("volumes")):
-            medium = dig(volume, "emptyDir", "medium")
-            if (
-                isinstance(medium, str)
-                and medium not in ("", "Memory")
-                and not medium.startswith("HugePages")
-            ):
-                yield at(
-                    workload,
-                    "volumes",
-                    index,
-                    "emptyDir",
-                    "medium",
-                    message=f"{medium!r} is no medium",
-                    fix="write Memory, or leave it out",
-                )
