@@ -23,6 +23,7 @@ from preflight.render.targets import expand
 from preflight.reporting import baseline as baselines
 from preflight.reporting import suppressions
 from preflight.reporting.excerpts import Sources
+from preflight.reporting.mask import Mask
 from preflight.reporting.report import Report
 from preflight.repository.app import Apps
 from preflight.repository.config import Config, find_root, load_config
@@ -76,7 +77,7 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     checkout = Checkout(root, config)
     expanded = expand(targets, checkout)
     failures: list[str] = []
-    with Apps(root, config.containers) as apps:
+    with Apps(root, config.containers, config.import_roots) as apps:
         look = partial(
             model_of,
             root=root,
@@ -95,7 +96,6 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
                 if len(expanded) == 1:
                     raise
                 failures.append(str(error))
-        apps.load()
         for model in models:
             notes += model.notes
             model.beside = tuple(
@@ -112,7 +112,8 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     left, silenced = suppressions.apply(
         observed, written, {rule.id for rule in chosen}, {rule.id for rule in known}
     )
-    findings = join(left)
+    mask = Mask(obj for model in models for each in (model, model.before) if each for obj in each.objects)
+    findings = [mask.finding(finding) for finding in join(left)]
     accepted = 0
     if any(rule.id == "not-in-schema" for rule in chosen) and (why := unavailable(config.minor)):
         notes.append(why)
@@ -131,6 +132,7 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         rules=len(chosen),
         suppressed=silenced,
         baselined=accepted,
+        mask=mask,
         notes=tuple(notes),
     )
 

@@ -127,7 +127,6 @@ def _findings(folder: Path, config: Config, own: Apps) -> list[Finding]:
     if root != ROOT:
         theirs = load_config(root)
         with Apps(root, theirs.containers) as apps:
-            apps.load()
             return _found(folder, root, theirs, apps)
     return _found(folder, root, config, own)
 

@@ -55,7 +55,6 @@ def findings(folder: Path, own: Apps) -> list[Finding]:
     if root == ROOT:
         return _findings(folder, root, own)
     with Apps(root, config.containers) as apps:
-        apps.load()
         return _findings(folder, root, apps)
 
 

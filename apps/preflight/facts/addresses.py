@@ -57,6 +57,8 @@ class Address(msgspec.Struct, frozen=True):
 
     host: str
     port: int | None
+    guessed: bool = False
+    """Whether only the scheme says it."""
 
     @property
     def is_local(self) -> bool:
@@ -86,7 +88,7 @@ def parse(value: str) -> list[Address]:
         if match is None:
             return []
         port = int(match["port"]) if match["port"] else PORTS.get((match["scheme"] or "").lower())
-        found.append(Address(match["host"].strip("[]").lower(), port))
+        found.append(Address(match["host"].strip("[]").lower(), port, guessed=not match["port"]))
     return found
 
 
@@ -266,7 +268,10 @@ def _by_name(model: Model, container: Container) -> Iterator[Call]:
         if not NAMED.search(name) or EXEMPT.search(name) or not each.value:
             continue
         part, path = written_at(container, each)
+        port_apart = f"{NAMED.sub('', name)}_PORT" in container.env
         for address in parse(each.value):
+            if address.guessed and port_apart:
+                address = Address(address.host, None)
             yield Call(
                 container=container,
                 variable=name,

@@ -15,7 +15,7 @@ from preflight.cluster.workloads import Container
 from preflight.findings import CheckError, Place
 from preflight.model import Model, fact
 from preflight.repository.app import AppKnowledge
-from preflight.repository.build_context import locate
+from preflight.repository.build_context import Ignore, ignored, locate
 from preflight.repository.dockerfile import Dockerfile, Run, Stage, parse
 from preflight.repository.installed_packages import feeding
 from preflight.repository.missing_packages import scripts
@@ -71,6 +71,11 @@ class ContainerImage:
         """The folder it starts in."""
         given = self.container.get("workingDir")
         return given if isinstance(given, str) and given else self.stage.workdir.value
+
+    @cached_property
+    def ignore(self) -> Ignore:
+        """What of the build context never reaches the builder."""
+        return ignored(self.file, self.root)
 
     @cached_property
     def runs(self) -> list[Run]:

@@ -45,7 +45,7 @@ def slips(model: Model) -> dict[Place, Misspelling]:
             if meant is None:
                 continue
             takers = [c for c in model.containers if any(o.source is obj and o.key == key for o in c.offers)]
-            read = any(c in known and known[c].app.variable(key) is not None for c in takers)
+            read = any(c in known and known[c].reads(key) for c in takers)
             if takers and not read:
                 certain = all(c in known for c in takers)
                 found[place] = Misspelling(obj, key, meant, place, certain)

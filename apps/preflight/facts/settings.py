@@ -2,63 +2,115 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import msgspec
 
 from preflight.cluster.environment import EnvVar
 from preflight.cluster.objects import Located
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step
+from preflight.documents.paths import Step, dig, list_at
+from preflight.facts.pods import Start, starts
 from preflight.model import Model, fact
-from preflight.repository.app import AppKnowledge, Checked, Variable
+from preflight.repository.app import Answer, AppKnowledge, Problem, Request, Route, Topic, Variable
 
 
-class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A container whose settings type is known, and what the type says to its environment."""
+class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A container whose settings type could be asked, and what it says to the container's environment."""
 
     container: Container
     app: AppKnowledge
-    variables: tuple[Variable, ...]
-    values: dict[str, str]
-    """What is offered and can be seen here, empty values included."""
-    checked: Checked
+    start: Start
+    answer: Answer
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """What the settings type reads."""
+        return self.answer.variables
+
+    @cached_property
+    def topics(self) -> tuple[Topic, ...]:
+        """The topics its app declares."""
+        return self.app.topics(self.start.pod)
+
+    def variable(self, name: str) -> Variable | None:
+        """The variable read by this name, aliases included."""
+        return self.answer.variable(name)
 
     def offered(self, variable: Variable) -> list[EnvVar]:
-        """Every name the variable is offered by, with a value or one that cannot be seen here."""
-        found = []
-        for name, each in self.container.env.items():
-            if self.app.variable(name) == variable and (each.value is None or each.value.strip()):
-                found.append(each)
-        return found
+        """Every name the variable is offered by, with a value or one that cannot be seen here; the name that
+        counts first."""
+        found = [
+            each
+            for name, each in self.container.env.items()
+            if self.variable(name) == variable and (each.value is None or each.value.strip())
+        ]
+        return sorted(found, key=lambda each: each.name in self.answer.unread)
 
     def value(self, variable: str) -> str | None:
         """What the app would use: the value offered, else the default; None where it cannot be seen."""
-        known = self.app.variable(variable)
+        known = self.variable(variable)
         if known is None:
             return None
         offered = self.offered(known)
         return offered[0].value if offered else known.default
 
+    def reads(self, name: str) -> bool:
+        """Whether a variable that the container is offered has any part in the settings."""
+        return name not in self.answer.unread
+
+    def requires(self, name: str) -> bool:
+        """Whether a variable of this name is required and not offered."""
+        return any(name in each.variables for each in self.problems("missing"))
+
+    def problems(self, kind: str) -> list[Problem]:
+        """What the type says to its environment, of one kind."""
+        return [each for each in self.answer.problems if each.kind == kind]
+
 
 @fact
 def container_settings(model: Model) -> dict[Container, ContainerSettings]:
-    """Those of each container of the render whose settings type is declared."""
+    """Those of each container of the render whose settings type is declared and could be asked."""
     found = {}
-    for container in model.containers:
+    for container, start in starts(model).items():
         app = model.app(container)
-        if app is None or app.settings is None:
-            continue
-        values = {name: each.value for name, each in container.env.items() if each.value is not None}
-        found[container] = ContainerSettings(
-            container=container,
-            app=app,
-            variables=app.settings,
-            values=values,
-            checked=app.check(
-                values,
-                unknown=[name for name, each in container.env.items() if each.value is None],
-                open_ended=not container.env_is_known,
-            ),
-        )
+        answer = app.settings(start.pod) if app is not None else None
+        if app is not None and answer is not None and answer.failed is None:
+            found[container] = ContainerSettings(container=container, app=app, start=start, answer=answer)
+    return found
+
+
+def topics(model: Model, container: Container) -> tuple[Topic, ...]:
+    """The topics a container's app declares."""
+    app, start = model.app(container), starts(model).get(container)
+    return app.topics(start.pod) if app is not None and start is not None else ()
+
+
+def routes(model: Model, container: Container) -> dict[str, Route]:
+    """How a container's app answers its HTTP probes, by probe; empty where it cannot be asked."""
+    app, start = model.app(container), starts(model).get(container)
+    asked = requests(container)
+    found = app.routes(start.pod, list(asked.values())) if app is not None and start is not None else []
+    return dict(zip(asked, found, strict=False))
+
+
+def requests(container: Container) -> dict[str, Request]:
+    """What the kubelet asks of a container, by probe; probes of another host and by https are left out."""
+    found = {}
+    for name, probe in container.probes.items():
+        action = probe.get("httpGet")
+        path = dig(action, "path", default="/")
+        elsewhere = dig(action, "host") or dig(action, "scheme", default="HTTP") != "HTTP"
+        if action and isinstance(path, str) and not elsewhere:
+            headers = [
+                (str(dig(item, "name")), str(dig(item, "value", default="")))
+                for item in list_at(action, "httpHeaders")
+            ]
+            found[name] = Request(
+                path=path if path.startswith("/") else f"/{path}",
+                port=container.port(dig(action, "port")) or 80,
+                headers=tuple(headers),
+            )
     return found
 
 

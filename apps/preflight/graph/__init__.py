@@ -26,7 +26,7 @@ def draw(
     target = str(path)
     root = root_of([target])
     config = load_config(root)
-    with Apps(root, config.containers) as apps:
+    with Apps(root, config.containers, config.import_roots) as apps:
         model = model_of(target, root=root, config=config, apps=apps, allow_remote=allow_remote, stdin=stdin)
         graph = gather(model)
     return dot(graph) if format == "dot" else mermaid(graph)

@@ -12,6 +12,7 @@ from preflight.cluster.workloads import Workload
 from preflight.documents.paths import dig
 from preflight.facts.addresses import parse
 from preflight.facts.service_references import Backend, backends
+from preflight.facts.settings import container_settings, topics
 from preflight.model import Model
 
 Kind = Literal["workload", "service", "topic", "store", "secret", "outside"]
@@ -99,8 +100,7 @@ def _id(workload: Workload) -> str:
 
 def _topics(g: _Gathering, workload: Workload) -> None:
     for container in workload.containers:
-        app = g.model.app(container)
-        for topic in (app.topics if app is not None else None) or ():
+        for topic in topics(g.model, container):
             names = {container.name, workload.name}
             reads, writes = names & set(topic.readers), names & set(topic.writers)
             unsaid = not topic.readers and not topic.writers
@@ -122,12 +122,12 @@ def _topics(g: _Gathering, workload: Workload) -> None:
 
 def _addresses(g: _Gathering, workload: Workload) -> None:
     for container in workload.containers:
-        app = g.model.app(container)
+        settings = container_settings(g.model).get(container)
         for name, variable in container.env.items():
             if variable.value is None or variable.is_secret:
                 continue
-            declared = app.variable(name) if app is not None else None
-            if app is not None and app.settings is not None and (declared is None or not declared.is_address):
+            declared = settings.variable(name) if settings is not None else None
+            if settings is not None and (declared is None or not declared.is_address):
                 continue
             for host, port in _hosts(variable.value):
                 _address(g, workload, host, port, said=declared is not None)

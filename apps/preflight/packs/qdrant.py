@@ -32,7 +32,7 @@ def store_key_not_shared(model: Model) -> Iterator[Violation]:
         if settings is None or key is None or call.container in seen:
             continue
         prefix = call.variable.partition("_")[0]
-        variable = settings.app.variable(f"{prefix}_API_KEY")
+        variable = settings.variable(f"{prefix}_API_KEY")
         taken = any(
             each.kind == "Secret" and each.name == key.source_name for each in call.container.env_from
         )

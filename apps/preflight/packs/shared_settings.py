@@ -65,7 +65,7 @@ def _share_store(one: ContainerSettings, other: ContainerSettings) -> bool:
 
 def _written(settings: ContainerSettings, name: str) -> tuple[Located, tuple[Step, ...]]:
     """Where a setting is written: its value, or the container's name where the default holds."""
-    variable = settings.app.variable(name)
+    variable = settings.variable(name)
     offered = settings.offered(variable) if variable is not None else []
     return written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
 
@@ -78,7 +78,7 @@ def _later(
 
 
 def _alone(settings: ContainerSettings, name: str) -> bool:
-    variable = settings.app.variable(name)
+    variable = settings.variable(name)
     offered = settings.offered(variable) if variable is not None else []
     return bool(offered) and offered[0].origin == "literal"
 
@@ -160,7 +160,5 @@ def _agree(first: str, second: str) -> bool:
 def _shared_topics(one: ContainerSettings, other: ContainerSettings) -> set[str]:
     names = {one.container.name, other.container.name}
     return {
-        topic.name
-        for topic in one.app.topics or ()
-        if names <= {*topic.readers, *topic.writers} and len(names) == 2
+        topic.name for topic in one.topics if names <= {*topic.readers, *topic.writers} and len(names) == 2
     }

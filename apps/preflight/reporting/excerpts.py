@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from preflight.findings import Finding
+from preflight.reporting.mask import Mask
 
 LONGEST = 200
 """Characters of a line that are worth showing."""
@@ -35,8 +36,9 @@ class Excerpt(msgspec.Struct, frozen=True):
 class Sources:
     """The source files of one repository, read when asked for; a secret's value is never shown."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, mask: Mask | None = None) -> None:
         self.root = root.resolve()
+        self.mask = mask or Mask()
         self._lines: dict[str, list[str]] = {}
 
     def lines(self, file: str) -> list[str]:
@@ -50,7 +52,7 @@ class Sources:
         lines = self.lines(finding.file)
         if not 1 <= finding.line <= len(lines):
             return None
-        text = lines[finding.line - 1].expandtabs(4).rstrip()
+        text = self.mask.hide(lines[finding.line - 1].expandtabs(4).rstrip())
         key, start, end = _entry(text)
         last = re.split(r"[.\[\]]+", finding.field.rstrip("]"))[-1] if finding.field else ""
         named = key is not None and (key == last or finding.field.endswith((f".{key}", f"[{key}]")))
@@ -62,7 +64,12 @@ class Sources:
         if len(text) > LONGEST:
             text = text[: LONGEST - 1] + "…"
         start = min(value[0], len(text))
-        return Excerpt(text, start, max(min(value[1], len(text)), start + 1), _leading(lines, finding.line))
+        return Excerpt(
+            text,
+            start,
+            max(min(value[1], len(text)), start + 1),
+            self.mask.hide(_leading(lines, finding.line)),
+        )
 
     def _read(self, file: str) -> list[str]:
         path = (self.root / file).resolve()

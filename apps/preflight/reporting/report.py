@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from preflight.findings import Finding
+from preflight.reporting.mask import Mask
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Findings that the baseline holds."""
     unshown: int = 0
     """Warnings that `--errors-only` leaves out of `findings`."""
+    mask: Mask = msgspec.field(default_factory=Mask)
+    """What keeps the values of Secrets out of the lines of source that are shown."""
     notes: tuple[str, ...] = ()
     """What else a person should know, one line each."""
 

@@ -23,7 +23,7 @@ def sarif(report: Report) -> str:
     found = {finding.rule for finding in report.findings}
     described = [rule for rule in rules() if rule.id in found]
     index = {rule.id: number for number, rule in enumerate(described)}
-    sources = Sources(report.root)
+    sources = Sources(report.root, report.mask)
     run = {
         "tool": {
             "driver": {

@@ -23,7 +23,7 @@ def text(report: Report, colour: bool | None = None) -> str:
     `colour` None: as the terminal and NO_COLOR have it.
     """
     paint: Paint = _coloured if (wants_colour() if colour is None else colour) else _plain
-    sources = Sources(report.root)
+    sources = Sources(report.root, report.mask)
     width = max((len(str(finding.line)) for finding in report.findings), default=1)
     blocks = [
         _block(finding, sources, width, paint, _shown(report.root, finding.file))

@@ -45,6 +45,28 @@ def places(dockerfile: Dockerfile, stage: Stage, source: str, root: Path) -> lis
     return found
 
 
+def copied(dockerfile: Dockerfile, stage: Stage, root: Path) -> list[tuple[str, str]]:
+    """What a stage has of the build context by COPY: path relative to `root`, and path in the image; what is
+    copied last stands first."""
+    found: list[tuple[str, str]] = []
+    for copy in reversed(stage.copies):
+        several = len(copy.sources) > 1 or any(MAGIC.search(given) for given in copy.sources)
+        target = posixpath.normpath(copy.target)
+        other = dockerfile.stage(copy.source_stage) if copy.source_stage is not None else None
+        for given in copy.sources if copy.source_stage is None or other is not None else ():
+            whole = posixpath.normpath(given.lstrip("/"))
+            if other is not None:
+                for source, place in copied(dockerfile, other, root):
+                    rest = posixpath.relpath(place, "/" + whole)
+                    if not rest.startswith(".."):
+                        found.append((source, posixpath.normpath(posixpath.join(target, rest))))
+                continue
+            for source in _matching(whole, root) if MAGIC.search(whole) else [whole]:
+                into = (copy.target.endswith("/") or several) and not (root / source).is_dir()
+                found.append((source, posixpath.join(target, posixpath.basename(source)) if into else target))
+    return found
+
+
 def python_path(dockerfile: Dockerfile, stage: Stage, root: Path) -> list[str]:
     """The folders of the build context (relative to `root`) whose modules a stage's PYTHONPATH and working
     directory put on Python's path."""
@@ -114,6 +136,14 @@ def _mounts(run: Run | None) -> list[tuple[str, str]]:
                     (source, posixpath.normpath(posixpath.join(run.workdir if run else "/", target)))
                 )
     return found
+
+
+def ignored(dockerfile: str, root: Path) -> Ignore:
+    """The .dockerignore that holds for a Dockerfile (a path relative to `root`)."""
+    for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
+        if (root / name).is_file():
+            return Ignore((root / name).read_text("utf-8", "replace"))
+    return Ignore("")
 
 
 class Ignore:

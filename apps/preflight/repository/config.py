@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -10,22 +11,27 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
-from preflight.findings import CheckError, Severity
+from preflight.findings import CheckError, Place, Severity
 
 NEWEST_KNOWN = "1.34"
 """The Kubernetes version checked against where none is named."""
+IMPORT_ROOTS = ("", "apps", "src")
+"""Folders below the root that names are imported from."""
 
 KubernetesVersion = Annotated[
     str, Meta(pattern=r"^v?1\.\d{1,3}(\.\d+)?$", description="a Kubernetes version, such as 1.34")
 ]
 ObjectName = Annotated[str, Meta(pattern=r"^[A-Za-z]+/\S+$", description="Kind/name")]
 ImportName = Annotated[str, Meta(pattern=r"^[\w.]+:[\w.]+$", description="module.path:name")]
+SettingsName = Annotated[
+    str, Meta(pattern=r"^[\w.]+(:[\w.]+)?$", description="module.path:name, or a Django settings module")
+]
 
 
 class ContainerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What runs in the containers of one name: names to import, and the Dockerfile of its image."""
 
-    settings: ImportName | None = None
+    settings: SettingsName | None = None
     app: ImportName | None = None
     topics: ImportName | None = None
     dockerfile: str | None = None
@@ -44,7 +50,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     """By rule, whatever the rule itself says."""
     exclude: tuple[str, ...] = ()
     """Files and folders that are nobody's manifests here, as glob patterns from the root (`charts/**`)."""
-    import_roots: tuple[str, ...] = ("", "apps", "src")
+    import_roots: tuple[str, ...] = IMPORT_ROOTS
     """Folders below the root that names are imported from, as far as they exist."""
     tag: tuple[str, ...] = ()
     """What `tag` is for a container that has none of its own."""
@@ -116,3 +122,13 @@ def _table(file: Path) -> object | None:
     except tomllib.TOMLDecodeError as error:
         raise CheckError(f"{file}: not TOML: {error}") from None
     return tool.get("preflight") if isinstance(tool, dict) else None
+
+
+def declared_at(root: Path, container: str, key: str, name: str) -> Place:
+    """The line of pyproject.toml that declares a `name` for a container."""
+    lines = (root / "pyproject.toml").read_text("utf-8", "replace").splitlines()
+    quoted = re.compile(rf"\b{key}\s*=\s*[\"']{re.escape(name)}[\"']")
+    table = re.compile(rf"\s*\[\s*tool\.preflight\.containers\.[\"']?{re.escape(container)}[\"']?\s*\]")
+    start = next((number for number, line in enumerate(lines) if table.match(line)), 0)
+    numbers = [*range(start, len(lines)), *range(start)]
+    return Place("pyproject.toml", next((n + 1 for n in numbers if quoted.search(lines[n])), start + 1))

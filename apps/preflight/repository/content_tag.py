@@ -14,8 +14,10 @@ import subprocess
 from pathlib import Path
 
 from preflight.findings import CheckError
-from preflight.repository.probe_process import KEPT, SECONDS
+from preflight.repository.probe_process import SECONDS
 
+KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "VIRTUAL_ENV")
+"""What of our environment the command sees."""
 TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 

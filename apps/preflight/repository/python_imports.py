@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from preflight.repository.probe_process import IMPORT_ROOTS
+from preflight.repository.config import IMPORT_ROOTS
 
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 BIGGEST = 5_000_000

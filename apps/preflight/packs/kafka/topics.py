@@ -34,8 +34,8 @@ NAMES_NONE = re.compile(
 def _topics(settings: ContainerSettings) -> set[str]:
     """The topics its app reads or writes, as far as it is said whose they are."""
     name = settings.container.name
-    mine = [topic for topic in settings.app.topics or () if name in (*topic.readers, *topic.writers)]
-    return {topic.name for topic in mine or settings.app.topics or ()}
+    mine = [topic for topic in settings.topics if name in (*topic.readers, *topic.writers)]
+    return {topic.name for topic in mine or settings.topics}
 
 
 def _brokers_of(model: Model, settings: ContainerSettings) -> list[Broker]:
@@ -90,9 +90,7 @@ def topic_misspelt(model: Model) -> Iterator[Violation]:
 
         kafka-topics.sh --create --topic anchor-write    # the apps use anchors-write
     """
-    known = {
-        topic.name for settings in container_settings(model).values() for topic in settings.app.topics or ()
-    }
+    known = {topic.name for settings in container_settings(model).values() for topic in settings.topics}
     for topic in created_topics(model):
         meant = near(topic.name, known) if topic.name not in known else None
         if meant:
@@ -107,7 +105,7 @@ def topic_misspelt(model: Model) -> Iterator[Violation]:
         settings = declared.get(container)
         for offered in container.env.values():
             of_topic = NAMES_TOPICS.fullmatch(offered.name) and not NAMES_NONE.fullmatch(offered.name)
-            setting = settings.app.variable(offered.name) if settings is not None else None
+            setting = settings.variable(offered.name) if settings is not None else None
             read = setting is not None and setting.kind == "str" and not NAMES_NONE.fullmatch(offered.name)
             for name in re.split(r"[,\s]+", offered.value or "") if of_topic or read else ():
                 meant = near(name, known) if name not in known else None
@@ -233,7 +231,7 @@ def replicas_above_partitions(model: Model) -> Iterator[Violation]:
     made = {topic.name: topic.partitions for topic in created_topics(model)}
     for settings in container_settings(model).values():
         container = settings.container
-        reads = [topic.name for topic in settings.app.topics or () if container.name in topic.readers]
+        reads = [topic.name for topic in settings.topics if container.name in topic.readers]
         variable = next((v for v in settings.variables if PARTITIONS.fullmatch(v.name)), None)
         most = (
             _number((settings.value(variable.name) or "").strip()) if variable is not None and reads else None

@@ -1,29 +1,26 @@
-"""A type hint in a person's words, and a string decoded with it, for types that bring no decoder."""
+"""A type hint in a person's words, and a string decoded with it for classes that bring no decoder."""
 
 from __future__ import annotations
 
 import enum
-import math
 import pathlib
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 SECRETS = ("Secret", "SecretStr", "SecretBytes")
 """Classes that hide their value, by name: the checked repository may have its own."""
-
 ADDRESS_NAME = re.compile(r"(^|_)(URLS?|URI|SERVERS?|HOST|HOSTS|ADDR|ADDRESS|BOOTSTRAP|DSN|ENDPOINT)$", re.I)
 UNIONS = (typing.Union, getattr(types, "UnionType", typing.Union))
-TRUE = ("1", "true", "t", "yes", "y", "on")
-FALSE = ("0", "false", "f", "no", "n", "off")
-BOUNDS = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern", "multiple_of")
+BOOLEANS = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
+}
+BOUNDS = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
 BUILTIN = {bool: "bool", int: "int", float: "float", str: "str"}
-
-
-class Opaque(Exception):
-    """A type nothing can be said about without the app's own decoder."""
+WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
 
 
 def metas(hint: Any) -> Iterator[Any]:
@@ -45,8 +42,8 @@ def options(hint: Any) -> list[Any]:
     return [] if hint is type(None) or hint is None else [hint]
 
 
-def said(found: typing.Iterable[Any]) -> dict[str, Any]:
-    """What msgspec's `Meta(extra=…)` says, merged."""
+def meta_extra(found: Iterable[Any]) -> dict[str, Any]:
+    """What msgspec's `Meta(extra=…)` holds, merged."""
     merged: dict[str, Any] = {}
     for meta in found:
         more = getattr(meta, "extra", None)
@@ -54,15 +51,14 @@ def said(found: typing.Iterable[Any]) -> dict[str, Any]:
     return merged
 
 
-def bounds(found: typing.Iterable[Any]) -> dict[str, Any]:
+def bounds(found: Iterable[Any]) -> dict[str, Any]:
     """Limits on a value, by the names msgspec, annotated-types and pydantic share."""
-    merged: dict[str, Any] = {}
-    for meta in found:
-        for name in BOUNDS:
-            value = getattr(meta, name, None)
-            if value is not None:
-                merged[name] = getattr(value, "pattern", value) if name == "pattern" else value
-    return merged
+    return {
+        name: getattr(value, "pattern", value)
+        for meta in found
+        for name in BOUNDS
+        if (value := getattr(meta, name, None)) is not None
+    }
 
 
 def secret_class(hint: Any) -> Any:
@@ -70,7 +66,7 @@ def secret_class(hint: Any) -> Any:
     return next((option for option in options(hint) if getattr(option, "__name__", "") in SECRETS), None)
 
 
-def is_address(name: str, hint: Any, said: dict[str, Any]) -> bool:
+def is_address(name: str, hint: Any, said: Mapping[str, Any]) -> bool:
     """Whether the variable says where something is."""
     if "address" in said:
         return bool(said["address"])
@@ -80,19 +76,24 @@ def is_address(name: str, hint: Any, said: dict[str, Any]) -> bool:
 
 def choices(hint: Any) -> list[str]:
     """The values a hint allows when it lists them all."""
-    found: list[str] = []
+    found: list[Any] = []
     for option in options(hint):
         if typing.get_origin(option) is typing.Literal:
-            found += [_spelt(value) for value in typing.get_args(option) if value is not None]
+            found += [value for value in typing.get_args(option) if value is not None]
         elif isinstance(option, type) and issubclass(option, enum.Enum):
-            found += [_spelt(member.value) for member in option]
+            found += [member.value for member in option]
         else:
             return []
-    return found
+    return [written(value) or str(value) for value in found]
 
 
-def _spelt(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def written(value: Any) -> str | None:
+    """A value as an environment would hold it; None for one that has no such form."""
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (str, int, float)) else None
 
 
 def kind(hint: Any) -> str:
@@ -105,91 +106,71 @@ def kind(hint: Any) -> str:
     return found.pop() if len(found) == 1 else "other"
 
 
-def wants(hint: Any, limits: dict[str, Any]) -> str:
+def expected(hint: Any, limits: Mapping[str, Any], decodes_json: bool = False) -> str:
     """What a value must look like."""
     listed = choices(hint)
     if listed:
         return "one of " + ", ".join(listed)
-    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-    named = " or ".join(getattr(option, "__name__", str(option)) for option in options(hint))
-    base = words.get(kind(hint), named)
-    low, above = limits.get("ge"), limits.get("gt")
-    high, below = limits.get("le"), limits.get("lt")
-    if low is not None and high is not None:
-        return f"{base} from {low:g} to {high:g}"
-    said = [
-        words
-        for limit, words in (
-            (low, f"at least {low}"),
-            (above, f"above {above}"),
-            (high, f"at most {high}"),
-            (below, f"below {below}"),
-            (limits.get("min_length"), f"at least {limits.get('min_length')} long"),
-            (limits.get("max_length"), f"at most {limits.get('max_length')} long"),
-            (limits.get("pattern"), f"matching {limits.get('pattern')}"),
-        )
-        if limit is not None
+    named = [
+        getattr(typing.get_origin(option) or option, "__name__", str(option)) for option in options(hint)
     ]
-    return ", ".join([base, *said]) if said else base
+    if decodes_json and kind(hint) == "other":
+        if set(named) & {"list", "set", "frozenset", "tuple", "deque"}:
+            return 'a JSON list such as ["a", "b"]'
+        if "dict" in named or any(hasattr(option, "model_fields") for option in options(hint)):
+            return 'a JSON object such as {"key": "value"}'
+    base = WORDS.get(kind(hint), " or ".join(named))
+    low, high = limits.get("ge"), limits.get("le")
+    if low is not None and high is not None:
+        return f"{base} from {low} to {high}"
+    rest = [
+        words.format(limits[name])
+        for name, words in (
+            ("ge", "at least {}"),
+            ("gt", "above {}"),
+            ("le", "at most {}"),
+            ("lt", "below {}"),
+            ("min_length", "at least {} long"),
+            ("max_length", "at most {} long"),
+            ("pattern", "matching {}"),
+        )
+        if name in limits
+    ]
+    return ", ".join([base, *rest])
 
 
-def decode(raw: str, hint: Any, limits: dict[str, Any]) -> Any:
-    """The value of a string. Raises ValueError when no option takes it, Opaque when one might."""
-    opaque = False
+def decode(raw: str, hint: Any) -> Any:
+    """The value of a string, as the plainest of loaders would decode it. Raises ValueError when no option of
+    the hint takes it, NotImplementedError when only the app's own decoder can tell."""
+    unknown = False
     for option in options(hint):
         try:
-            value = _decode(raw, option)
-            within(value, limits)
-            return value
-        except Opaque:
-            opaque = True
+            return _decode(raw, option)
+        except NotImplementedError:
+            unknown = True
         except ValueError:
             continue
-    if opaque:
-        raise Opaque
+    if unknown:
+        raise NotImplementedError
     raise ValueError(raw)
 
 
 def _decode(raw: str, option: Any) -> Any:
     if option is bool:
-        if raw.lower() not in TRUE + FALSE:
-            raise ValueError(raw)
-        return raw.lower() in TRUE
-    if option in (int, float, str):
+        return _one_of(raw.lower(), BOOLEANS)
+    if option in (int, float, str, pathlib.Path):
         return option(raw)
     if typing.get_origin(option) is typing.Literal:
-        return _one_of(raw, {_spelt(value): value for value in typing.get_args(option)})
-    if not isinstance(option, type):
-        raise Opaque
-    if issubclass(option, enum.Enum):
-        by_value = {_spelt(member.value): member for member in option}
-        return _one_of(raw, {**{member.name: member for member in option}, **by_value})
-    if option.__name__ in SECRETS or issubclass(option, (str, pathlib.PurePath)):
-        made: Any = option
-        return made(raw)
-    raise Opaque
+        return _one_of(raw, {written(value): value for value in typing.get_args(option)})
+    if isinstance(option, type) and issubclass(option, enum.Enum):
+        members: Iterable[Any] = option
+        return _one_of(raw, {**option.__members__, **{written(each.value): each for each in members}})
+    if getattr(option, "__name__", "") in SECRETS:
+        return option(raw)
+    raise NotImplementedError
 
 
-def _one_of(raw: str, values: dict[str, Any]) -> Any:
+def _one_of(raw: str, values: Mapping[Any, Any]) -> Any:
     if raw not in values:
         raise ValueError(raw)
     return values[raw]
-
-
-def within(value: Any, limits: dict[str, Any]) -> None:
-    """Raises ValueError for a value beyond its limits, not a number, or infinite where there are any."""
-    if isinstance(value, float) and (math.isnan(value) or (limits and math.isinf(value))):
-        raise ValueError(value)
-    number = isinstance(value, (int, float))
-    text = isinstance(value, str)
-    fine = (
-        (not number or "ge" not in limits or value >= limits["ge"])
-        and (not number or "gt" not in limits or value > limits["gt"])
-        and (not number or "le" not in limits or value <= limits["le"])
-        and (not number or "lt" not in limits or value < limits["lt"])
-        and (not text or len(value) >= limits.get("min_length", 0))
-        and (not text or len(value) <= limits.get("max_length", len(value)))
-        and (not text or "pattern" not in limits or re.search(limits["pattern"], value))
-    )
-    if not fine:
-        raise ValueError(value)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from preflight.cluster.environment import EnvVar
 from preflight.cluster.workloads import Container
-from preflight.facts.settings import written_at
+from preflight.facts.settings import container_settings, written_at
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.repository.dockerfile_syntax import assignments, read
@@ -16,7 +16,9 @@ from preflight.rules.registry import Violation, at, rule
 TOKEN = re.compile(
     r"\b(sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,}|glpat-[\w-]{20,}"
     r"|(AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|xox[abprs]-[\w-]{10,}|hf_[A-Za-z0-9]{30,}"
-    r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+    # the line alone is in many a script; a key has its base64 behind it
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\s|\\n)*[A-Za-z0-9+/]{16}"
 )
 """Keys that say themselves what they are: OpenAI, GitHub, GitLab, AWS, Google, Slack, Hugging Face, JWT."""
 SECRET_NAME = re.compile(
@@ -43,12 +45,12 @@ def secret_in_the_open(model: Model) -> Iterator[Violation]:
     """
     seen: set[Place] = set()
     for container in model.containers:
-        app = model.app(container)
+        settings = container_settings(model).get(container)
         for each in container.offers:
             value = (each.raw or "").strip()
             if each.origin not in ("literal", "configmap") or not value or each.place in seen:
                 continue
-            variable = app.variable(each.name) if app is not None else None
+            variable = settings.variable(each.name) if settings is not None else None
             declared = variable is not None and variable.secret
             certain = declared or TOKEN.search(value) is not None
             suspect = variable is None and SECRET_NAME.search(each.name) and not PLACEHOLDER.fullmatch(value)
@@ -91,6 +93,34 @@ def _files(model: Model, seen: set[Place]) -> Iterator[Violation]:
                 )
 
 
+@rule("secret-ends-in-newline", family="environment", severity="warning", outcome="never ready")
+def secret_ends_in_newline(model: Model) -> Iterator[Violation]:
+    """A Secret's value of one line that ends in a newline, and is taken as a variable.
+
+    `echo password | base64` encodes the newline too, and so does a block (`|`) in `stringData`. The variable
+    holds it, and the password that is sent is not the one that was meant. A key of several lines ends as it
+    should.
+
+        data:
+          password: aHVudGVyMgo=       # echo -n hunter2 | base64 gives aHVudGVyMg==
+    """
+    seen: set[Place] = set()
+    for container in model.containers:
+        for each in container.offers:
+            value = each.raw or ""
+            one_line = value.endswith("\n") and "\n" not in value.strip() and value.strip()
+            if each.is_secret and one_line and each.source is not None and each.place not in seen:
+                seen.add(each.place)
+                part, path = written_at(container, each)
+                yield at(
+                    part,
+                    *path,
+                    message=f"{each.key} ends in a newline, which {each.name} of {container.name} then holds",
+                    fix="encode it without the newline (printf %s, echo -n), or write |- for |",
+                    place=each.place,
+                )
+
+
 @rule("secret-in-image", family="environment", severity="error", outcome="insecure")
 def secret_in_image(model: Model) -> Iterator[Violation]:
     """A secret that the Dockerfile bakes into the image.
@@ -103,6 +133,7 @@ def secret_in_image(model: Model) -> Iterator[Violation]:
     seen: set[Place] = set()
     for container in model.containers:
         app = model.app(container)
+        settings = container_settings(model).get(container)
         file = app.config.dockerfile if app is not None else None
         if app is None or file is None or not (model.root / file).is_file():
             continue
@@ -115,7 +146,7 @@ def secret_in_image(model: Model) -> Iterator[Violation]:
             ]
             found = ""
             for name, value in names:
-                variable = app.variable(name)
+                variable = settings.variable(name) if settings is not None else None
                 declared = variable.secret if variable is not None else SECRET_NAME.search(name) is not None
                 if declared and not PLACEHOLDER.fullmatch(value.strip()):
                     found, place = name, Place(file, instruction.line_of(name))

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from preflight.cluster.environment import EnvVar, expand
 from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step, dig
 from preflight.facts.settings import container_settings, written_at
-from preflight.findings import Place
+from preflight.findings import Outcome, Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import COLLECTION, listed, near
@@ -163,6 +164,47 @@ def _remedy(late: bool, in_env: bool, name: str, meant: str | None) -> str:
     )
 
 
+@rule("probe-variable-not-expanded", family="environment", severity="error", outcome="never ready")
+def probe_variable_not_expanded(model: Model) -> Iterator[Violation]:
+    """A `$(NAME)` in a probe's or hook's command that the kubelet does not replace by the variable's value.
+
+    In the commands of probes only variables with a plain `value:` are replaced: of `valueFrom` comes nothing
+    at all, of `envFrom` the text stays. In lifecycle hooks no variable is replaced.
+
+        livenessProbe:                 # and POSTGRES_USER comes from a Secret
+          exec: {command: [psql, -U, $(POSTGRES_USER), -c, SELECT 1]}
+    """
+    for container in model.containers:
+        plain = {str(dig(item, "name")) for item in container.items("env") if dig(item, "valueFrom") is None}
+        named = {str(dig(item, "name")) for item in container.items("env")}
+        hooks = [("lifecycle", name) for name in ("postStart", "preStop")]
+        paths: list[tuple[Step, ...]] = [*((name,) for name in container.probes), *hooks]
+        for path in paths:
+            hook = path[0] == "lifecycle"
+            for index, word in enumerate(container.items(*path, "exec", "command")):
+                unknown = expand(str(word), {})[1]
+                names = [n for n in unknown if n in container.env and (hook or n not in plain)]
+                if names:
+                    name = names[0]
+                    empty = name in named and not hook
+                    yield at(
+                        container,
+                        *path,
+                        "exec",
+                        "command",
+                        index,
+                        message=f"$({name}) in {path[-1]} "
+                        + ("becomes nothing" if empty else "stays as it is")
+                        + f": {'no variable is' if hook else 'only a plain value: is'} replaced here",
+                        fix=f'let a shell do it: [sh, -c, "… ${name} …"]',
+                        outcome=OUTCOMES.get(str(path[-1])),
+                    )
+
+
+OUTCOMES: dict[str, Outcome] = {"livenessProbe": "CrashLoopBackOff", "postStart": "CrashLoopBackOff"}
+"""What comes of a command that always fails, where it is not that the pod is never ready."""
+
+
 @rule("env-file-quotes", family="environment", severity="error", outcome="ready but silent")
 def env_file_quotes(model: Model) -> Iterator[Violation]:
     """A value of an env file with quotes around it or a comment behind it.
@@ -177,7 +219,9 @@ def env_file_quotes(model: Model) -> Iterator[Violation]:
     refused = {
         settings.container.env[name].place
         for settings in container_settings(model).values()
-        for name in settings.checked.wrong
+        for problem in settings.answer.problems
+        for name in problem.variables
+        if name in settings.container.env
     }
     seen = set()
     for container in model.containers:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from preflight.facts.images import ContainerImage, container_images
 from preflight.model import Model
-from preflight.repository.build_context import MAGIC, Ignore
+from preflight.repository.build_context import MAGIC
 from preflight.repository.dockerfile import Copy
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import near
@@ -65,7 +65,7 @@ def _problem(image: ContainerImage, copy: Copy, source: str) -> tuple[str, str]:
         return "it is not there" + (f"; did you mean {meant}?" if meant else ""), (
             f"write {posixpath.join(posixpath.dirname(path), meant)}" if meant else "name what is there"
         )
-    ignore = _ignore(image)
+    ignore = image.ignore
     kept = (image.root / path).is_dir() and ignore.leaves_some_of(path)
     if path != "." and image.root in there and not MAGIC.search(path) and ignore.ignores(path) and not kept:
         return ".dockerignore keeps it from the builder", f"write !{path} into .dockerignore"
@@ -84,14 +84,6 @@ def _exists(folder: Path, path: str) -> bool:
     if MAGIC.search(path):
         return any(True for _ in folder.glob(path))
     return (folder / path).exists()
-
-
-def _ignore(image: ContainerImage) -> Ignore:
-    for name in (f"{image.file}.dockerignore", ".dockerignore"):
-        file = image.root / name
-        if file.is_file():
-            return Ignore(file.read_text("utf-8", "replace"))
-    return Ignore("")
 
 
 def _is_generated(root: Path, path: str) -> bool:

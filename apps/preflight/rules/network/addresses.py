@@ -143,6 +143,8 @@ def address_port_not_served(model: Model) -> Iterator[Violation]:
                     *call.path,
                     message=f"{call.variable}: Service {name} has no port {port}: {whose} {known}",
                     fix=f"write {next(iter(numbers))}" if len(numbers) == 1 else "write one of its ports",
+                    # a program that nothing is known of may have the port from elsewhere
+                    severity="warning" if call.address.guessed and not call.known else None,
                     outcome=call.outcome,
                     place=call.place,
                 ),

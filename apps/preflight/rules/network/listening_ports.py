@@ -7,12 +7,11 @@ from typing import Any
 
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step, dig, list_at
+from preflight.documents.paths import Step, dig
 from preflight.facts.addresses import Address, listening
-from preflight.facts.settings import container_settings
+from preflight.facts.settings import container_settings, requests, routes
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.repository.app import Request
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import listed
 
@@ -98,22 +97,11 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
         if app is None or app.config.app is None:
             continue
         served = listening(model, container)
-        asked: dict[str, Request] = {}
-        for name, probe in container.probes.items():
-            action = probe.get("httpGet")
-            path, number = dig(action, "path", default="/"), container.port(dig(action, "port"))
-            elsewhere = dig(action, "host") or dig(action, "scheme", default="HTTP") != "HTTP"
-            if isinstance(path, str) and action and not elsewhere and (not served or number in served):
-                headers = [
-                    (str(dig(item, "name")), str(dig(item, "value", default="")))
-                    for item in list_at(action, "httpHeaders")
-                ]
-                asked[name] = Request(
-                    path=path if path.startswith("/") else f"/{path}",
-                    port=number or 80,
-                    headers=tuple(headers),
-                )
-        for (name, request), route in zip(asked.items(), app.routes(list(asked.values())), strict=False):
+        for name, route in routes(model, container).items():
+            request = requests(container)[name]
+            number = container.port(dig(container.probes[name], "httpGet", "port"))
+            if served and number not in served:
+                continue
             if route.fails:
                 redirected = f" (to {route.location})" if route.location and route.status != 404 else ""
                 yield at(

@@ -104,8 +104,8 @@ def missing_secret_key(model: Model) -> Iterator[Violation]:
     """A key that a pod takes of a Secret of the render that lacks it.
 
     The same as for ConfigMaps: CreateContainerConfigError for an environment variable, FailedMount for a
-    volume's item, unless it is `optional: true`. A Secret without any data is taken for one that is filled
-    in later and only warned about.
+    volume's item. Of what is `optional: true` only a slip is reported: nothing is passed on then. A Secret
+    without any data is taken for one that is filled in later and only warned about.
 
         valueFrom:
           secretKeyRef:
@@ -119,20 +119,22 @@ def _keyless(model: Model, kind: str) -> Iterator[Violation]:
     for workload in model.workloads:
         for use in uses(workload):
             source = model.find(kind, workload.namespace, use.name)
-            if use.kind != kind or use.optional or source is None or _fills_itself(source):
+            if use.kind != kind or source is None or _fills_itself(source):
                 continue
             data = data_of(source)
             for key, path in use.keys:
-                if key not in data:
-                    meant = near(key, data)
+                meant = near(key, data) if key not in data else None
+                # an optional key may well be absent, but not under nearly its name
+                if key not in data and (meant or not use.optional):
+                    so = ", so this optional key is never passed on" if use.optional else ""
                     yield at(
                         use.part,
                         *path,
-                        message=f"{kind} {use.name} has no key {key}"
+                        message=f"{kind} {use.name} has no key {key}{so}"
                         + (f"; did you mean {meant}?" if meant else ""),
                         fix=f"write {meant}" if meant else f"add {key} to the {kind}, or take a key it has",
                         severity="error" if data else "warning",
-                        outcome=use.outcome,
+                        outcome="applies nothing" if use.optional else use.outcome,
                     )
 
 
