@@ -129,7 +129,7 @@ def monitor_port_missing(model: Model) -> Iterator[Violation]:
 
 
 def _monitors(model: Model) -> Iterator[tuple[Obj, str, list[tuple[dict[str, str], set[str]]], str]]:
-    """Each monitor, what it selects, labels and port names of all of that, and where its ports are."""
+    """Each monitor, what it selects, the labels and port names of all of these, where its ports are."""
     for monitor in model.objects_of(*MONITORS):
         what, pattern = MONITORS[monitor.kind]
         spaces = dig(monitor.get("spec"), "namespaceSelector", "matchNames", default=[monitor.namespace])
