@@ -9,20 +9,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from preflight.findings import CannotLook, Finding, Place
+from preflight.findings import CheckError, Finding, Place
 
 if TYPE_CHECKING:
-    from preflight.engine import Options
+    from preflight.run import Options
 
-__all__ = ["CannotLook", "Finding", "Place", "check"]
+__all__ = ["CheckError", "Finding", "Place", "check"]
 
 
 def check(path: str | Path, options: Options | None = None) -> list[Finding]:
     """The findings on a kustomization, a rendered file or a folder of manifests, by file and line.
 
-    Raises `CannotLook` with one line when it could not look. `options` are `preflight.engine.Options`.
+    Raises `CheckError` with one line when it could not look. `options` are `preflight.run.Options`.
     """
     # a model and all its rules are worth importing only when something is checked
-    from preflight.engine import run
+    from preflight.run import run
 
     return list(run([str(path)], options).findings)

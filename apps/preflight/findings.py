@@ -29,11 +29,13 @@ Outcome = Literal[
     "never rolls out",
     "insecure",
     "applies nothing",
+    "does not build",
+    "not checked",
 ]
 """What the cluster would do, in the words `kubectl get pods` uses or the nearest plain phrase."""
 
 
-class CannotLook(Exception):
+class CheckError(Exception):
     """The check could not be made at all; the one line says what, where and what to do (exit code 2)."""
 
 
@@ -55,7 +57,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     `object` is `Kind/name`; `container` is left out where no container is meant; `field` is a path in the
     API's own notation (`spec.template.spec.containers[0].image`); `message` says what is wrong, `fix` what
-    to write instead.
+    to write instead. Where `count` is above 1, object, container and field are those of the first place.
     """
 
     rule: str
@@ -68,6 +70,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     outcome: Outcome
     fix: str
+    count: int = 1
+    """In how many places of the render it shows: one line may be read by many objects."""
+    targets: tuple[str, ...] = ()
+    """The targets in which it was found."""
 
     @property
     def place(self) -> Place:

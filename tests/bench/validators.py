@@ -1,4 +1,4 @@
-"""What preflight, kubeconform, kube-linter and kube-score find of the faults in tests/broken, and how fast.
+"""What preflight, kubeconform, kube-linter and kube-score find of the broken cases, and how fast.
 
     uv run python tests/bench/validators.py [--objects 2000] [--runs 3] [--only TEXT]
 
@@ -30,17 +30,18 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "apps")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "apps"), str(ROOT)]
+
+from tests.preflight import test_broken as corpus  # noqa: E402
 
 import tools  # noqa: E402 - from this checkout's tests
-from manifests import test_broken as corpus  # noqa: E402
-from preflight.apps import Apps  # noqa: E402
-from preflight.config import find_root, load_config  # noqa: E402
-from preflight.engine import findings_of, model_of  # noqa: E402
+from preflight.cluster.schemas import find_schemas, prepared  # noqa: E402
 from preflight.findings import Finding  # noqa: E402
-from preflight.schemas import find_schemas, prepared  # noqa: E402
+from preflight.repository.app import Apps  # noqa: E402
+from preflight.repository.config import find_root, load_config  # noqa: E402
+from preflight.run import findings_of, model_of  # noqa: E402
 
-BROKEN = ROOT / "tests" / "broken"
+BROKEN = ROOT / "tests" / "preflight" / "broken"
 CLEAN = ROOT / "overlays" / "minikube"
 VERSION = "1.34"
 
@@ -153,7 +154,7 @@ def expected(case: Path) -> list[dict[str, Any]]:
 
 
 def cases(only: str) -> Iterator[Path]:
-    """Folders of tests/broken."""
+    """Folders of tests/preflight/broken."""
     for file in sorted(BROKEN.glob("*/expected.json")):
         if only in file.parent.name:
             yield file.parent

@@ -14,13 +14,13 @@ import yaml
 
 from cluster import images, shops
 from cluster.cluster import ROOT
-from preflight.apps import Apps
-from preflight.config import Config, find_root, load_config
-from preflight.engine import findings_of, model_of
-from preflight.findings import CannotLook, Finding
+from preflight.findings import CheckError, Finding
+from preflight.repository.app import Apps
+from preflight.repository.config import Config, find_root, load_config
+from preflight.run import findings_of, model_of
 from tools import binary
 
-BROKEN = ROOT / "tests" / "broken"
+BROKEN = ROOT / "tests" / "preflight" / "broken"
 REJECTED = "rejected by the API server"
 CLUSTER_WIDE = ("Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "StorageClass")
 """Kinds that would outlast a case's namespace."""
@@ -36,17 +36,13 @@ ELSEWHERE = {
     "ingress-tls-secret-missing": "wants an ingress controller",
     "ingress-to-missing-port": "wants an ingress controller",
     "ingress-to-missing-service": "wants an ingress controller",
-    "job-ended-before-it-started": "shows where a start takes longer than the deadline",
-    "job-started-late-is-missed": "shows when the controller is late",
-    "memory-disk-as-large-as-the-limit": "shows when that much has been written",
     "mounted-file-never-updates": "shows when the file is changed",
     "nodes-of-another-architecture": "wants a node of another architecture",
     "old-broker-new-group-protocol": "wants a broker of that version",
     "pull-secret-misspelt": "shows where the registry wants a password",
     "replicas-share-a-claim": "wants several nodes",
     "rollout-shares-a-claim": "wants several nodes",
-    "schedule-on-april-31": "shows on no day at all",
-    "service-link-stops-broker": "wants Confluent's image, which alone refuses the variable",
+    "service-link-stops-image": "wants Confluent's image, which alone refuses the variable",
     "shutdown-longer-than-grace": "shows where a stop takes longer than the grace period",
     "topic-misspelt": "wants the scripts of the broker's published image",
     "version-label-in-claim-templates": "shows when the label's value changes",
@@ -115,7 +111,7 @@ def predictions(wanted: re.Pattern[str]) -> Iterator[Prediction]:
                 continue
             try:
                 found = _findings(folder, config, own)
-            except CannotLook as refused:
+            except CheckError as refused:
                 yield Prediction(folder.name, "", "error", "", f"cannot look: {refused}")
                 continue
             for each in {(each.object, each.outcome): each for each in found}.values():
@@ -127,7 +123,6 @@ def _findings(folder: Path, config: Config, own: Apps) -> list[Finding]:
     if root != ROOT:
         theirs = load_config(root)
         with Apps(root, theirs.containers) as apps:
-            apps.load()
             return _found(folder, root, theirs, apps)
     return _found(folder, root, config, own)
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
-from preflight.model import Model, Service
-from preflight.objects import dig
-from preflight.workloads import Workload
+from preflight.cluster.services import Service
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import dig
+from preflight.facts.addresses import parse
+from preflight.facts.service_references import Backend, backends
+from preflight.facts.settings import container_settings, topics
+from preflight.model import Model
 
 Kind = Literal["workload", "service", "topic", "store", "secret", "outside"]
-
-ADDRESS = re.compile(
-    r"^(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^@/\s]*@)?"
-    r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>\d{1,5}))?(?:[/?#].*)?$"
-)
-SCHEME_PORTS = {"http": 80, "https": 443}
-HERE = ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - compared with, not listened on
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +80,8 @@ def gather(model: Model) -> Graph:
     for workload in model.workloads:
         _topics(g, workload)
         _addresses(g, workload)
-    for ingress in model.objects_of("Ingress"):
-        _ingress(g, ingress.namespace, ingress.name, [str(b) for b in _backends(ingress.doc)])
+    for backend in backends(model):
+        _backend(g, backend)
     for service in model.services:
         _service(g, service)
     for workload in model.workloads:
@@ -104,8 +100,7 @@ def _id(workload: Workload) -> str:
 
 def _topics(g: _Gathering, workload: Workload) -> None:
     for container in workload.containers:
-        app = g.model.app(container)
-        for topic in (app.topics if app is not None else None) or ():
+        for topic in topics(g.model, container):
             names = {container.name, workload.name}
             reads, writes = names & set(topic.readers), names & set(topic.writers)
             unsaid = not topic.readers and not topic.writers
@@ -127,25 +122,22 @@ def _topics(g: _Gathering, workload: Workload) -> None:
 
 def _addresses(g: _Gathering, workload: Workload) -> None:
     for container in workload.containers:
-        app = g.model.app(container)
+        settings = container_settings(g.model).get(container)
         for name, variable in container.env.items():
             if variable.value is None or variable.is_secret:
                 continue
-            declared = app.variable(name) if app is not None else None
-            if app is not None and app.settings is not None and (declared is None or not declared.is_address):
+            declared = settings.variable(name) if settings is not None else None
+            if settings is not None and (declared is None or not declared.is_address):
                 continue
             for host, port in _hosts(variable.value):
                 _address(g, workload, host, port, said=declared is not None)
 
 
 def _hosts(value: str) -> Iterator[tuple[str, int | None]]:
-    for part in value.split(","):
-        found = ADDRESS.match(part.strip())
-        if found is None or found["host"] in HERE or found["host"].replace(".", "").isdigit():
-            continue
-        if found["scheme"] or found["port"]:
-            port = int(found["port"]) if found["port"] else SCHEME_PORTS.get((found["scheme"] or "").lower())
-            yield found["host"], port
+    """The hosts of a value that has a scheme or a port: a single word is no address."""
+    for address in parse(value) if ":" in value else ():
+        if not address.is_local and not address.is_numeric:
+            yield address.host, address.port
 
 
 def _address(g: _Gathering, workload: Workload, host: str, port: int | None, said: bool) -> None:
@@ -183,23 +175,12 @@ def _service(g: _Gathering, service: Service) -> None:
             g.edge(node, _id(workload), str(numbers[0]) if numbers else str(target), broken=broken)
 
 
-def _backends(ingress: object) -> Iterator[str]:
-    default = dig(ingress, "spec", "defaultBackend", "service", "name")
-    if isinstance(default, str):
-        yield default
-    for rule in dig(ingress, "spec", "rules", default=[]):
-        for path in dig(rule, "http", "paths", default=[]):
-            name = dig(path, "backend", "service", "name")
-            if isinstance(name, str):
-                yield name
-
-
-def _ingress(g: _Gathering, namespace: str, name: str, backends: list[str]) -> None:
-    node = g.node("outside", f"Ingress {name}", name, "Ingress")
-    for backend in backends:
-        service = g.model.find("Service", namespace, backend)
-        target = g.node("service", _name(namespace, backend), backend, "Service", missing=service is None)
-        g.edge(node, target, broken="" if service is not None else "no such Service")
+def _backend(g: _Gathering, backend: Backend) -> None:
+    node = g.node("outside", f"{backend.obj.ref}", backend.obj.name, backend.obj.kind)
+    service = g.model.find("Service", backend.namespace, backend.name)
+    name = _name(backend.namespace, backend.name)
+    target = g.node("service", name, backend.name, "Service", missing=service is None)
+    g.edge(node, target, broken="" if service is not None else "no such Service")
 
 
 def _secrets(g: _Gathering, workload: Workload) -> None:
@@ -214,9 +195,9 @@ def _secrets(g: _Gathering, workload: Workload) -> None:
 
 def _secret_names(workload: Workload) -> Iterator[tuple[str, bool]]:
     for container in workload.containers:
-        for each in container.env_from:
-            if each.kind == "Secret":
-                yield each.name, each.optional
+        for source in container.env_from:
+            if source.kind == "Secret":
+                yield source.name, source.optional
         for item in container.items("env"):
             ref = dig(item, "valueFrom", "secretKeyRef")
             if isinstance(ref, dict) and ref.get("name"):

@@ -1,1 +1,1 @@
-"""The rules, one family a file; `preflight.registry.FAMILIES` names the files."""
+"""The rules: one family a module or package, found by walking this package."""

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
+from preflight.cluster.objects import Field, Obj
+from preflight.documents.node import Node
+from preflight.documents.paths import dig, strings, walk
+from preflight.facts.misspelt_keys import slips
 from preflight.findings import Place
-from preflight.kustomization import Edit
-from preflight.merges import slips
 from preflight.model import Model
-from preflight.names import hint, near
-from preflight.objects import walk
-from preflight.registry import Hit, at, rule
-from preflight.rules.admission.pods import added_by_patch
+from preflight.render.files import kustomization_file
+from preflight.render.trace import Edit
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import hint, near
 
 LITERAL = re.compile(r"[\w./-]+")
 
 
 @rule("image-matches-nothing", family="kustomize", severity="warning", outcome="applies nothing")
-def image_matches_nothing(model: Model) -> Iterator[Hit]:
+def image_matches_nothing(model: Model) -> Iterator[Violation]:
     """An entry of `images` whose name no container has.
 
     The tag or registry it sets is set nowhere, and the pods keep what the base says. The name must be the
@@ -28,14 +32,14 @@ def image_matches_nothing(model: Model) -> Iterator[Hit]:
         - name: vhm-worker            # the base says localhost/vhm-worker
           newTag: "1.2.0"
     """
-    names = {_name(each.image) for each in model.containers if each.image}
+    names = {_name(container.image) for container in model.containers if container.image}
     for edit in _without_effect(model, "image"):
         wanted = edit.wants.removeprefix("image ")
-        meant = near(wanted, names) or next((each for each in names if _last(each) == _last(wanted)), None)
+        meant = near(wanted, names) or next((name for name in names if _last(name) == _last(wanted)), None)
         yield _hit(
             edit,
             edit.place,
-            message=f"no container has the image {wanted}{hint(meant)}",
+            message=f"images entry {wanted}: no container has this image{hint(meant)}",
             fix=f"write name: {meant}"
             if meant
             else "name the image as the base writes it, or remove the entry",
@@ -51,8 +55,8 @@ def _last(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) -> Iterator[Hit]:
-    names = [each.ref for each in model.objects]
+def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) -> Iterator[Violation]:
+    names = [obj.ref for obj in model.objects]
     for edit in edits:
         for missed in edit.missed:
             wanted = missed.what.removeprefix("target ")
@@ -60,16 +64,14 @@ def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) ->
             yield _hit(
                 edit,
                 missed.place,
-                message=f"no object is {wanted}{hint(meant)}",
-                fix=f"name {meant}"
-                if meant
-                else f"name an object that is there, or remove the {superfluous}",
+                message=f"{superfluous} target {wanted} matches no object{hint(meant)}",
+                fix=f"name {meant}" if meant else f"name an object that exists, or remove the {superfluous}",
                 certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
             )
 
 
 @rule("patch-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
-def patch_matches_nothing(model: Model) -> Iterator[Hit]:
+def patch_matches_nothing(model: Model) -> Iterator[Violation]:
     """A patch whose `target` selects no object.
 
     kustomize fails on a strategic merge patch without a target that meets nothing, and is silent where a
@@ -83,7 +85,7 @@ def patch_matches_nothing(model: Model) -> Iterator[Hit]:
 
 
 @rule("replacement-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
-def replacement_matches_nothing(model: Model) -> Iterator[Hit]:
+def replacement_matches_nothing(model: Model) -> Iterator[Violation]:
     """A target of `replacements` that selects no object.
 
     kustomize fails where a field path is not there, and is silent where no object is selected at all.
@@ -94,11 +96,11 @@ def replacement_matches_nothing(model: Model) -> Iterator[Hit]:
           - select: {kind: Deployment, name: indexr}
             fieldPaths: [spec.template.spec.containers.0.env.0.value]
     """
-    yield from _selecting_nothing(model, _edits(model, "replacement"), "target")
+    yield from _selecting_nothing(model, _replacements(model), "target")
 
 
 @rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")
-def replacement_of_hashed_name(model: Model) -> Iterator[Hit]:
+def replacement_of_hashed_name(model: Model) -> Iterator[Violation]:
     """A replacement that copies the name of a generated ConfigMap or Secret without its hash.
 
     Hashes are appended after replacements have been carried out, and only the references that kustomize knows
@@ -121,13 +123,79 @@ def replacement_of_hashed_name(model: Model) -> Iterator[Hit]:
                         obj,
                         *path,
                         place=edit.place,
-                        message=f"{edit.name_of} is copied without the hash its object's name ends with",
-                        fix="say disableNameSuffixHash: true for that generator, or refer to it otherwise",
+                        message=f"the replacement copies the name {edit.name_of} without the hash that the "
+                        "object's name ends with",
+                        fix="set disableNameSuffixHash: true on that generator, or refer to the object by a "
+                        "field kustomize renames",
                     )
 
 
+@rule("labels-reach-policy-peers", family="kustomize", severity="error", outcome="ready but unreachable")
+def labels_reach_policy_peers(model: Model) -> Iterator[Violation]:
+    """Labels that kustomize adds to selectors, and so to a NetworkPolicy's peers in another namespace.
+
+    `commonLabels`, and `labels` with `includeSelectors`, write them into every podSelector, those of peers
+    included. The pods of another namespace do not have them: the policy lets nobody in (or out) any more.
+
+        labels:
+        - pairs: {team: shop}
+          includeSelectors: true       # from: [{namespaceSelector: …, podSelector: {… , team: shop}}]
+    """
+    for policy in model.objects_of("NetworkPolicy"):
+        for field, peer in _peers_elsewhere(model, policy):
+            wanted = strings(dig(peer, "podSelector", "matchLabels"))
+            for key, value in wanted.items():
+                place = _label_entry(model, field.obj.writer(*field.path, "podSelector", "matchLabels", key))
+                space = dig(peer, "namespaceSelector", "matchLabels", NAMESPACE_NAME)
+                if place is None or _has_labels(model, space, wanted):
+                    continue
+                yield at(
+                    policy,
+                    *field.path,
+                    "podSelector",
+                    place=place,
+                    message=f"includeSelectors adds {key}: {value} to peers of NetworkPolicy {policy.name} "
+                    f"in namespace {space}, whose pods do not have it",
+                    fix="set includeSelectors: false (includeTemplates: true keeps it on pods)",
+                )
+
+
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+
+
+def _peers_elsewhere(model: Model, policy: Obj) -> Iterator[tuple[Field, Any]]:
+    """The peers of a policy that are pods of another namespace, which they name."""
+    for pattern in ("spec.ingress.*.from.*", "spec.egress.*.to.*"):
+        for field in policy.fields(pattern):
+            space = dig(field.doc, "namespaceSelector", "matchLabels", NAMESPACE_NAME)
+            if isinstance(space, str) and space != policy.namespace:
+                yield field, field.doc
+
+
+def _has_labels(model: Model, namespace: str, labels: dict[str, str]) -> bool:
+    return any(
+        each.namespace == namespace and labels.items() <= each.labels.items() for each in model.workloads
+    )
+
+
+def _label_entry(model: Model, writer: Node | None) -> Place | None:
+    """The line by which a kustomization's own entry put a label into selectors; None where a manifest did."""
+    if writer is None:
+        return None
+    folder = (model.checkout.root / writer.file).parent
+    entries = model.checkout.kustomizations.get(folder)
+    if entries is None or (folder / Path(writer.file).name) != kustomization_file(folder):
+        return None
+    for entry in entries.items("labels"):
+        switch = entry.get("includeSelectors")
+        if switch is not None and any(each.place == writer.place for each in entry.entries("pairs").values()):
+            return switch.place
+    common = entries.entries("commonLabels").values()
+    return writer.place if any(each.place == writer.place for each in common) else None
+
+
 @rule("patch-adds-container", family="kustomize", severity="error", outcome="rejected by the API server")
-def patch_adds_container(model: Model) -> Iterator[Hit]:
+def patch_adds_container(model: Model) -> Iterator[Violation]:
     """A patch for a container that is not there: it adds a second one, which has no image.
 
     Strategic merge joins containers by name. The API server refuses the result.
@@ -137,24 +205,28 @@ def patch_adds_container(model: Model) -> Iterator[Hit]:
           resources: {limits: {memory: 1Gi}}
     """
     for container in model.containers:
-        if container.image or not container.name or not added_by_patch(container):
+        if container.image or not container.name:
             continue
+        if container.where("name").file == container.obj.origin.file:
+            continue  # the schema's or the server's to say
         others = [each.name for each in container.workload.containers if each.image]
         meant = near(container.name, others) or (others[0] if len(others) == 1 else None)
         yield at(
             container,
             "name",
-            message=f"adds a container {container.name} without an image{hint(meant)}",
-            fix=f"write name: {meant}" if meant else "name a container of the base, or give it an image",
+            message=f"the patch adds a second container {container.name}, which has no image{hint(meant)}",
+            fix=f"write name: {meant}"
+            if meant
+            else "write the name of a container of the base, or give this one an image",
         )
 
 
 @rule("merged-key-misspelt", family="kustomize", severity="error", outcome="applies nothing")
-def merged_key_misspelt(model: Model) -> Iterator[Hit]:
-    """A key in a generator with `behavior: merge` that the base lacks, has under nearly that name, and no
-    container reads.
+def merged_key_misspelt(model: Model) -> Iterator[Violation]:
+    """A key that a generator with `behavior: merge` misspells.
 
-    It is added beside the base's, whose value stays. A warning where a container takes it whose settings are
+    The base has it under nearly that name, and no container reads this one: it is added beside the
+    base's, whose value stays. A warning where a container takes it whose settings are
     not known.
 
         configMapGenerator:
@@ -167,27 +239,30 @@ def merged_key_misspelt(model: Model) -> Iterator[Hit]:
             slip.obj,
             "data",
             slip.key,
-            message=f"{slip.key} is added beside the base's {slip.meant}, whose value stays",
+            message=f"behavior: merge adds the key {slip.key}; the base has {slip.meant}, whose value stays",
             fix=f"write {slip.meant}",
             severity="error" if slip.certain else "warning",
         )
 
 
 @rule("key-twice", family="kustomize", severity="warning", outcome="applies nothing")
-def key_twice(model: Model) -> Iterator[Hit]:
-    """A key written twice in one mapping: kubectl takes the last and says nothing; kustomize refuses it.
+def key_twice(model: Model) -> Iterator[Violation]:
+    """A key written twice in one mapping.
 
-    env:
-      LOG_LEVEL: INFO
-      LOG_LEVEL: DEBUG
+    kubectl takes the last and says nothing; kustomize refuses it.
+
+        env:
+          LOG_LEVEL: INFO
+          LOG_LEVEL: DEBUG
     """
-    for each in model.duplicates if model.kustomization is None else ():
-        yield Hit(
+    for duplicate in model.duplicates if model.kustomization is None else ():
+        yield Violation(
             object="",
             container="",
-            field=each.key,
-            place=each.first,
-            message=f"{each.key} is written again in line {each.second.line}, and that one counts",
+            field=duplicate.key,
+            place=duplicate.first,
+            message=f"key {duplicate.key} is written again in line {duplicate.second.line}, and that value "
+            "counts",
             fix="remove one of the two",
         )
 
@@ -195,17 +270,39 @@ def key_twice(model: Model) -> Iterator[Hit]:
 def _edits(model: Model, kind: str) -> Iterator[Edit]:
     """The entries of a kind that were followed, where every object is known."""
     tree = model.kustomization
-    if tree is not None and tree.complete:
-        yield from (each for each in tree.edits if each.kind == kind and each.followed)
+    # a Component alone has nothing to edit
+    if tree is not None and tree.complete and not model.checkout.is_component(model.path):
+        yield from (edit for edit in tree.edits if edit.kind == kind and edit.followed)
+
+
+def _replacements(model: Model) -> Iterator[Edit]:
+    return (edit for edit in _edits(model, "replacement") if not _matches_elsewhere(model, edit))
 
 
 def _without_effect(model: Model, kind: str) -> Iterator[Edit]:
+    """The entries that match nothing, here or wherever else their kustomization is used."""
     # files that a tool is yet to fill (`flux bootstrap`) render to nothing, and edits wait for them
-    return (each for each in _edits(model, kind) if not each.matched and model.objects)
+    for edit in _edits(model, kind):
+        if not edit.matched and model.objects and not _matches_elsewhere(model, edit):
+            yield edit
 
 
-def _hit(edit: Edit, place: Place, *, message: str, fix: str, certain: bool) -> Hit:
-    return Hit(
+def _matches_elsewhere(model: Model, edit: Edit) -> bool:
+    """Whether an entry of a Component has an effect in another kustomization that takes the Component."""
+    checkout = model.checkout
+    folder = (checkout.root / edit.file).parent
+    if not checkout.is_component(folder):
+        return False
+    return any(
+        (other.file, other.field) == (edit.file, edit.field) and other.matched
+        for whole in checkout.wholes(folder)
+        if whole != model.path and (built := checkout.built(whole)) is not None
+        for other in built.tree.edits
+    )
+
+
+def _hit(edit: Edit, place: Place, *, message: str, fix: str, certain: bool) -> Violation:
+    return Violation(
         object=f"Kustomization/{edit.file.rpartition('/')[0] or '.'}",
         container="",
         field=edit.field,

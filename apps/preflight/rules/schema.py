@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.kinds import is_built_in
+from preflight.cluster.objects import Obj
+from preflight.cluster.schemas import check, find_schemas
+from preflight.documents.paths import Step, dig, dotted
 from preflight.model import Model
-from preflight.names import hint, near
-from preflight.objects import Obj, dig
-from preflight.registry import Hit, Step, at, rule
-from preflight.rules.admission.reach import is_built_in
-from preflight.schemas import check, find_schemas
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import hint, near
 
 REMOVED: dict[tuple[str, str], tuple[int, str]] = {
     **dict.fromkeys(
@@ -72,7 +73,7 @@ API migration guide)."""
 
 
 @rule("removed-api-version", family="schema", severity="error", outcome="rejected by the API server")
-def removed_api_version(model: Model) -> Iterator[Hit]:
+def removed_api_version(model: Model) -> Iterator[Violation]:
     """An API version that the target version of Kubernetes does not serve any more.
 
     `kubectl apply` answers `no matches for kind`. The target is `kubernetes-version` of `[tool.preflight]`,
@@ -87,23 +88,28 @@ def removed_api_version(model: Model) -> Iterator[Hit]:
             yield at(
                 obj,
                 "apiVersion",
-                message=f"{obj.kind} of {obj.api_version} is not served since 1.{minor}",
+                message=f"apiVersion {obj.api_version} of {obj.kind} is not served since Kubernetes "
+                f"1.{minor}",
                 fix=f"use {instead}",
             )
 
 
 @rule("unknown-kind", family="schema", severity="error", outcome="rejected by the API server")
-def unknown_kind(model: Model) -> Iterator[Hit]:
+def unknown_kind(model: Model) -> Iterator[Violation]:
     """A kind that its API version does not have, in one of Kubernetes' own API groups.
 
-    apiVersion: v1
-    kind: Deployment      # apps/v1
+    `kubectl apply` answers `no matches for kind`.
+
+        apiVersion: v1
+        kind: Deployment      # apps/v1
     """
     schemas = find_schemas(model.config.minor)
     if schemas is None:
         return
     for obj in model.objects:
-        own = is_built_in(obj) and not obj.group.startswith(("gateway.", "metrics.", "snapshot.", "node."))
+        own = is_built_in(obj.group) and not obj.group.startswith(
+            ("gateway.", "metrics.", "snapshot.", "node.")
+        )
         removed = (obj.api_version, obj.kind) in REMOVED
         if own and not removed and _served(obj.group) and not schemas.knows(obj.api_version, obj.kind):
             meant = near(obj.kind, KINDS)
@@ -111,7 +117,7 @@ def unknown_kind(model: Model) -> Iterator[Hit]:
             yield at(
                 obj,
                 "kind",
-                message=f"there is no {obj.kind} in {obj.api_version}{hint(meant)}",
+                message=f"apiVersion {obj.api_version} has no kind {obj.kind}{hint(meant)}",
                 fix=f"write {version}, {meant or obj.kind}" if version else "see `kubectl api-resources`",
             )
 
@@ -160,12 +166,16 @@ def _served(group: str) -> bool:
     return group == "" or any(version.startswith(f"{group}/") for version in VERSIONS)
 
 
+PLACEHOLDER_WORD = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|<.*>")
+"""Words that people replace by a script before they apply a manifest."""
+
+
 @rule("not-in-schema", family="schema", severity="error", outcome="rejected by the API server")
-def not_in_schema(model: Model) -> Iterator[Hit]:
+def not_in_schema(model: Model) -> Iterator[Violation]:
     """A field that is not in Kubernetes' schema, is missing, or is of another type, as kubeconform finds it.
 
     An unquoted `yes`, `1e7` or `0012345` is no string, a `port: "80"` no number, and a field one level too
-    deep or misspelt is unknown.
+    deep or misspelt is unknown. A warning where the value is a word to be replaced first (`NUM_NODES`).
 
         containers:
         - name: indexer
@@ -178,6 +188,7 @@ def not_in_schema(model: Model) -> Iterator[Hit]:
     for obj, faults in zip(objects, check(objects, schemas), strict=True):
         for fault in faults:
             path = _path(obj, fault.pointer)
+            placeholder = PLACEHOLDER_WORD.fullmatch(str(dig(obj.doc, *path))) is not None
             names = re.findall(r"'([^']*)'", fault.text) if "additional properties" in fault.text else []
             for name in names or [""]:
                 siblings = dig(obj.doc, *path)
@@ -185,10 +196,13 @@ def not_in_schema(model: Model) -> Iterator[Hit]:
                     obj,
                     *path,
                     *([name] if name else []),
-                    message=f"{name} is no field of it" if name else fault.text,
-                    fix="remove it, or write it as `kubectl explain` has it"
+                    message=f"unknown field {dotted((*path, name))} of {obj.kind}"
+                    if name
+                    else f"{dotted(path) or obj.ref}: {fault.text}",
+                    fix=f"remove {name}, or write it as `kubectl explain` has it"
                     if name and isinstance(siblings, dict)
                     else "write what `kubectl explain` says",
+                    severity="warning" if placeholder else "error",
                 )
 
 

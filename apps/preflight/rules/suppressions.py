@@ -1,33 +1,48 @@
-"""What is wrong with the suppressions themselves. They are read with the findings, in
-`preflight.suppressions`: only what was found shows which of them are of use."""
+"""What is wrong with the check itself; `preflight.run` finds it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from preflight.rules.registry import declare
 
-from preflight.model import Model
-from preflight.registry import Hit, rule
-
-
-@rule("suppression-unused", family="suppressions", severity="warning", outcome="applies nothing")
-def suppression_unused(model: Model) -> Iterator[Hit]:
-    """A suppression that suppresses nothing.
+declare(
+    "suppression-unused",
+    family="suppressions",
+    severity="warning",
+    outcome="applies nothing",
+    module=__name__,
+    doc="""A suppression that suppresses nothing.
 
     What it was written for has been mended or has moved, or the rule's name is misspelt. Left behind, it
     would silence the next fault on its line, which nobody has looked at.
 
         image: shop:1.4.2   # preflight: ignore[image-not-pinned] only for the demonstration
-    """
-    yield from ()
-
-
-@rule("suppression-without-reason", family="suppressions", severity="warning", outcome="applies nothing")
-def suppression_without_reason(model: Model) -> Iterator[Hit]:
-    """A suppression that does not say why.
+    """,
+)
+declare(
+    "suppression-without-reason",
+    family="suppressions",
+    severity="warning",
+    outcome="applies nothing",
+    module=__name__,
+    doc="""A suppression that does not say why.
 
     It silences nothing until it does: whoever reads the manifest next must be able to tell whether it still
     holds.
 
         image: shop:latest  # preflight: ignore[image-not-pinned]
-    """
-    yield from ()
+    """,
+)
+declare(
+    "rule-crashed",
+    family="suppressions",
+    severity="error",
+    outcome="not checked",
+    module=__name__,
+    doc="""A rule that failed on these manifests: what it looks for was not looked for.
+
+    All other rules were applied; the exit code is 2.
+
+        [tool.preflight]
+        skip = ["image-not-pinned"]        # until it is mended
+    """,
+)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.environment import data_of
+from preflight.cluster.environment import data_of
+from preflight.cluster.objects import Obj
+from preflight.documents.paths import strings
 from preflight.model import Model
-from preflight.objects import Obj, strings
-from preflight.registry import Hit, at, rule
+from preflight.rules.registry import Violation, at, rule
 
 MOST_DATA = 1024 * 1024
 MOST_OBJECT = 1_500_000
@@ -19,11 +20,15 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @rule("object-too-large", family="admission", severity="error", outcome="rejected by the API server")
-def object_too_large(model: Model) -> Iterator[Hit]:
-    """A ConfigMap or Secret of more than 1 MiB, another object beyond what etcd stores, or annotations of
-    more than 256 KiB together.
+def object_too_large(model: Model) -> Iterator[Violation]:
+    """An object of more bytes than are stored.
 
-    Split it, or put the data into an image or a volume.
+    A ConfigMap or Secret has at most 1 MiB of data, any other object 1.5 MB, all annotations together 256
+    KiB. Split it, or put the data into an image or a volume.
+
+        configMapGenerator:
+        - name: model
+          files: [model.onnx]          # 22 MB
     """
     for obj in model.objects:
         field, size, most = _size(obj)
@@ -31,7 +36,7 @@ def object_too_large(model: Model) -> Iterator[Hit]:
             yield at(
                 obj,
                 field,
-                message=f"{size} bytes; at most {most} are stored",
+                message=f"{field} of {obj.ref} has {size} bytes, at most {most} are stored",
                 fix="split it, or keep the data in the image or on a volume",
             )
         annotations = sum(len(k.encode()) + len(v.encode()) for k, v in obj.annotations.items())
@@ -40,17 +45,19 @@ def object_too_large(model: Model) -> Iterator[Hit]:
                 obj,
                 "metadata",
                 "annotations",
-                message=f"{annotations} bytes of annotations; at most {MOST_ANNOTATIONS}",
+                message=f"annotations of {obj.ref} have {annotations} bytes, at most {MOST_ANNOTATIONS}",
                 fix="keep large texts in a ConfigMap",
             )
 
 
 @rule("too-large-to-apply", family="admission", severity="warning", outcome="rejected by the API server")
-def too_large_to_apply(model: Model) -> Iterator[Hit]:
+def too_large_to_apply(model: Model) -> Iterator[Violation]:
     """An object that `kubectl apply` cannot apply from the client's side.
 
     It keeps the whole object in an annotation, and annotations have at most 262144 bytes. `kubectl apply
     --server-side` has no such limit; Flux applies so, Argo CD if told to (ServerSideApply=true).
+
+        kubectl apply --server-side -k overlays/production
     """
     for obj in model.objects:
         field, size, most = _size(obj)
@@ -63,7 +70,7 @@ def too_large_to_apply(model: Model) -> Iterator[Hit]:
             yield at(
                 obj,
                 field,
-                message=f"{kept} bytes; `kubectl apply` without --server-side manages {MOST_ANNOTATIONS}",
+                message=f"{obj.ref} has {kept} bytes, kubectl apply takes {MOST_ANNOTATIONS}",
                 fix="apply it with --server-side, or split it",
             )
 

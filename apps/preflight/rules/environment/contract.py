@@ -2,228 +2,275 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 
-import msgspec
-
-from preflight.apps import Variable
-from preflight.environment import EnvVar
-from preflight.findings import Severity
+from preflight.cluster.environment import place_of_key
+from preflight.cluster.objects import Located
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step
+from preflight.facts.images import container_images
+from preflight.facts.settings import ContainerSettings, asked, container_settings, written_at
+from preflight.findings import Place, Severity
 from preflight.model import Model
-from preflight.names import near
-from preflight.reading import Reading, asked, listed, readings, spot
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.repository.app import Problem
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 
 @rule("setting-not-offered", family="environment", severity="error", outcome="CrashLoopBackOff")
-def setting_not_offered(model: Model) -> Iterator[Hit]:
+def setting_not_offered(model: Model) -> Iterator[Violation]:
     """A required setting that the container is not offered, or is offered empty.
 
-    The settings type says that the app cannot start without it; the manifests pass no such variable, under
-    its name or an alias. The usual causes are a renamed key, a ConfigMap left out of `envFrom`, and a
-    key-by-key list that was not extended. Where a Secret made elsewhere may hold it, this is a warning;
-    where one surely does (a secret setting, a Secret that is not optional), nothing.
+    The settings type is made with the container's own variables and files, and cannot be; with this variable
+    it can. The usual causes are a renamed key, a ConfigMap left out of `envFrom`, and a key-by-key list that
+    was not extended. Where a Secret made elsewhere may hold it, this is a warning; where one surely does (a
+    secret setting, a Secret that is not optional, a mount that the type looks into), nothing.
 
-        envFrom:                       # vhm.indexer.settings wants KAFKA_BOOTSTRAP_SERVERS
+        envFrom:                       # vhm.indexer.settings needs KAFKA_BOOTSTRAP_SERVERS
         - configMapRef:
             name: store-config
     """
-    for reading in readings(model):
-        for name in reading.checked.missing:
-            variable = reading.app.variable(name)
-            severity = _doubt(reading.container, variable) if variable is not None else None
-            if variable is None or severity is None:
+    for settings in container_settings(model).values():
+        for problem in settings.problems("missing"):
+            name = problem.variables[0]
+            severity = _doubt(model, settings, problem)
+            if severity is None:
                 continue
-            empty = _empty(reading, variable)
-            part, path = (
-                spot(reading.container, empty) if empty else (reading.container, asked_of(reading, name))
-            )
-            meant = near(name, (each for each in reading.values if reading.app.variable(each) is None))
-            what = f"{empty.name} is empty" if empty else f"{name} is not offered{_instead(meant)}"
+            meant = near(name, settings.answer.unread) or _part_of(name, settings.answer.unread)
+            plain = problem.expected in ("", "text")
+            expected = "" if plain else f" (expected: {problem.expected})"
+            instead = f"; {meant} is offered, and not read" if meant else ""
             yield at(
-                part,
-                *path,
-                message=f"{what}; {reading.container.name} wants {variable.type}",
-                fix=f"rename {meant} to {name}"
-                if meant and not empty
-                else f"set {name} in a ConfigMap it takes",
+                settings.container,
+                *asked(settings.container, name),
+                message=f"{name} is required by {settings.container.name}{expected} and not offered{instead}",
+                fix=f"rename {meant} to {name}" if meant else f"set {name} in a ConfigMap it takes",
                 severity=severity,
             )
+        for problem in settings.problems("value"):
+            name = _variable(problem)
+            offered = settings.container.env.get(name)
+            if offered is not None and _is_blank(settings, name) and not settings.answer.unseen:
+                part, path = written_at(settings.container, offered)
+                yield at(
+                    part,
+                    *path,
+                    message=f"{name} is empty; {settings.container.name}: {_expectation(problem)}",
+                    fix=f"set {name}",
+                    place=offered.place,
+                )
 
 
-def asked_of(reading: Reading, name: str) -> tuple[str | int, ...]:
-    """Where the container asks for a variable it is not offered."""
-    return asked(reading.container, name)
+def _part_of(name: str, others: Iterable[str]) -> str | None:
+    """The name that lacks a prefix, or the case, of the one that is asked for."""
+    return next((each for each in others if f"_{name}".upper().endswith(f"_{each}".upper())), None)
 
 
-def _instead(meant: str | None) -> str:
-    return f", but {meant} is" if meant else ""
+def _is_blank(settings: ContainerSettings, name: str) -> bool:
+    return not settings.start.pod.state.get(name, "x").strip()
 
 
-def _empty(reading: Reading, variable: Variable) -> EnvVar | None:
-    found = [each for name, each in reading.container.env.items() if reading.app.variable(name) == variable]
-    return next((each for each in found if each.value is not None and not each.value.strip()), None)
-
-
-def is_held(container: Container) -> bool:
+def is_held(model: Model, container: Container) -> bool:
     """Whether it takes a Secret that is said to be provided: what is in it cannot be seen, and is trusted."""
     names = [each.name for each in container.env_from if each.kind == "Secret" and each.source is None]
     names += [each.source_name for each in container.offers if each.is_secret and each.source is None]
-    return any(container.workload.model.config.provides("Secret", name) for name in names)
+    return any(model.config.provides("Secret", name) for name in names)
 
 
-def _doubt(container: Container, variable: Variable) -> Severity | None:
-    """How sure it is that nothing made elsewhere offers the variable."""
-    elsewhere = [each for each in container.env_from if each.source is None]
-    if variable.secret and is_held(container):
+def _doubt(model: Model, settings: ContainerSettings, problem: Problem) -> Severity | None:
+    """How sure it is that nothing made elsewhere offers a variable."""
+    variable = settings.variable(problem.variables[0])
+    secret = variable is not None and variable.secret
+    elsewhere = [each for each in settings.container.env_from if each.source is None]
+    if settings.answer.unseen or (secret and is_held(model, settings.container)):
         return None
     if any(each.kind == "ConfigMap" and not each.optional for each in elsewhere):
         return None
     if any(not each.optional for each in elsewhere):
-        return None if variable.secret else "warning"
-    return "warning" if elsewhere and variable.secret else "error"
+        return None if secret else "warning"
+    return "warning" if elsewhere and secret else "error"
 
 
 @rule("setting-value-wrong", family="environment", severity="error", outcome="CrashLoopBackOff")
-def setting_value_wrong(model: Model) -> Iterator[Hit]:
+def setting_value_wrong(model: Model) -> Iterator[Violation]:
     """A value that the settings type does not take: another type, out of bounds, not one of its choices.
 
-    The app decodes its settings at start and ends with an error. The type itself is asked, so bounds and
-    patterns count too. A secret's value is not shown. An env file keeps quotes and comments after a value as
-    part of it.
+    The app decodes its settings at start and ends with an error. The type itself is made with the container's
+    variables and files; a value is named where the error is another one, or gone, once that value is changed.
+    A Secret's value is not shown. An env file keeps quotes and comments after a value as part of it.
 
-        RESONANCE_MAX_BEATS=0          # wants a whole number, at least 1
+        RESONANCE_MAX_BEATS=0          # expected a whole number, at least 1
     """
-    found: dict[tuple[object, ...], _Wrong] = {}
-    for reading in readings(model):
-        for name, complaint in reading.checked.wrong.items():
-            offered = reading.container.env.get(name)
-            if offered is not None:
-                wrong = _Wrong(container=reading.container, offered=offered, complaint=complaint)
-                found.setdefault((offered.place, complaint), wrong).readers.append(reading.container.name)
-    for wrong in found.values():
-        part, path = spot(wrong.container, wrong.offered)
-        quoted = not wrong.offered.is_secret and (wrong.offered.value or "").strip()[:1] in ("'", '"')
-        yield at(
-            part,
-            *path,
-            message=f"{wrong.offered.name}: {listed(wrong.readers)} {wrong.complaint}",
-            fix="write the value without quotes: an env file keeps them"
-            if quoted
-            else f"write {wrong.complaint.rpartition('wants ')[2]}",
-            place=wrong.offered.place,
-        )
+    for settings in container_settings(model).values():
+        for problem in settings.problems("value"):
+            name = _variable(problem)
+            if _is_blank(settings, name) or name in settings.start.links:
+                continue
+            part, path, place = _source(model, settings, name)
+            value = settings.start.pod.state.get(name, "")
+            shown = "a value that is not shown" if _is_secret(settings, name) else repr(_clipped(value))
+            given = f"{name}, {problem.field}" if name.startswith("/") else f"{name} {shown}"
+            quoted = not _is_secret(settings, name) and value.strip()[:1] in ("'", '"')
+            yield at(
+                part,
+                *path,
+                message=f"cannot start with {given}: {_expectation(problem)}"
+                + (f" ({problem.field})" if "." in problem.field and not name.startswith("/") else ""),
+                fix="write the value without quotes: an env file keeps them"
+                if quoted
+                else f"write {_example(settings, problem, value)}",
+                place=place,
+                readers=(settings.container.name,),
+            )
 
 
-class _Wrong(msgspec.Struct, kw_only=True):
-    container: Container
-    offered: EnvVar
-    complaint: str
-    readers: list[str] = []
+def _variable(problem: Problem) -> str:
+    return problem.variables[0] if problem.variables else ""
+
+
+def _expectation(problem: Problem) -> str:
+    said = problem.message or "the settings type refuses it"
+    return f"expected {problem.expected}" if problem.expected else said[:1].lower() + said[1:]
+
+
+def _example(settings: ContainerSettings, problem: Problem, value: str) -> str:
+    """What to write instead."""
+    if problem.expected.startswith("a JSON list") and not _is_secret(settings, _variable(problem)):
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        return f"a JSON list such as {json.dumps(parts[:4])}" if parts else "a JSON list such as []"
+    return problem.expected or "a value that the settings type takes"
+
+
+def _is_secret(settings: ContainerSettings, name: str) -> bool:
+    offered, variable = settings.container.env.get(name), settings.variable(name)
+    value = settings.start.pod.state.get(name, "")
+    holds_one = any(secret.strip() in value for secret in settings.start.pod.secrets)
+    return (
+        holds_one or (offered is not None and offered.is_secret) or (variable is not None and variable.secret)
+    )
+
+
+def _clipped(value: str) -> str:
+    return value if len(value) <= 80 else value[:77] + "..."
+
+
+def _source(
+    model: Model, settings: ContainerSettings, name: str
+) -> tuple[Located, tuple[Step, ...], Place | None]:
+    """Where a variable or a mounted file of the pod is written."""
+    container = settings.container
+    offered = container.env.get(name)
+    if offered is not None:
+        return *written_at(container, offered), offered.place
+    if name in settings.start.files:
+        obj, key = settings.start.files[name]
+        return obj, ("data", key), place_of_key(obj, key)
+    image = container_images(model).get(container)
+    if image is not None and name in image.stage.env:
+        return container, ("image",), image.place(image.stage.env[name].line)
+    return container, ("name",), None
 
 
 @rule("settings-conflict", family="environment", severity="error", outcome="CrashLoopBackOff")
-def settings_conflict(model: Model) -> Iterator[Hit]:
+def settings_conflict(model: Model) -> Iterator[Violation]:
     """Settings that are each right and not together.
 
     The settings type checks itself when it is made, and its own words are shown. Where a value that cannot be
-    seen here (a key of a Secret made elsewhere) could put it right, this is a warning.
+    seen here (a key of a Secret made elsewhere) could put it right, or where no variable has a part in it,
+    this is a warning.
 
         EMBEDDING_MODEL=openai:text-embedding-3-small    # and no OPENAI_API_KEY
     """
-    found: dict[tuple[object, ...], tuple[Hit, list[str]]] = {}
-    for reading in readings(model):
-        held = is_held(reading.container)
-        for conflict in reading.checked.conflicts:
-            if held and not conflict.certain:
+    for settings in container_settings(model).values():
+        held = is_held(model, settings.container)
+        for problem in settings.problems("conflict"):
+            if (held and not problem.certain) or settings.answer.unseen:
                 continue
-            names = [reading.app.variable(name) for name in conflict.variables]
-            offers = [each for name in names if name is not None for each in reading.offered(name)]
-            visible = next((each for each in offers if each.value is not None), None)
-            if visible is not None:
-                part, path = spot(reading.container, visible)
+            state = settings.start.pod.state
+            offered = next((name for name in problem.variables if state.get(name, "").strip()), None)
+            if offered is not None:
+                part, path, place = _source(model, settings, offered)
             else:
-                first = conflict.variables[0] if conflict.variables else ""
-                part, path = reading.container, asked_of(reading, first)
-            hit = at(
+                part, place = settings.container, None
+                path = asked(settings.container, _variable(problem))
+            said = problem.message or "the words it says hold a part of a Secret's value and are not shown"
+            field = f"{problem.field}: " if problem.field else ""
+            yield at(
                 part,
                 *path,
-                message=conflict.message,
+                message=f"cannot start: {field}{said}",
                 fix="change one of them, or offer what is missing",
-                severity="error" if conflict.certain else "warning",
+                place=place,
+                readers=(settings.container.name,),
+                severity="error" if problem.certain and problem.variables else "warning",
             )
-            found.setdefault((hit.place, hit.message), (hit, []))[1].append(reading.container.name)
-    for hit, names_of in found.values():
-        yield msgspec.structs.replace(hit, message=f"{listed(names_of)}: {hit.message}")
 
 
 @rule("aliases-disagree", family="environment", severity="error", outcome="CrashLoopBackOff")
-def aliases_disagree(model: Model) -> Iterator[Hit]:
+def aliases_disagree(model: Model) -> Iterator[Violation]:
     """A setting that is offered under two of its names with two values.
 
-    Which one counts is up to the app, and an app that says what it reads refuses to start. The settings type
-    names the aliases.
+    An app that says what it reads refuses to start; of pydantic's aliases the first that is set counts, and
+    the others are not read: a warning, for whoever changes them changes nothing.
 
         KAFKA_BOOTSTRAP_SERVERS=kafka-service:9092
         KAFKA_BOOTSTRAP=kafka:9092     # the old name of the same setting
     """
-    seen = set()
-    for reading in readings(model):
-        for variable in reading.variables:
-            offered = reading.offered(variable)
-            values = {each.value.strip() for each in offered if each.value is not None}
-            if len(values) < 2:
-                continue
-            kept = next((each for each in offered if each.name == variable.name), offered[0])
-            other = next(each for each in offered if (each.value or "").strip() != (kept.value or "").strip())
-            if other.place not in seen:
-                seen.add(other.place)
-                part, path = spot(reading.container, other)
-                yield at(
-                    part,
-                    *path,
-                    message=f"{other.name} and {kept.name} ({kept.place}) are one setting and differ",
-                    fix=f"remove {other.name}",
-                )
+    for settings in container_settings(model).values():
+        for problem in settings.problems("aliases"):
+            variable = settings.variable(_variable(problem))
+            names = sorted(problem.variables, key=lambda name: variable is None or name != variable.name)
+            yield _of_one_setting(model, settings, names[0], names[1], refused=True)
+        state = settings.start.pod.state
+        for name, taken in settings.answer.shadowed.items():
+            if name in settings.container.env and state.get(name) != state.get(taken):
+                yield _of_one_setting(model, settings, taken, name, refused=False)
+
+
+def _of_one_setting(
+    model: Model, settings: ContainerSettings, kept: str, other: str, refused: bool
+) -> Violation:
+    part, path, place = _source(model, settings, other)
+    where = _source(model, settings, kept)[2]
+    two = f"{other} and {kept}{f' ({where})' if where else ''} are one setting and differ"
+    return at(
+        part,
+        *path,
+        message=f"cannot start: {two}" if refused else f"{two}: {kept} is taken first, {other} has no effect",
+        fix=f"remove {other}",
+        place=place,
+        readers=(settings.container.name,) if refused else (),
+        severity="error" if refused else "warning",
+        outcome=None if refused else "applies nothing",
+    )
 
 
 @rule("setting-not-wired", family="environment", severity="warning", outcome="applies nothing")
-def setting_not_wired(model: Model) -> Iterator[Hit]:
-    """An optional setting left out of a container that takes its settings key by key.
+def setting_not_wired(model: Model) -> Iterator[Violation]:
+    """An optional setting that the container's ConfigMap has and that is not passed on.
 
-    Where each variable is listed, one that is not listed keeps its default, whatever the ConfigMap says. A
-    key that a ConfigMap or Secret of the container has and that is not passed on is reported by itself;
-    what no one sets at all is listed in one finding. Taking the ConfigMap by `envFrom` leaves nothing to
-    forget.
+    Where each variable is listed, one that is not listed keeps its default, whatever the ConfigMap says.
+    Taking the ConfigMap by `envFrom` leaves nothing to forget.
 
         env:                           # the ConfigMap has RESONANCE_LOG_LEVEL too
         - name: RESONANCE_MAX_BEATS
           valueFrom: {configMapKeyRef: {name: vhm-config, key: RESONANCE_MAX_BEATS}}
     """
-    for reading in readings(model):
-        container = reading.container
+    for settings in container_settings(model).values():
+        container = settings.container
         if container.env_from or not container.items("env"):
             continue
-        unset = [each for each in reading.variables if not each.required and not reading.offered(each)]
-        sources = {each.source_name: each.source for each in container.offers if each.source is not None}
-        left = []
-        for variable in unset:
+        passed = {variable.name for variable in container.offers}
+        sources = {offer.source_name: offer.source for offer in container.offers if offer.source is not None}
+        for variable in settings.variables:
+            if variable.required or passed & {*variable.names} or settings.offered(variable):
+                continue
             holder = next((s for s in sources.values() if variable.name in s.mapping("data")), None)
-            if holder is None:
-                left.append(variable.name)
-            elif variable.name not in container.env:
+            if holder is not None:
                 yield at(
                     container,
                     "name",
-                    message=f"{variable.name} is in {holder.ref} and is not passed on",
+                    message=f"{variable.name} is in {holder.ref} and is not passed on to {container.name}",
                     fix="add it to `env`, or take the whole by `envFrom`",
                 )
-        if left:
-            more = f" and {len(left) - 6} more" if len(left) > 6 else ""
-            yield at(
-                container,
-                "name",
-                message=f"{', '.join(left[:6])}{more}: not offered, the defaults hold",
-                fix="offer them from a ConfigMap taken by `envFrom`, so that a change needs no wiring",
-            )

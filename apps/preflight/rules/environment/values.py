@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from preflight.environment import EnvVar, expand
-from preflight.findings import Place
+from preflight.cluster.environment import EnvVar, expand
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step, dig
+from preflight.facts.settings import container_settings, written_at
+from preflight.findings import Outcome, Place
 from preflight.model import Model
-from preflight.names import COLLECTION, near
-from preflight.reading import listed, readings, spot
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import COLLECTION, listed, near
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 PLATFORM = re.compile(r"KUBERNETES_\w+|\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_\w+)?)")
@@ -19,7 +20,7 @@ PLATFORM = re.compile(r"KUBERNETES_\w+|\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\
 
 
 @rule("variable-twice", family="environment", severity="error", outcome="applies nothing")
-def variable_twice(model: Model) -> Iterator[Hit]:
+def variable_twice(model: Model) -> Iterator[Violation]:
     """A variable that stands twice in one `env` list.
 
     The later one counts and the earlier one has no effect; client-side apply may drop either when they are
@@ -59,7 +60,7 @@ def _below(container: Container, offered: EnvVar) -> tuple[str | int, ...]:
 
 
 @rule("variable-overridden", family="environment", severity="warning", outcome="applies nothing")
-def variable_overridden(model: Model) -> Iterator[Hit]:
+def variable_overridden(model: Model) -> Iterator[Violation]:
     """A key that a later `envFrom` source overrides in every container that takes it.
 
     Of two sources with the same key the later one counts, silently: an edit of the earlier one changes
@@ -79,7 +80,7 @@ def variable_overridden(model: Model) -> Iterator[Hit]:
     for uses in overriding.values():
         container, offered, winner = uses[0]
         if winner is not None and all(each[2] is not None for each in uses):
-            part, path = spot(container, offered)
+            part, path = written_at(container, offered)
             yield at(
                 part,
                 *path,
@@ -91,7 +92,7 @@ def variable_overridden(model: Model) -> Iterator[Hit]:
 
 
 @rule("variable-left-literal", family="environment", severity="warning", outcome="applies nothing")
-def variable_left_literal(model: Model) -> Iterator[Hit]:
+def variable_left_literal(model: Model) -> Iterator[Violation]:
     """A `$(NAME)` that stays as it is written.
 
     The kubelet replaces it in `value:`, `command` and `args`, and only by variables that are defined before
@@ -115,7 +116,7 @@ def variable_left_literal(model: Model) -> Iterator[Hit]:
                 if not _counts(container, name) or (not in_env and not late) or each.place in seen:
                     continue
                 seen.add(each.place)
-                part, path = spot(container, each)
+                part, path = written_at(container, each)
                 why = "is defined further down" if in_env else "is not replaced in a ConfigMap's value"
                 meant = None if late else near(name, container.env)
                 yield at(
@@ -163,8 +164,49 @@ def _remedy(late: bool, in_env: bool, name: str, meant: str | None) -> str:
     )
 
 
+@rule("probe-variable-not-expanded", family="environment", severity="error", outcome="never ready")
+def probe_variable_not_expanded(model: Model) -> Iterator[Violation]:
+    """A `$(NAME)` in a probe's or hook's command that the kubelet does not replace by the variable's value.
+
+    In the commands of probes only variables with a plain `value:` are replaced: of `valueFrom` comes nothing
+    at all, of `envFrom` the text stays. In lifecycle hooks no variable is replaced.
+
+        livenessProbe:                 # and POSTGRES_USER comes from a Secret
+          exec: {command: [psql, -U, $(POSTGRES_USER), -c, SELECT 1]}
+    """
+    for container in model.containers:
+        plain = {str(dig(item, "name")) for item in container.items("env") if dig(item, "valueFrom") is None}
+        named = {str(dig(item, "name")) for item in container.items("env")}
+        hooks = [("lifecycle", name) for name in ("postStart", "preStop")]
+        paths: list[tuple[Step, ...]] = [*((name,) for name in container.probes), *hooks]
+        for path in paths:
+            hook = path[0] == "lifecycle"
+            for index, word in enumerate(container.items(*path, "exec", "command")):
+                unknown = expand(str(word), {})[1]
+                names = [n for n in unknown if n in container.env and (hook or n not in plain)]
+                if names:
+                    name = names[0]
+                    empty = name in named and not hook
+                    yield at(
+                        container,
+                        *path,
+                        "exec",
+                        "command",
+                        index,
+                        message=f"$({name}) in {path[-1]} "
+                        + ("becomes nothing" if empty else "stays as it is")
+                        + f": {'no variable is' if hook else 'only a plain value: is'} replaced here",
+                        fix=f'let a shell do it: [sh, -c, "… ${name} …"]',
+                        outcome=OUTCOMES.get(str(path[-1])),
+                    )
+
+
+OUTCOMES: dict[str, Outcome] = {"livenessProbe": "CrashLoopBackOff", "postStart": "CrashLoopBackOff"}
+"""What comes of a command that always fails, where it is not that the pod is never ready."""
+
+
 @rule("env-file-quotes", family="environment", severity="error", outcome="ready but silent")
-def env_file_quotes(model: Model) -> Iterator[Hit]:
+def env_file_quotes(model: Model) -> Iterator[Violation]:
     """A value of an env file with quotes around it or a comment behind it.
 
     kustomize takes everything after the first `=` as it is, quotes and ` # comments` included, though shells
@@ -175,7 +217,11 @@ def env_file_quotes(model: Model) -> Iterator[Hit]:
         QDRANT_COLLECTION="anchors"    # this comment would be part of the value, too
     """
     refused = {
-        reading.container.env[name].place for reading in readings(model) for name in reading.checked.wrong
+        settings.container.env[name].place
+        for settings in container_settings(model).values()
+        for problem in settings.answer.problems
+        for name in problem.variables
+        if name in settings.container.env
     }
     seen = set()
     for container in model.containers:
@@ -187,7 +233,7 @@ def env_file_quotes(model: Model) -> Iterator[Hit]:
             if not kept or not of_file or each.place in refused or each.place in seen:
                 continue
             seen.add(each.place)
-            part, path = spot(container, each)
+            part, path = written_at(container, each)
             yield at(
                 part,
                 *path,

@@ -9,16 +9,16 @@ from typing import Any
 
 import msgspec
 
-from preflight.built import SHELLS, Built, built, start_of
-from preflight.environment import expand
+from preflight.cluster.environment import expand
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step, dig
+from preflight.facts.images import SHELLS, ContainerImage, container_images, start_of
 from preflight.findings import Outcome
-from preflight.image_files import locate
 from preflight.model import Model
-from preflight.names import near
-from preflight.objects import dig
-from preflight.registry import Hit, Step, at, rule
-from preflight.shells import problem_of
-from preflight.workloads import Container
+from preflight.repository.build_context import locate
+from preflight.repository.shell_syntax import problem_of
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 EXPANDS_NOTHING = re.compile(r"(python[\d.]*|uvicorn|gunicorn|hypercorn|node|java|sleep|echo|cat)$")
 """Programs that take `$NAME` in their arguments as it is written."""
@@ -55,7 +55,7 @@ def lines(container: Container) -> Iterator[Words]:
 
 
 @rule("command-in-one-word", family="images", severity="error", outcome="RunContainerError")
-def command_in_one_word(model: Model) -> Iterator[Hit]:
+def command_in_one_word(model: Model) -> Iterator[Violation]:
     """A whole command line written as one item of `command`.
 
     Each item is one word: the first names the program, blanks and all, and no file has such a name (`exec:
@@ -79,7 +79,7 @@ def command_in_one_word(model: Model) -> Iterator[Hit]:
 
 
 @rule("command-not-in-image", family="images", severity="error", outcome="RunContainerError")
-def command_not_in_image(model: Model) -> Iterator[Hit]:
+def command_not_in_image(model: Model) -> Iterator[Violation]:
     """A command that the image does not have, often because `command` takes the place of the entrypoint.
 
     `command` replaces the image's ENTRYPOINT, `args` its CMD. An argument written under `command` is taken
@@ -88,10 +88,10 @@ def command_not_in_image(model: Model) -> Iterator[Hit]:
 
         command: [indexer]             # args: [indexer]; the entrypoint is vhm
     """
-    known = {id(each.container): each for each in built(model)}
+    known = container_images(model)
     for container in model.containers:
         first = container.command[0] if container.command else ""
-        image = known.get(id(container))
+        image = known.get(container)
         if first.startswith("-"):
             yield at(
                 container,
@@ -104,7 +104,7 @@ def command_not_in_image(model: Model) -> Iterator[Hit]:
             yield from _programs(image, first, list(known.values()))
 
 
-def _programs(image: Built, first: str, others: list[Built]) -> Iterator[Hit]:
+def _programs(image: ContainerImage, first: str, others: list[ContainerImage]) -> Iterator[Violation]:
     entry = image.stage.entrypoint
     programs = dict.fromkeys(
         [*image.console_scripts, *(entry.words[:1] if entry and not entry.shell else ())]
@@ -144,7 +144,7 @@ def _programs(image: Built, first: str, others: list[Built]) -> Iterator[Hit]:
         )
 
 
-def _is_absent(image: Built, path: str) -> bool:
+def _is_absent(image: ContainerImage, path: str) -> bool:
     """Whether a path lies in a folder that the Dockerfile copies of the repository, which lacks it."""
     folder, name = posixpath.split(path)
     if any(name in run.text for run in image.runs):
@@ -157,7 +157,7 @@ def _is_absent(image: Built, path: str) -> bool:
 
 
 @rule("shell-syntax-error", family="images", severity="error", outcome="CrashLoopBackOff")
-def shell_syntax_error(model: Model) -> Iterator[Hit]:
+def shell_syntax_error(model: Model) -> Iterator[Violation]:
     """A shell script in a manifest or an image that no shell can read: a quote, `fi` or `done` is missing.
 
     The shell ends at once with `Syntax error: Unterminated quoted string`. The script is `sh -c` of a
@@ -182,7 +182,7 @@ def shell_syntax_error(model: Model) -> Iterator[Hit]:
                         )
                     break
     said = set()
-    for image in built(model):
+    for image in container_images(model).values():
         for place, problem, outcome in _of_image(image):
             if place not in said:
                 said.add(place)
@@ -196,7 +196,7 @@ def shell_syntax_error(model: Model) -> Iterator[Hit]:
                 )
 
 
-def _of_image(image: Built) -> Iterator[tuple[Any, str, Outcome]]:
+def _of_image(image: ContainerImage) -> Iterator[tuple[Any, str, Outcome]]:
     for run in image.runs:
         if not run.instruction.heredocs and (problem := problem_of(run.text, "sh")):
             yield image.place(run.line), problem, "ErrImagePull"
@@ -222,7 +222,7 @@ def _of_image(image: Built) -> Iterator[tuple[Any, str, Outcome]]:
 
 
 @rule("shell-arguments-ignored", family="images", severity="warning", outcome="CrashLoopBackOff")
-def shell_arguments_ignored(model: Model) -> Iterator[Hit]:
+def shell_arguments_ignored(model: Model) -> Iterator[Violation]:
     """Words after the script of `sh -c`, which the script does not read.
 
     The shell runs the one word after -c; those behind it are `$0`, `$1` and so on. The program starts
@@ -247,7 +247,7 @@ def shell_arguments_ignored(model: Model) -> Iterator[Hit]:
 
 
 @rule("variable-not-expanded", family="images", severity="error", outcome="CrashLoopBackOff")
-def variable_not_expanded(model: Model) -> Iterator[Hit]:
+def variable_not_expanded(model: Model) -> Iterator[Violation]:
     """`$NAME` in a command that no shell reads.
 
     Without a shell only `$(NAME)` is replaced, by the kubelet; `$NAME` reaches the program as it is written.
@@ -275,7 +275,7 @@ def variable_not_expanded(model: Model) -> Iterator[Hit]:
                         severity="error" if EXPANDS_NOTHING.match(program) else "warning",
                     )
     said = set()
-    for image in built(model):
+    for image in container_images(model).values():
         entry = image.stage.entrypoint or image.stage.cmd
         if image.container.command or entry is None or entry.shell or entry.line in said:
             continue

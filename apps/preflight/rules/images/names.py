@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
-from preflight import image_names
-from preflight.built import built
-from preflight.model import Model
-from preflight.objects import dig
-from preflight.registry import Hit, Step, at, rule
-from preflight.workloads import Container, Workload
+from preflight.cluster import image_reference
+from preflight.cluster.workloads import Container, Workload
+from preflight.documents.paths import Step, dig
+from preflight.facts.images import container_images
+from preflight.model import Model, fact
+from preflight.rules.registry import Violation, at, rule
 
 ARCHITECTURES = {
     "amd64": "amd64",
@@ -26,7 +25,7 @@ UNPULLED = (".local", ".localhost", ".internal", ".test")
 
 
 @rule("image-name-invalid", family="images", severity="error", outcome="InvalidImageName")
-def image_name_invalid(model: Model) -> Iterator[Hit]:
+def image_name_invalid(model: Model) -> Iterator[Violation]:
     """An image whose name the kubelet cannot read.
 
     The API server takes any text without blanks around it. The kubelet wants a repository in small letters,
@@ -38,9 +37,9 @@ def image_name_invalid(model: Model) -> Iterator[Hit]:
     """
     for container in model.containers:
         image = container.image
-        if not image or image_names.is_placeholder(image):
+        if not image or image_reference.is_placeholder(image):
             continue
-        problem = image_names.parse(image.strip()).problem
+        problem = image_reference.parse(image.strip()).problem
         padded = image != image.strip()
         if padded or problem:
             yield at(
@@ -54,36 +53,42 @@ def image_name_invalid(model: Model) -> Iterator[Hit]:
 
 
 @rule("image-not-pinned", family="images", severity="warning", outcome="runs old code")
-def image_not_pinned(model: Model) -> Iterator[Hit]:
-    """An image without a tag and digest, or with the tag `latest`.
+def image_not_pinned(model: Model) -> Iterator[Violation]:
+    """An image without a tag or with `latest` that is the repository's own, or is not pulled again.
 
-    Without a tag the name means `latest`, and what that is changes without a change here: pods of one
-    Deployment run different code, nothing rolls out when the image changes, and nothing can be rolled back.
-    A name that a kustomization of the repository gives a tag (`images:`), or that skaffold builds, is fine.
+    Without a tag the name means `latest`. Where the repository builds the image itself, nothing rolls out
+    when it changes and nothing can be rolled back; with `imagePullPolicy: IfNotPresent` a node keeps the
+    first `latest` it has pulled. A name that a kustomization of the repository gives a tag (`images:`), or
+    that skaffold builds, is fine.
 
-        image: redis              # redis:8.2.1
+        image: vhm-worker:latest              # and dockerfile = "images/worker.Dockerfile" declared for it
     """
     for container in model.containers:
         image = container.image
-        name = image_names.parse(image)
+        name = image_reference.parse(image)
         if not image or name.problem or name.digest or name.tag not in ("", "latest"):
             continue
-        if image_names.is_placeholder(image) or (not name.tag and name.name in _tagged(model)):
+        if image_reference.is_placeholder(image) or (not name.tag and name.name in _tagged(model)):
             continue
-        why = "the tag latest moves" if name.tag else "no tag means latest, which moves"
-        yield at(
-            container,
-            "image",
-            message=f"image {image}: {why}",
-            fix="name a version, or a digest",
-        )
+        app = model.app(container)
+        own = app is not None and app.config.dockerfile is not None
+        kept = container.get("imagePullPolicy") == "IfNotPresent"
+        if own or kept:
+            tag = "the tag latest" if name.tag else "no tag, which means latest"
+            what = "a node keeps the one it has pulled" if kept else "a new build does not roll out"
+            yield at(
+                container,
+                "image",
+                message=f"image {image} has {tag}: {what}",
+                fix="name a version or a digest",
+            )
 
 
-@lru_cache(maxsize=4)
+@fact
 def _tagged(model: Model) -> frozenset[str]:
     """Images that a kustomization of the repository gives a tag or a digest, or skaffold one of its own."""
     found: set[str] = set()
-    names = {image_names.parse(each.image).name for each in model.containers if each.image}
+    names = {image_reference.parse(each.image).name for each in model.containers if each.image}
     for pattern in ("*/", "*/*/", "*/*/*/"):
         for file in model.root.glob(f"{pattern}kustomization.y*ml"):
             text = file.read_text("utf-8", "replace") if file.stat().st_size < 100_000 else ""
@@ -99,7 +104,7 @@ def _tagged(model: Model) -> frozenset[str]:
 
 
 @rule("local-image-pulled", family="images", severity="error", outcome="ErrImagePull")
-def local_image_pulled(model: Model) -> Iterator[Hit]:
+def local_image_pulled(model: Model) -> Iterator[Violation]:
     """An image of this machine that the kubelet would pull all the same.
 
     `localhost/` is what podman and buildah write before a short name; no registry answers there on a node.
@@ -110,7 +115,7 @@ def local_image_pulled(model: Model) -> Iterator[Hit]:
         imagePullPolicy: Always        # IfNotPresent
     """
     for container in model.containers:
-        name = image_names.parse(container.image)
+        name = image_reference.parse(container.image)
         policy = container.get("imagePullPolicy")
         moving = name.tag == "latest" or not (name.tag or name.digest)
         by_default = policy is None and moving and name.is_local and name.name not in _tagged(model)
@@ -125,7 +130,7 @@ def local_image_pulled(model: Model) -> Iterator[Hit]:
 
 
 @rule("remote-image-not-pulled", family="images", severity="warning", outcome="ErrImageNeverPull")
-def remote_image_not_pulled(model: Model) -> Iterator[Hit]:
+def remote_image_not_pulled(model: Model) -> Iterator[Violation]:
     """An image of a registry that the kubelet is told never to pull.
 
     With `Never` the pod starts only on nodes somebody has loaded the image onto: a new or another node says
@@ -135,7 +140,7 @@ def remote_image_not_pulled(model: Model) -> Iterator[Hit]:
         imagePullPolicy: Never         # IfNotPresent
     """
     for container in model.containers:
-        name = image_names.parse(container.image)
+        name = image_reference.parse(container.image)
         host = name.registry.partition(":")[0]
         remote = "." in host and not host.endswith(UNPULLED) and not re.fullmatch(r"[\d.]+", host)
         if container.get("imagePullPolicy") == "Never" and remote and host != "docker.io":
@@ -148,7 +153,7 @@ def remote_image_not_pulled(model: Model) -> Iterator[Hit]:
 
 
 @rule("image-of-other-architecture", family="images", severity="error", outcome="CrashLoopBackOff")
-def image_of_other_architecture(model: Model) -> Iterator[Hit]:
+def image_of_other_architecture(model: Model) -> Iterator[Violation]:
     """An image for one architecture on nodes of another.
 
     A Dockerfile whose last FROM names a platform, or an image named after one, is for that architecture
@@ -156,13 +161,15 @@ def image_of_other_architecture(model: Model) -> Iterator[Hit]:
 
         FROM --platform=linux/amd64 python:3.14-slim     # and nodeSelector kubernetes.io/arch: arm64
     """
-    platforms = {id(each.container): (each.stage.platform or "").split("/") for each in built(model)}
+    platforms = {
+        each.container: (each.stage.platform or "").split("/") for each in container_images(model).values()
+    }
     for workload in model.workloads:
         wanted, path = _wanted(workload)
         if not wanted:
             continue
         for container in workload.containers:
-            platform = platforms.get(id(container), [])
+            platform = platforms.get(container, [])
             built_for = platform[1] if len(platform) > 1 and platform[1] in ("amd64", "arm64") else ""
             has = built_for or _of_name(container)
             if has and has not in wanted:
@@ -192,7 +199,7 @@ def _wanted(workload: Workload) -> tuple[set[str], tuple[Step, ...]]:
 
 def _of_name(container: Container) -> str:
     """The one architecture an image is named after: `amd64/redis`, `pause-arm64`, `1.2-linux-amd64`."""
-    name = image_names.parse(container.image)
+    name = image_reference.parse(container.image)
     first = name.repository.partition("/")[0]
     last = re.split(r"[-_/]", name.repository)[-1]
     tag = re.split(r"[-_]", name.tag)[-1] if "-" in name.tag else ""

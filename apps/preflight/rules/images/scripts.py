@@ -1,22 +1,29 @@
-"""The entrypoint script of an image, as the repository holds it."""
+"""Scripts that a container starts: of the repository, in the image or mounted."""
 
 from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Iterator
 
-from preflight.built import Built, built
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig, list_at
+from preflight.facts.images import SHELLS, ContainerImage, container_images
+from preflight.facts.mounts import below, mounts
+from preflight.facts.servers import command_words
 from preflight.findings import Place
-from preflight.image_files import locate
 from preflight.model import Model
-from preflight.registry import Hit, at, rule
+from preflight.repository.build_context import locate
+from preflight.rules.images.commands import lines
+from preflight.rules.images.python_code import OPAQUE
+from preflight.rules.registry import Violation, at, rule
 
 
-def _scripts(model: Model) -> Iterator[tuple[Built, str]]:
+def _scripts(model: Model) -> Iterator[tuple[ContainerImage, str]]:
     """Containers that start a copied file of the repository, with its path there; each file once."""
     said = set()
-    for image in built(model):
+    for image in container_images(model).values():
         first = image.start.words[0] if image.start.words else ""
         if "/" not in first:
             continue
@@ -28,7 +35,7 @@ def _scripts(model: Model) -> Iterator[tuple[Built, str]]:
 
 
 @rule("script-not-executable", family="images", severity="error", outcome="RunContainerError")
-def script_not_executable(model: Model) -> Iterator[Hit]:
+def script_not_executable(model: Model) -> Iterator[Violation]:
     """An entrypoint script without the permission to be executed.
 
     COPY keeps a file's mode. Without its x bits, a `chmod` in the Dockerfile or `COPY --chmod`, the container
@@ -58,7 +65,7 @@ def script_not_executable(model: Model) -> Iterator[Hit]:
 
 
 @rule("script-with-windows-lines", family="images", severity="error", outcome="RunContainerError")
-def script_with_windows_lines(model: Model) -> Iterator[Hit]:
+def script_with_windows_lines(model: Model) -> Iterator[Violation]:
     """An entrypoint script whose lines end as on Windows.
 
     The kernel looks for an interpreter with the carriage return in its name: `exec /start.sh: no such file or
@@ -77,4 +84,103 @@ def script_with_windows_lines(model: Model) -> Iterator[Hit]:
                 message=f"{source} is started, and its first line ends with a carriage return",
                 fix="keep its lines with LF: say eol=lf in .gitattributes",
                 place=Place(source, 1),
+            )
+
+
+@rule("mounted-script-not-executable", family="images", severity="error", outcome="RunContainerError")
+def mounted_script_not_executable(model: Model) -> Iterator[Violation]:
+    """A script of a ConfigMap or Secret that is started by its path, and may not be executed.
+
+    Mounted files have mode 0644 unless the volume or its item says otherwise: `permission denied`. A shell
+    reads such a file all the same (`sh /scripts/start.sh`).
+
+        volumes:
+        - {name: scripts, configMap: {name: start}}      # defaultMode: 0755, and command: [/scripts/start.sh]
+    """
+    for container in model.containers:
+        for line in lines(container):
+            path, index, own = line.words[0], 0, True
+            if posixpath.basename(path) in SHELLS and len(line.words) > 2:
+                # a shell that is given nothing but the path of the script
+                only = re.fullmatch(r"\s*(?:exec\s+)?(/[\w./-]+)(\s[^;&|\n]*)?\s*", line.words[2])
+                is_script = re.fullmatch(r"-[a-z]*c", line.words[1]) and only
+                path, index, own = (only[1] if is_script and only else ""), 2, False
+            mode = _mode_of(container, path) if path.startswith("/") else None
+            if mode is not None and not mode & 0o111:
+                runs = own and line.paths[0][0] in ("command", "args")
+                yield at(
+                    container,
+                    *line.paths[index],
+                    message=f"{path} is a mounted file with mode {mode:04o}, which may not be executed",
+                    fix="say defaultMode: 0755 at the volume, or run it by sh",
+                    outcome="RunContainerError" if runs else line.outcome,
+                )
+
+
+def _mode_of(container: Container, path: str) -> int | None:
+    """The mode of a file that a ConfigMap or Secret is mounted as; None where it is none."""
+    path = posixpath.normpath(path)
+    found = [mount for mount in mounts(container) if below(path, mount.folder)]
+    mount = max(found, key=lambda each: len(each.folder), default=None)
+    for kind in ("configMap", "secret", "projected"):
+        volume = mount.volume.get(kind) if mount is not None else None
+        if mount is None or not isinstance(volume, dict):
+            continue
+        name = mount.item.get("subPath") if path == mount.folder else posixpath.relpath(path, mount.folder)
+        sources = [
+            dig(source, each) for source in list_at(volume, "sources") for each in ("configMap", "secret")
+        ]
+        items = [item for source in (volume, *sources) for item in list_at(source, "items")]
+        own = next((dig(item, "mode") for item in items if dig(item, "path") == name), None)
+        mode = own if own is not None else volume.get("defaultMode", 0o644)
+        return mode if isinstance(mode, int) else None
+    return None
+
+
+SCRIPT = re.compile(r"[\w./-]+\.(py|sh|js|mjs|cjs|ts|rb|pl|php|jar)")
+"""A word that names a file to run."""
+
+
+@rule("script-not-in-image", family="images", severity="error", outcome="CrashLoopBackOff")
+def script_not_in_image(model: Model) -> Iterator[Violation]:
+    """A file that the command runs, that the repository has and that no COPY takes into the image.
+
+    `can't open file '/app/manage.py'`: a Dockerfile that copies the package alone leaves out what lies beside
+    it. Files on volumes, and those a RUN mentions, are left alone.
+
+        args: [python, manage.py, migrate]     # COPY web ./web
+    """
+    for container, image in container_images(model).items():
+        words = command_words(container, image)
+        runs = len(words) > 1 and re.fullmatch(
+            r"(/\S+/)?(python[\d.]*|node|deno|bun|ruby|perl|php|java|sh|bash|ash|dash)", words[0]
+        )
+        word = next((each for each in words[1:] if not each.startswith("-")), "") if runs else ""
+        if not SCRIPT.fullmatch(word) or "-m" in words[1 : words.index(word)] or word.startswith("/"):
+            continue
+        path = posixpath.normpath(posixpath.join(image.workdir, word))
+        source = locate(image.dockerfile, image.stage, path, image.root)
+        texts = [run.text for run in image.runs]
+        hidden = any(below(path, mount.folder) for mount in mounts(container))
+        unsure = any(OPAQUE.search(text) or posixpath.basename(word) in text for text in texts)
+        if hidden or unsure or (source is not None and (image.root / source).exists()):
+            continue
+        if (image.root / word).is_file():
+            field, index = next(
+                (
+                    (field, index)
+                    for field, given in (("args", container.args), ("command", container.command))
+                    for index, each in enumerate(given)
+                    if word in each
+                ),
+                ("image", -1),
+            )
+            entry = image.stage.cmd or image.stage.entrypoint
+            yield at(
+                container,
+                *((field, index) if index >= 0 else (field,)),
+                message=f"{word} is in the repository, and {image.file} copies it nowhere: the container "
+                f"finds no {path}",
+                fix=f"COPY {word} into {image.workdir}",
+                place=image.place(entry.line) if index < 0 and entry is not None else None,
             )

@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
-from preflight import image_names
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
+from preflight.facts.images import ContainerImage, container_images
+from preflight.facts.known_images import known, shown
+from preflight.facts.mounts import Mount, below, mounts, unmounted
+from preflight.facts.servers import server_commands, variable
+from preflight.findings import Severity
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.registry import Hit, at, rule
-from preflight.rules.lifecycle.mounts import below, mounts
-from preflight.workloads import Container
-
-DATA = {
-    "apache/kafka": ("KAFKA_LOG_DIRS", "/tmp/kraft-combined-logs"),  # noqa: S108 - Kafka's own default
-    "qdrant/qdrant": ("QDRANT__STORAGE__STORAGE_PATH", "/qdrant/storage"),
-    "postgres": ("PGDATA", "/var/lib/postgresql"),
-    "mysql": ("", "/var/lib/mysql"),
-    "mariadb": ("", "/var/lib/mysql"),
-    "mongo": ("", "/data/db"),
-    "redis": ("", "/data"),
-    "rabbitmq": ("", "/var/lib/rabbitmq"),
-}
-"""Image → the variable that says where its data is, and where it is otherwise."""
-VOLUMES = ("postgres", "mysql", "mariadb", "mongo", "redis", "rabbitmq")
-"""Images that declare their data folder a VOLUME: what the runtime puts there is writable on any root."""
-WRITES = {
-    "apache/kafka": ("/opt/kafka/config", "/opt/kafka/logs"),
-    "nginx": ("/var/cache/nginx", "/var/run"),
-    "postgres": ("/var/run/postgresql",),
-    "mysql": ("/var/run/mysqld",),
-}
-"""Image → folders it does not start without writing to."""
-
-
-def _known(container: Container) -> str:
-    name = image_names.parse(container.image)
-    return name.official or name.name.removeprefix("docker.io/")
+from preflight.rules.images.public_images import configured
+from preflight.rules.images.python_code import started
+from preflight.rules.images.run_as_user import effective
+from preflight.rules.registry import Violation, at, rule
 
 
 def data_folder(container: Container) -> tuple[str, str]:
-    """Where a well-known image keeps its data and the variable that says so; empty where it is not known."""
-    variable, default = DATA.get(_known(container), ("", ""))
-    offered = container.env.get(variable)
+    """Where a public image keeps its data and the variable that says so; empty where it is not known."""
+    image = known(container.image)
+    offered = container.env.get(image.data_variable)
     if offered is not None and offered.value:
-        return offered.value.split(",")[0], variable
+        return posixpath.normpath(offered.value.split(",")[0]), image.data_variable
     if not container.env_is_known or container.command or container.args:
         return "", ""
-    return default, variable
+    return image.data, image.data_variable
 
 
 @rule("data-not-on-its-volume", family="lifecycle", severity="error", outcome="applies nothing")
-def data_not_on_its_volume(model: Model) -> Iterator[Hit]:
+def data_not_on_its_volume(model: Model) -> Iterator[Violation]:
     """A database or broker with a claim that is mounted elsewhere than where it writes.
 
     The claim stays empty, and what was stored is gone with the container; where a variable chose the folder
@@ -63,87 +44,211 @@ def data_not_on_its_volume(model: Model) -> Iterator[Hit]:
         folder, variable = data_folder(container)
         if not folder or container.role == "init":
             continue
-        taken = [(path, mount, volume) for _, path, mount, volume in mounts(container)]
-        if any(below(folder, path) or below(path, folder) for path, _, _ in taken):
+        if not unmounted(container, [folder]):
             continue
-        names = {
-            dig(each, "metadata", "name")
-            for each in container.obj.items("spec", "volumeClaimTemplates")
-            if container.obj.kind == "StatefulSet"
-        }
-        for index, path, mount, volume in mounts(container):
-            if "persistentVolumeClaim" in volume or mount.get("name") in names:
-                offered = container.env.get(variable)
-                read_only = container.get("securityContext", "readOnlyRootFilesystem") is True
-                read_only = read_only and _known(container) not in VOLUMES
+        claim = next((mount for mount in mounts(container) if mount.is_claim), None)
+        if claim is not None:
+            offered = container.env.get(variable)
+            read_only = container.get("securityContext", "readOnlyRootFilesystem") is True
+            read_only = read_only and not any(below(folder, v) for v in known(container.image).volumes)
+            yield at(
+                container,
+                "volumeMounts",
+                claim.index,
+                "mountPath",
+                message=f"the claim is mounted at {claim.folder}, and {shown(container.image)} keeps its "
+                f"data in {folder}",
+                fix=f"mount it at {folder}",
+                place=offered.place if offered is not None else None,
+                outcome="CrashLoopBackOff" if read_only and offered is not None else None,
+            )
+
+
+@rule("claim-below-image-volume", family="lifecycle", severity="warning", outcome="applies nothing")
+def claim_below_image_volume(model: Model) -> Iterator[Violation]:
+    """A claim mounted above a folder that the image declares a VOLUME and keeps its data in.
+
+    containerd puts a volume of its own at every VOLUME of an image that no mount is at exactly. A claim at
+    /var/lib/postgresql stays empty: the data is in /var/lib/postgresql/data, on the node, and gone with the
+    pod. (CRI-O makes a folder instead, unless it is told otherwise.)
+
+        mountPath: /var/lib/postgresql         # the VOLUME of postgres:16.4 is /var/lib/postgresql/data
+    """
+    for container in model.containers:
+        image = known(container.image)
+        offered = container.env.get(image.data_variable)
+        folder = (offered.value if offered is not None else None) or image.data
+        taken = {mount.folder for mount in mounts(container)}
+        for mount in mounts(container):
+            hidden = [
+                volume
+                for volume in image.volumes
+                if mount.is_claim
+                and volume != mount.folder
+                and below(volume, mount.folder)
+                and below(folder, volume)
+            ]
+            if hidden and hidden[0] not in taken:
                 yield at(
                     container,
                     "volumeMounts",
-                    index,
+                    mount.index,
                     "mountPath",
-                    message=f"the data is in {folder}, the claim at {path}",
-                    fix=f"mount it at {folder}",
-                    place=offered.place if offered is not None else None,
-                    outcome="CrashLoopBackOff" if read_only and offered is not None else None,
+                    message=f"the claim is mounted at {mount.folder}, and {shown(container.image)} keeps its "
+                    f"data in {folder}, below its VOLUME {hidden[0]}: containerd puts another volume there",
+                    fix=f"mount it at {hidden[0]}",
                 )
-                break
+
+
+@rule("data-folder-not-empty", family="lifecycle", severity="warning", outcome="CrashLoopBackOff")
+def data_folder_not_empty(model: Model) -> Iterator[Violation]:
+    """A claim mounted at the data folder of an image that starts in an empty one only.
+
+    A new ext4 volume, as cloud disks are, holds the folder lost+found. PostgreSQL's initdb and MySQL 5.7
+    refuse it, and Kafka takes it for a partition. A folder of the volume (`subPath`) is empty, and so is a
+    data folder below the mount.
+
+        mountPath: /var/lib/postgresql/data    # and neither subPath nor PGDATA
+    """
+    for container in model.containers:
+        image = known(container.image)
+        offered = container.env.get(image.data_variable)
+        folder = offered.value if offered is not None else image.data
+        if not image.refuses_lost_and_found or not folder or container.command or not container.env_is_known:
+            continue
+        for mount in mounts(container):
+            same = mount.folder in [posixpath.normpath(each) for each in folder.split(",")]
+            if same and mount.is_claim and mount.whole and not _prepares(container, mount):
+                yield at(
+                    container,
+                    "volumeMounts",
+                    mount.index,
+                    "mountPath",
+                    message=f"{mount.folder} is the root of a claim, where a new ext4 volume has lost+found, "
+                    f"and {shown(container.image)} does not start in a data folder that is not empty",
+                    fix="add subPath: data"
+                    + (f", or set {image.data_variable} to a folder below" if image.data_variable else ""),
+                )
+
+
+@rule("claim-not-writable", family="lifecycle", severity="warning", outcome="CrashLoopBackOff")
+def claim_not_writable(model: Model) -> Iterator[Violation]:
+    """A claim for a container that is not root, in a pod without an `fsGroup`.
+
+    A new volume belongs to root, and most provisioners leave it so: the first write ends with `permission
+    denied`. With `fsGroup` the kubelet gives the volume to that group. An init container that mounts the
+    volume may have prepared it: then nothing is said.
+
+        securityContext: {runAsUser: 1000}     # and a claim, and no fsGroup: 1000
+    """
+    images = container_images(model)
+    for container in model.containers:
+        _, user = effective(container, "runAsUser")
+        image = images.get(container)
+        if user is None:
+            own = image.stage.user.value.partition(":")[0] if image is not None and image.stage.user else ""
+            user = int(own) if own.isdigit() else known(container.image).user
+        if user in (None, 0) or container.workload.get("securityContext", "fsGroup") is not None:
+            continue
+        for mount in mounts(container):
+            read_only = mount.item.get("readOnly") is True or dig(
+                mount.volume, "persistentVolumeClaim", "readOnly"
+            )
+            claim = dig(mount.volume, "persistentVolumeClaim", "claimName")
+            new = claim is None or model.find("PersistentVolumeClaim", container.obj.namespace, str(claim))
+            if mount.is_claim and new and not read_only and not _prepares(container, mount):
+                yield at(
+                    container,
+                    "volumeMounts",
+                    mount.index,
+                    "mountPath",
+                    message=f"{container.name} runs as user {user}, the new volume at {mount.folder} belongs "
+                    "to root, and the pod has no fsGroup",
+                    fix=f"say securityContext: {{fsGroup: {user}}} in the pod",
+                )
+
+
+def _prepares(container: Container, mount: Mount) -> bool:
+    """Whether an init container has the volume first."""
+    return any(
+        other.item.get("name") == mount.item.get("name")
+        for init in container.workload.containers
+        if init.role == "init" and init is not container
+        for other in mounts(init)
+    )
 
 
 @rule("read-only-path-written", family="lifecycle", severity="error", outcome="CrashLoopBackOff")
-def read_only_path_written(model: Model) -> Iterator[Hit]:
+def read_only_path_written(model: Model) -> Iterator[Violation]:
     """A read-only root file system for an image that writes to it as it starts.
 
-    `Read-only file system`, and the container ends. Each folder it writes to takes an emptyDir. Known are
-    the data folders of Kafka and Qdrant and what Kafka, nginx, PostgreSQL and MySQL write to besides. What an
-    image declares a VOLUME is writable.
+    `Read-only file system`, and the container ends. Each folder it writes to takes an emptyDir. Known is what
+    Kafka, nginx, PostgreSQL, MySQL and others write; what an image declares a VOLUME is writable. gunicorn
+    makes a file in the temporary folder (`No usable temporary directory found`), `celery beat` its schedule
+    in the working directory. A warning where the code imports `tempfile`, and where the image is not known.
 
         readOnlyRootFilesystem: true   # and no volume at /opt/kafka/config
     """
     for container in model.containers:
         if container.get("securityContext", "readOnlyRootFilesystem") is not True or container.role == "init":
             continue
-        known = _known(container)
-        if container.command or (known == "nginx" and "unprivileged" in container.image):
-            continue
-        for each in WRITES.get(known, ()):
-            at_hand = [path for _, path, _, _ in mounts(container)]
-            # /var/run is a link to /run; a configuration of one's own may name other folders
-            at_hand += [f"/var{path}" for path in at_hand if below(path, "/run")]
-            if known == "nginx" and any(below(path, "/etc/nginx") for path in at_hand):
-                continue
-            if not any(below(each, path) or below(path, each) for path in at_hand):
-                yield at(
-                    container,
-                    "securityContext",
-                    "readOnlyRootFilesystem",
-                    message=f"true, and {known} writes to {each} as it starts",
-                    fix=f"mount an emptyDir at {each}",
-                )
+        written = [*_by_image(container), *_by_server(model, container)]
+        for who, folder, severity in written or _by_code(model, container):
+            yield at(
+                container,
+                "securityContext",
+                "readOnlyRootFilesystem",
+                message=f"readOnlyRootFilesystem is true, and {who} writes to {folder}",
+                fix=f"mount an emptyDir at {folder}",
+                severity=severity,
+            )
 
 
-@rule("unknown-medium", family="lifecycle", severity="error", outcome="FailedMount")
-def unknown_medium(model: Model) -> Iterator[Hit]:
-    """An emptyDir on a medium that does not exist.
+Written = Iterator[tuple[str, str, Severity]]
+"""Who writes, to which folder, and how sure it is."""
 
-    The API server takes any word. The kubelet knows the empty one, `Memory` and `HugePages` with or without a
-    size, and mounts nothing else: `unknown storage medium`.
 
-        emptyDir: {medium: memory}     # Memory
-    """
-    for workload in model.workloads:
-        for index, volume in enumerate(workload.items("volumes")):
-            medium = dig(volume, "emptyDir", "medium")
-            if (
-                isinstance(medium, str)
-                and medium not in ("", "Memory")
-                and not medium.startswith("HugePages")
-            ):
-                yield at(
-                    workload,
-                    "volumes",
-                    index,
-                    "emptyDir",
-                    "medium",
-                    message=f"{medium!r} is no medium",
-                    fix="write Memory, or leave it out",
-                )
+def _by_image(container: Container) -> Written:
+    image = known(container.image)
+    if not container.command and not configured(container, image):
+        for folder in unmounted(container, image.writes):
+            if not any(below(folder, volume) for volume in image.volumes):
+                yield f"{shown(container.image)}, as it starts,", folder, "error"
+
+
+def _by_server(model: Model, container: Container) -> Written:
+    command, image = server_commands(model).get(container), container_images(model).get(container)
+    sure: Severity = "error" if image is not None else "warning"
+    if command is None:
+        return
+    if command.server.needs_temporary and not _has_temporary(container, image):
+        folder = command.option(["--worker-tmp-dir"]) or TEMPORARY[0]
+        # every container has a writable /dev/shm
+        if not below(folder, "/dev/shm") and unmounted(container, [folder]):  # noqa: S108
+            yield f"{command.name}, as it starts,", folder, sure
+    if command.name == "celery" and {"beat", "-B", "--beat"} & set(command.words):
+        workdir = image.workdir if image is not None else str(container.get("workingDir", default=""))
+        file = command.option(["-s", "--schedule"]) or "celerybeat-schedule"
+        folder = posixpath.dirname(posixpath.join(workdir, file))
+        if folder.startswith("/") and unmounted(container, [folder]):
+            yield "celery beat, as it starts,", folder, sure
+
+
+def _by_code(model: Model, container: Container) -> Written:
+    reached = next((each.reached for each in started(model) if each.image.container is container), None)
+    if reached is not None and not _has_temporary(container, container_images(model).get(container)):
+        for use in reached.temporary[:1]:
+            yield f"the code ({use.file}:{use.line} imports tempfile)", TEMPORARY[0], "warning"
+
+
+TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - where Python looks, after TMPDIR, TEMP and TMP
+
+
+def _has_temporary(container: Container, image: ContainerImage | None) -> bool:
+    """Whether Python finds a temporary folder it may write to: one that is named, a usual one, or where it
+    starts."""
+    folders = [variable(container, image, name) for name in ("TMPDIR", "TEMP", "TMP")]
+    folders += [*TEMPORARY, image.workdir if image is not None else str(container.get("workingDir") or "")]
+    taken = [mount.folder for mount in mounts(container) if mount.item.get("readOnly") is not True]
+    taken += [*image.stage.volumes] if image is not None else []
+    return any(below(folder, path) for folder in folders if folder for path in taken)

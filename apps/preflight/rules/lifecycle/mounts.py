@@ -6,40 +6,21 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-from preflight import image_names
-from preflight.built import Built, built
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
+from preflight.facts.images import ContainerImage, container_images
+from preflight.facts.known_images import known
+from preflight.facts.mounts import below, mounts
 from preflight.model import Model
-from preflight.names import HASHED
-from preflight.objects import dig
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import HASHED
 
-SYSTEM = ("/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/local/bin")
+SYSTEM = ("/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib")
 """Folders without which hardly any program starts."""
-PROGRAMS = {
-    "apache/kafka": ("/opt/kafka", "/opt/kafka/bin", "/opt/kafka/libs"),
-    "qdrant/qdrant": ("/qdrant",),
-    "postgres": ("/usr/lib/postgresql",),
-}
-"""Where well-known images have the program they start."""
-
-
-def mounts(container: Container) -> Iterator[tuple[int, str, dict[str, Any], dict[str, Any]]]:
-    """Each mount of a container: index, folder, itself, and its volume (empty for a claim template)."""
-    volumes = {str(each.get("name")): each for each in container.workload.volumes}
-    for index, mount in enumerate(container.items("volumeMounts")):
-        path = mount.get("mountPath") if isinstance(mount, dict) else None
-        if isinstance(path, str) and path.startswith("/"):
-            yield index, posixpath.normpath(path), mount, volumes.get(str(mount.get("name"))) or {}
-
-
-def below(path: str, folder: str) -> bool:
-    """Whether a path is a folder or lies in it."""
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 @rule("mount-hides-program", family="lifecycle", severity="error", outcome="RunContainerError")
-def mount_hides_program(model: Model) -> Iterator[Hit]:
+def mount_hides_program(model: Model) -> Iterator[Violation]:
     """A mount over a folder of the image that holds the program it starts.
 
     A volume replaces the folder it is mounted on, files of the image included: `executable file not found`
@@ -48,17 +29,17 @@ def mount_hides_program(model: Model) -> Iterator[Hit]:
 
         mountPath: /opt/vhm            # the image has its program in /opt/vhm/bin
     """
-    images = {id(each.container): each for each in built(model)}
+    images = container_images(model)
     for container in model.containers:
-        image = images.get(id(container))
-        name = image_names.parse(container.image)
-        for index, folder, mount, volume in mounts(container):
-            if mount.get("subPath") or mount.get("subPathExpr") or "hostPath" in volume or "image" in volume:
+        image = images.get(container)
+        for mount in mounts(container):
+            folder, index = mount.folder, mount.index
+            if not mount.whole or "hostPath" in mount.volume or "image" in mount.volume:
                 continue
             hidden = _hidden(image, folder) if image is not None else ""
-            for known in PROGRAMS.get(name.name.removeprefix("docker.io/"), ()):
-                hidden = hidden or (known if below(known, folder) else "")
-            if folder in SYSTEM and not hidden:
+            for own in known(container.image).programs:
+                hidden = hidden or (own if below(own, folder) else "")
+            if folder in SYSTEM and not hidden and not _is_filled(container, mount.volume):
                 hidden = folder
             if hidden:
                 yield at(
@@ -71,7 +52,17 @@ def mount_hides_program(model: Model) -> Iterator[Hit]:
                 )
 
 
-def _hidden(image: Built, folder: str) -> str:
+def _is_filled(container: Container, volume: dict[str, Any]) -> bool:
+    """Whether an init container of the pod mounts the volume too, and may copy programs into it."""
+    return any(
+        dig(mount, "name") == volume.get("name")
+        for other in container.workload.containers
+        if other.role == "init" and other is not container
+        for mount in other.items("volumeMounts")
+    )
+
+
+def _hidden(image: ContainerImage, folder: str) -> str:
     """The folder of the image that a mount hides and the container's command needs."""
     first = image.start.words[0] if image.start.words else ""
     if first.startswith("/") and below(first, folder):
@@ -88,7 +79,7 @@ def _hidden(image: Built, folder: str) -> str:
 
 
 @rule("mount-never-updates", family="lifecycle", severity="warning", outcome="runs old code")
-def mount_never_updates(model: Model) -> Iterator[Hit]:
+def mount_never_updates(model: Model) -> Iterator[Violation]:
     """A file of a ConfigMap or Secret by `subPath`, whose changes never reach the running pods.
 
     The kubelet updates mounted folders and not single files. Nor do the pods restart: the name of the
@@ -104,18 +95,18 @@ def mount_never_updates(model: Model) -> Iterator[Hit]:
         reloaded = any("reloader" in key for key in (*template, *container.obj.annotations))
         if rolled or reloaded or container.workload.kind in ("Job", "CronJob", "Pod"):
             continue
-        for index, folder, mount, volume in mounts(container):
+        for mount in mounts(container):
             for kind, field, name in (("ConfigMap", "configMap", "name"), ("Secret", "secret", "secretName")):
-                source = dig(volume, field, name)
-                if not mount.get("subPath") or not isinstance(source, str) or HASHED.match(source):
+                source = dig(mount.volume, field, name)
+                if not mount.item.get("subPath") or not isinstance(source, str) or HASHED.match(source):
                     continue
                 made = model.find(kind, container.obj.namespace, source)
                 if made is not None and made.get("immutable") is not True:
                     yield at(
                         container,
                         "volumeMounts",
-                        index,
+                        mount.index,
                         "subPath",
-                        message=f"{folder} keeps what {kind} {source} held when the pod started",
+                        message=f"{mount.folder} keeps what {kind} {source} held when the pod started",
                         fix="generate it with a hash in its name, or mount the folder",
                     )

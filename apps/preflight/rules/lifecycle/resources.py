@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from preflight.cluster.quantities import quantity
+from preflight.cluster.workloads import Container
+from preflight.facts.settings import import_memory
 from preflight.model import Model
-from preflight.quantities import quantity
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
 
 LEAST = Decimal(4 * 2**20)
 """Bytes below which no container starts: the runtime itself needs more to start it."""
@@ -21,7 +22,7 @@ def amount(container: Container, kind: str, resource: str) -> Decimal | None:
 
 
 @rule("memory-too-small", family="lifecycle", severity="error", outcome="Pending")
-def memory_too_small(model: Model) -> Iterator[Hit]:
+def memory_too_small(model: Model) -> Iterator[Violation]:
     """A memory limit in the wrong unit: `m` is thousandths of a byte, no suffix is bytes.
 
     The API server takes both. No process starts in so little: the kubelet reports FailedCreatePodSandBox or
@@ -47,14 +48,14 @@ def memory_too_small(model: Model) -> Iterator[Hit]:
                 "resources",
                 kind,
                 "memory",
-                message=f"{text} is {size.normalize():f} bytes",
+                message=f"{kind}.memory {text} is {size.normalize():f} bytes",
                 fix=f"write {better}",
                 severity="error" if kind == "limits" else "warning",
             )
 
 
 @rule("cpu-too-large", family="lifecycle", severity="warning", outcome="Pending")
-def cpu_too_large(model: Model) -> Iterator[Hit]:
+def cpu_too_large(model: Model) -> Iterator[Violation]:
     """A request for more cores than nodes have, mostly a forgotten `m`.
 
     CPU without a suffix is whole cores, `m` thousandths of one. No node fits: `Insufficient cpu`.
@@ -73,13 +74,13 @@ def cpu_too_large(model: Model) -> Iterator[Hit]:
                 "resources",
                 kind,
                 "cpu",
-                message=f"{given} is {cores:f} cores",
+                message=f"{kind}.cpu {given} is {cores:f} cores, more than nodes have",
                 fix=f"write {given}m",
             )
 
 
 @rule("request-above-limit", family="lifecycle", severity="error", outcome="rejected by the API server")
-def request_above_limit(model: Model) -> Iterator[Hit]:
+def request_above_limit(model: Model) -> Iterator[Violation]:
     """A request that is higher than the limit of the same resource.
 
     `must be less than or equal to memory limit`. A patch that lowers the limit alone is the usual cause.
@@ -98,40 +99,39 @@ def request_above_limit(model: Model) -> Iterator[Hit]:
                     "resources",
                     "limits",
                     name,
-                    message=f"{limit}, and the request is {requests[name]}",
+                    message=f"limits.{name} {limit} is below requests.{name} {requests[name]}",
                     fix="raise the limit or lower the request",
                 )
 
 
-@rule("memory-disk-above-limit", family="lifecycle", severity="warning", outcome="OOMKilled")
-def memory_disk_above_limit(model: Model) -> Iterator[Hit]:
-    """A volume in memory that may grow to the container's own memory limit.
+INTERPRETER = 8 * 2**20
+"""Bytes of a Python that has imported nothing."""
 
-    Files of an `emptyDir` with `medium: Memory` count as memory of the container that writes them: it is
-    killed before the volume is full.
 
-        emptyDir: {medium: Memory, sizeLimit: 512Mi}      # limits.memory: 512Mi
+@rule("memory-below-import", family="lifecycle", severity="error", outcome="OOMKilled")
+def memory_below_import(model: Model) -> Iterator[Violation]:
+    """A memory limit below what the app takes to be imported.
+
+    What importing the declared settings and app takes is measured here, in an interpreter that may have other
+    versions of the libraries: an error below half of it, a warning below all of it. What the app takes at
+    work comes on top.
+
+        limits:
+          memory: 64Mi                 # importing shop.main takes 180Mi
     """
-    for workload in model.workloads:
-        for index, volume in enumerate(workload.items("volumes")):
-            disk = volume.get("emptyDir") if isinstance(volume, dict) else None
-            size = quantity(disk.get("sizeLimit")) if isinstance(disk, dict) else None
-            if not isinstance(disk, dict) or disk.get("medium") != "Memory" or size is None:
-                continue
-            for container in workload.containers:
-                mounted = any(
-                    isinstance(each, dict) and each.get("name") == volume.get("name")
-                    for each in container.items("volumeMounts")
-                )
-                limit = amount(container, "limits", "memory")
-                if mounted and limit is not None and size >= limit:
-                    yield at(
-                        workload,
-                        "volumes",
-                        index,
-                        "emptyDir",
-                        "sizeLimit",
-                        message=f"{disk['sizeLimit']} in memory; the memory limit of {container.name} is "
-                        f"{container.get('resources', 'limits', 'memory')}",
-                        fix="make it smaller, or raise the memory limit",
-                    )
+    for container in model.containers:
+        limit, taken = amount(container, "limits", "memory"), import_memory(model, container)
+        if limit is None or not taken or not LEAST <= limit < taken + INTERPRETER:
+            continue
+        app = model.app(container)
+        name = (app.config.app or app.config.settings or "").partition(":")[0] if app is not None else ""
+        yield at(
+            container,
+            "resources",
+            "limits",
+            "memory",
+            message=f"importing {name} takes {(taken + INTERPRETER) // 2**20}Mi here, and the memory limit "
+            f"of {container.name} is {container.get('resources', 'limits', 'memory')}",
+            fix=f"write at least {2 * (taken + INTERPRETER) // 2**20}Mi",
+            severity="error" if limit < (taken + INTERPRETER) / Decimal(2) else "warning",
+        )

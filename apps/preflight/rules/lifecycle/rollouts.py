@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from preflight.cluster.objects import Obj, selects
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import Step
 from preflight.model import Model
-from preflight.objects import Obj, selects
-from preflight.registry import Hit, Step, at, rule
 from preflight.rules.lifecycle.scaling import scaled
-from preflight.workloads import Workload
+from preflight.rules.registry import Violation, at, rule
 
 
 def claims(workload: Workload) -> Iterator[tuple[int, Obj | None, tuple[str, ...]]]:
@@ -18,7 +19,7 @@ def claims(workload: Workload) -> Iterator[tuple[int, Obj | None, tuple[str, ...
         claim = volume.get("persistentVolumeClaim") if isinstance(volume, dict) else None
         name = claim.get("claimName") if isinstance(claim, dict) else None
         if isinstance(name, str):
-            found = workload.model.find("PersistentVolumeClaim", workload.namespace, name)
+            found = workload.index.find("PersistentVolumeClaim", workload.namespace, name)
             modes = found.items("spec", "accessModes") if found is not None else []
             yield index, found, tuple(str(mode) for mode in modes)
 
@@ -42,7 +43,7 @@ def _strategy(workload: Workload) -> tuple[Step, ...]:
 
 
 @rule("claim-shared-by-replicas", family="lifecycle", severity="warning", outcome="FailedMount")
-def claim_shared_by_replicas(model: Model) -> Iterator[Hit]:
+def claim_shared_by_replicas(model: Model) -> Iterator[Violation]:
     """Several pods on a claim that only one node, or one pod, may have.
 
     `ReadWriteOnce` is one node: pods on others wait with `Multi-Attach error`, and those on the same node
@@ -62,15 +63,16 @@ def claim_shared_by_replicas(model: Model) -> Iterator[Hit]:
                     index,
                     "persistentVolumeClaim",
                     "claimName",
-                    message=f"{workload.replicas} pods share {claim.name}, which is {modes[0]}",
-                    fix="use a StatefulSet with volumeClaimTemplates, one replica, or ReadWriteMany",
+                    message=f"{workload.replicas} pods of {workload.obj.ref} share claim {claim.name}, "
+                    f"whose access mode is {modes[0]}",
+                    fix="use a StatefulSet with volumeClaimTemplates, replicas: 1, or ReadWriteMany",
                     severity="error" if single else "warning",
                     outcome="Pending" if single else "FailedMount",
                 )
 
 
 @rule("rollout-waits-for-itself", family="lifecycle", severity="warning", outcome="never rolls out")
-def rollout_waits_for_itself(model: Model) -> Iterator[Hit]:
+def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
     """A rollout whose new pod needs what the old one holds until the new one is ready.
 
     With `maxUnavailable: 0`, which is also what 25 % of up to three pods come to, an old pod goes only when a
@@ -88,7 +90,8 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Hit]:
                 yield at(
                     workload.obj,
                     *_strategy(workload),
-                    message=f"no old pod goes before a new one is ready; both need {claim.name} ({modes[0]})",
+                    message="the old pod is kept until the new pod is ready, and both need claim "
+                    f"{claim.name} ({modes[0]})",
                     fix="write strategy: {type: Recreate}",
                     severity="error" if single else "warning",
                 )
@@ -100,49 +103,15 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Hit]:
                         "ports",
                         index,
                         "hostPort",
-                        message=f"{port['hostPort']} of the node is the old pod's until the new one is ready",
-                        fix="let maxUnavailable be 1, or leave hostPort out",
+                        message=f"hostPort {port['hostPort']} stays bound by the old pod, which is kept "
+                        "until the new pod is ready",
+                        fix="set maxUnavailable: 1 or remove hostPort",
                     )
                     break
 
 
-@rule("rollout-held-back", family="lifecycle", severity="warning", outcome="never rolls out")
-def rollout_held_back(model: Model) -> Iterator[Hit]:
-    """A workload that is told not to roll out: `paused: true`, or a partition above all its pods.
-
-    A Deployment applied while paused makes no pods of the new template, and none at all the first time; a
-    StatefulSet updates only pods whose number is at least the partition. Either is set by hand for a while
-    and has no place in a file.
-
-        updateStrategy: {rollingUpdate: {partition: 3}}      # replicas: 3
-    """
-    for workload in model.workloads:
-        obj = workload.obj
-        if workload.kind == "Deployment" and obj.get("spec", "paused") is True:
-            yield at(
-                obj,
-                "spec",
-                "paused",
-                message="true: nothing is rolled out",
-                fix="remove it",
-                outcome="no pods",
-            )
-        path = ("spec", "updateStrategy", "rollingUpdate", "partition")
-        partition = obj.get(*path)
-        if workload.kind != "StatefulSet" or not isinstance(partition, int) or isinstance(partition, bool):
-            continue
-        first = obj.get("spec", "ordinals", "start", default=0)
-        if partition > 0 and isinstance(first, int) and partition >= first + workload.replicas:
-            yield at(
-                obj,
-                *path,
-                message=f"{partition}; pods are numbered below {first + workload.replicas}: none is updated",
-                fix="write 0, or remove it",
-            )
-
-
 @rule("drain-blocked", family="lifecycle", severity="warning", outcome="never rolls out")
-def drain_blocked(model: Model) -> Iterator[Hit]:
+def drain_blocked(model: Model) -> Iterator[Violation]:
     """A disruption budget that never lets a pod go.
 
     `kubectl drain`, node upgrades and the cluster autoscaler evict pods only as far as budgets allow. With
@@ -150,7 +119,11 @@ def drain_blocked(model: Model) -> Iterator[Hit]:
 
         minAvailable: 1                # and replicas: 1
     """
-    evicted = [each for each in model.workloads if each.kind in ("Deployment", "StatefulSet", "ReplicaSet")]
+    evicted = [
+        workload
+        for workload in model.workloads
+        if workload.kind in ("Deployment", "StatefulSet", "ReplicaSet")
+    ]
     for budget in model.objects_of("PodDisruptionBudget"):
         selector = budget.get("spec", "selector")
         selected = [
@@ -168,9 +141,10 @@ def drain_blocked(model: Model) -> Iterator[Hit]:
                 budget,
                 "spec",
                 field,
-                message=f"{value}, and {selected[0].obj.ref} has {pods} pod{'s' if pods > 1 else ''}: "
-                "none may ever be evicted",
-                fix="write maxUnavailable: 1" if pods > 1 else "have two replicas, or no budget",
+                message=f"{field}: {value} with {pods} pod{'s' if pods > 1 else ''} of "
+                f"{selected[0].obj.ref}: "
+                "no pod may ever be evicted",
+                fix="write maxUnavailable: 1" if pods > 1 else "set replicas: 2, or remove the budget",
             )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Obj
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import dig
 from preflight.model import Model
-from preflight.objects import Obj, dig
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Workload
+from preflight.rules.registry import Violation, at, rule
 
 
 def scalers(model: Model) -> Iterator[tuple[Obj, Workload]]:
@@ -26,7 +27,7 @@ def scaled(model: Model, workload: Workload) -> bool:
 
 
 @rule("autoscaler-beside-replicas", family="lifecycle", severity="warning", outcome="applies nothing")
-def autoscaler_beside_replicas(model: Model) -> Iterator[Hit]:
+def autoscaler_beside_replicas(model: Model) -> Iterator[Violation]:
     """`replicas` in the manifest of a workload that an autoscaler scales.
 
     Each apply sets the number back, whatever the load, until the autoscaler moves it again; a GitOps
@@ -42,13 +43,13 @@ def autoscaler_beside_replicas(model: Model) -> Iterator[Hit]:
                 workload.obj,
                 "spec",
                 "replicas",
-                message=f"{number}, and {scaler.ref} sets the number of pods: each apply undoes it",
-                fix="remove it, or set replicas: null in the patch",
+                message=f"replicas: {number} is set at each apply, over what {scaler.ref} has scaled to",
+                fix="remove replicas, or set replicas: null in the patch",
             )
 
 
 @rule("autoscaler-without-requests", family="lifecycle", severity="error", outcome="applies nothing")
-def autoscaler_without_requests(model: Model) -> Iterator[Hit]:
+def autoscaler_without_requests(model: Model) -> Iterator[Violation]:
     """An autoscaler by utilization of a resource that a container does not request.
 
     Utilization is a share of the request: without one on every container of the pod the metric is
@@ -60,7 +61,7 @@ def autoscaler_without_requests(model: Model) -> Iterator[Hit]:
     for scaler, workload in scalers(model):
         if scaler.kind != "HorizontalPodAutoscaler" or workload.get("resources") is not None:
             continue
-        if any(each.namespace == workload.namespace for each in model.objects_of("LimitRange")):
+        if any(obj.namespace == workload.namespace for obj in model.objects_of("LimitRange")):
             continue
         metrics: list[tuple[object, tuple[str | int, ...], object]] = []
         if scaler.get("spec", "targetCPUUtilizationPercentage") is not None:
@@ -76,17 +77,17 @@ def autoscaler_without_requests(model: Model) -> Iterator[Hit]:
                     )
         for resource, path, only in metrics:
             lacking = [
-                each.name
-                for each in workload.containers
-                if each.role != "init"
-                and (only is None or each.name == only)
-                and not _requests(each.doc.get("resources"), resource)
+                container.name
+                for container in workload.containers
+                if container.role != "init"
+                and (only is None or container.name == only)
+                and not _requests(container.doc.get("resources"), resource)
             ]
             if lacking and isinstance(resource, str):
                 yield at(
                     scaler,
                     *path,
-                    message=f"scales by the share of the {resource} request, and "
+                    message=f"{scaler.ref} scales by utilization of the {resource} request, and "
                     f"{' and '.join(lacking)} of {workload.obj.ref} has none",
                     fix=f"give {' and '.join(lacking)} requests.{resource}",
                 )

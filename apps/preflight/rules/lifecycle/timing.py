@@ -6,14 +6,21 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
+from preflight.facts.servers import server_commands
+from preflight.facts.settings import container_settings
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.reading import readings
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
 
 SHUTDOWN = re.compile(r"(SHUTDOWN|GRACEFUL|GRACE|STOP)_(TIMEOUT|PERIOD)(_(SECONDS|SECS|S))?$")
 DEFAULT_GRACE = 30
+GRACEFUL = {
+    "uvicorn": ("--timeout-graceful-shutdown",),
+    "gunicorn": ("--graceful-timeout",),
+    "hypercorn": ("--graceful-timeout",),
+}
+"""How servers are told how long to finish what is in flight."""
 
 
 def number(value: object, default: int) -> int:
@@ -27,13 +34,13 @@ def budget(probe: dict[str, Any]) -> int:
     return number(probe.get("initialDelaySeconds"), 0) + max(period, 1) * max(failures - 1, 0)
 
 
-@rule("killed-before-started", family="lifecycle", severity="error", outcome="CrashLoopBackOff")
-def killed_before_started(model: Model) -> Iterator[Hit]:
+@rule("killed-before-started", family="lifecycle", severity="warning", outcome="CrashLoopBackOff")
+def killed_before_started(model: Model) -> Iterator[Violation]:
     """A liveness or startup probe that restarts the container before the readiness probe is first asked.
 
-    The readiness probe's `initialDelaySeconds` says how long the app takes to start. A liveness probe without
-    a startup probe, or a startup probe itself, that has failed for good by then kills every start of an app
-    that takes so long.
+    The readiness probe's `initialDelaySeconds` hints at how long the app takes to start. A liveness probe
+    without a startup probe, or a startup probe itself, that has failed for good by then kills every start of
+    an app that takes so long.
 
         readinessProbe: {initialDelaySeconds: 60}
         livenessProbe: {periodSeconds: 10, failureThreshold: 3}      # kills after 20 s
@@ -57,7 +64,7 @@ def killed_before_started(model: Model) -> Iterator[Hit]:
 
 
 @rule("deadline-before-started", family="lifecycle", severity="warning", outcome="never rolls out")
-def deadline_before_started(model: Model) -> Iterator[Hit]:
+def deadline_before_started(model: Model) -> Iterator[Violation]:
     """A Deployment that is declared failed while its pods may still be starting.
 
     Pods have as long as the startup probe (or the readiness probe's delay) gives them; after
@@ -88,7 +95,7 @@ def deadline_before_started(model: Model) -> Iterator[Hit]:
 
 
 @rule("grace-period-too-short", family="lifecycle", severity="error", outcome="ready but silent")
-def grace_period_too_short(model: Model) -> Iterator[Hit]:
+def grace_period_too_short(model: Model) -> Iterator[Violation]:
     """A pod that is killed before its app has shut down.
 
     SIGKILL comes `terminationGracePeriodSeconds` (30) after the pod is deleted, and the time a preStop hook
@@ -98,7 +105,7 @@ def grace_period_too_short(model: Model) -> Iterator[Hit]:
 
         INDEXER_SHUTDOWN_TIMEOUT_SECONDS=45      # terminationGracePeriodSeconds: 30
     """
-    values = {id(each.container): each for each in readings(model)}
+    values = container_settings(model)
     for workload in model.workloads:
         given = workload.get("terminationGracePeriodSeconds")
         grace = number(given, DEFAULT_GRACE)
@@ -113,7 +120,7 @@ def grace_period_too_short(model: Model) -> Iterator[Hit]:
                     "preStop",
                     "sleep",
                     "seconds",
-                    message=f"{sleeps} s, and the grace period is {grace} s",
+                    message=f"preStop sleeps {sleeps} s, longer than terminationGracePeriodSeconds ({grace})",
                     fix=f"raise terminationGracePeriodSeconds above {sleeps}",
                     outcome="rejected by the API server",
                 )
@@ -123,25 +130,45 @@ def grace_period_too_short(model: Model) -> Iterator[Hit]:
                     container,
                     "lifecycle",
                     "preStop",
-                    message=f"takes {sleeps} s, the grace period is {grace} s: the app is killed unasked",
+                    message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: "
+                    "the app gets SIGTERM, and SIGKILL 2 s later",
                     fix=f"raise terminationGracePeriodSeconds above {sleeps}",
+                    severity="error" if sleeps > grace else "warning",
                 )
                 continue
-            reading = values.get(id(container))
-            names = [v.name for v in reading.variables] if reading is not None else list(container.env)
+            settings = values.get(container)
+            names = [v.name for v in settings.variables] if settings is not None else list(container.env)
             for name in names:
                 offered = container.env.get(name)
-                text = reading.value(name) if reading is not None else offered.value if offered else None
+                text = settings.value(name) if settings is not None else offered.value if offered else None
                 seconds = _seconds(text) if SHUTDOWN.search(name) else None
-                if seconds is None or sleeps + seconds < grace:
+                is_told = settings is None and "TERMINATION" in name
+                if seconds is None or sleeps + seconds < grace or is_told:
                     continue
                 hook = f" after {sleeps} s of preStop" if sleeps else ""
+                default = "" if given is not None else " by default"
+                sure = settings is not None and sleeps + seconds > grace
+                if settings is not None or sleeps + seconds > grace:
+                    yield at(
+                        workload,
+                        "terminationGracePeriodSeconds",
+                        message=f"terminationGracePeriodSeconds is {grace}{default}; "
+                        f"{container.name} takes up to {seconds:g} s to stop ({name}){hook}",
+                        fix=f"write more than {sleeps + seconds:g}",
+                        place=offered.place if offered is not None and given is None else None,
+                        severity=None if sure else "warning",
+                    )
+            command = server_commands(model).get(container)
+            option = command.option(GRACEFUL.get(command.name, ())) if command is not None else None
+            seconds = _seconds(option)
+            if command is not None and seconds is not None and sleeps + seconds > grace:
                 yield at(
                     workload,
                     "terminationGracePeriodSeconds",
-                    message=f"{grace} s; {container.name} takes up to {seconds:g} s to stop ({name}){hook}",
+                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} "
+                    f"is told to take up to {seconds:g} s for what is in flight",
                     fix=f"write more than {sleeps + seconds:g}",
-                    place=offered.place if offered is not None and seconds >= DEFAULT_GRACE else None,
+                    severity="warning",
                 )
 
 
@@ -160,3 +187,27 @@ def _pre_stop(container: Container) -> tuple[int, bool]:
 def _seconds(text: str | None) -> float | None:
     match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)s?", text or "")
     return float(match[1]) if match else None
+
+
+@rule("liveness-without-patience", family="lifecycle", severity="warning", outcome="CrashLoopBackOff")
+def liveness_without_patience(model: Model) -> Iterator[Violation]:
+    """A liveness probe whose first failure restarts the container.
+
+    With `failureThreshold: 1` one slow answer, a garbage collection or a busy node ends a healthy process,
+    and with `timeoutSeconds` at 1, its default, an answer after one second is a failure. A startup probe that
+    covers the start does not change that.
+
+        livenessProbe: {failureThreshold: 1}
+    """
+    for container in model.containers:
+        probe = container.probes.get("livenessProbe", {})
+        if probe.get("failureThreshold") == 1:
+            timeout = number(probe.get("timeoutSeconds"), 1)
+            yield at(
+                container,
+                "livenessProbe",
+                "failureThreshold",
+                message=f"livenessProbe: failureThreshold is 1, so one answer later than {timeout} s "
+                f"restarts {container.name}",
+                fix="write 3 or more",
+            )

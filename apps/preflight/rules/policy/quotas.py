@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Literal
 
+from preflight.cluster.quantities import quantity
+from preflight.cluster.workloads import Container, Workload
+from preflight.documents.paths import dig
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.objects import dig
-from preflight.quantities import quantity
-from preflight.registry import Hit, at, rule
-from preflight.workloads import Container, Workload
+from preflight.rules.registry import Violation, at, rule
 
 Kind = Literal["requests", "limits"]
 COUNTED: dict[str, tuple[Kind, str]] = {
@@ -26,7 +26,7 @@ COUNTED: dict[str, tuple[Kind, str]] = {
 
 
 @rule("quota-refuses-pods", family="policy", severity="error", outcome="no pods")
-def quota_refuses_pods(model: Model) -> Iterator[Hit]:
+def quota_refuses_pods(model: Model) -> Iterator[Violation]:
     """Pods that a ResourceQuota of their namespace refuses: they do not say what it counts, or ask for more.
 
     A quota of `limits.cpu` refuses every pod with a container without that limit (`failed quota: must specify
@@ -37,7 +37,7 @@ def quota_refuses_pods(model: Model) -> Iterator[Hit]:
     for quota in model.objects_of("ResourceQuota"):
         hard = quota.mapping("spec", "hard")
         scoped = quota.get("spec", "scopes") is not None or quota.get("spec", "scopeSelector") is not None
-        ranged = any(each.namespace == quota.namespace for each in model.objects_of("LimitRange"))
+        ranged = any(obj.namespace == quota.namespace for obj in model.objects_of("LimitRange"))
         for name, (kind, resource) in COUNTED.items() if not scoped and not ranged else ():
             most = quantity(hard.get(name))
             if most is None:
@@ -45,7 +45,7 @@ def quota_refuses_pods(model: Model) -> Iterator[Hit]:
             for workload in model.workloads:
                 if workload.namespace != quota.namespace or workload.get("resources") is not None:
                     continue
-                sizes = {each: _size(each, kind, resource) for each in workload.containers}
+                sizes = {container: _size(container, kind, resource) for container in workload.containers}
                 silent = next((each for each, size in sizes.items() if size is None), None)
                 main = [size for each, size in sizes.items() if size is not None and each.role != "init"]
                 if silent is not None:
@@ -54,8 +54,8 @@ def quota_refuses_pods(model: Model) -> Iterator[Hit]:
                         "resources",
                         kind,
                         resource,
-                        message=f"{kind}.{resource} is not given, and ResourceQuota {quota.name} counts it",
-                        fix=f"give {kind}.{resource}",
+                        message=f"{kind}.{resource} is not set, as required by ResourceQuota {quota.name}",
+                        fix=f"set resources.{kind}.{resource}",
                         outcome=_outcome(workload),
                     )
                 elif sum(main) > most:
@@ -64,14 +64,15 @@ def quota_refuses_pods(model: Model) -> Iterator[Hit]:
                         "spec",
                         "hard",
                         name,
-                        message=f"{hard[name]} in all; one pod of {workload.obj.ref} asks for {sum(main):f}",
+                        message=f"hard.{name} is {hard[name]}, one pod of {workload.obj.ref} alone asks for "
+                        f"{sum(main):f}",
                         fix="raise the quota, or ask for less",
                         outcome=_outcome(workload),
                     )
 
 
 @rule("range-refuses-pods", family="policy", severity="error", outcome="no pods")
-def range_refuses_pods(model: Model) -> Iterator[Hit]:
+def range_refuses_pods(model: Model) -> Iterator[Violation]:
     """A container beyond what a LimitRange of its namespace permits one.
 
     `maximum memory usage per Container is 256Mi, but limit is 512Mi`: the pods are never made.
@@ -103,8 +104,9 @@ def range_refuses_pods(model: Model) -> Iterator[Hit]:
                                 index,
                                 field,
                                 resource,
-                                message=f"{item[field][resource]}; {container.obj.ref} has {given:f}",
-                                fix="change one of the two",
+                                message=f"{field}.{resource} is {item[field][resource]}, container "
+                                f"{container.name} of {container.obj.ref} has {given:f}",
+                                fix="change the range or the container's resources",
                                 outcome=_outcome(container.workload),
                             )
 

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.environment import data_of
+from preflight.cluster.environment import data_of
+from preflight.cluster.objects import Located, Obj
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import Step, dig, list_at
+from preflight.facts.custom_resources import made_secrets
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.names import near
-from preflight.objects import Obj, dig, list_at
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.workloads import Workload
-from preflight.world import missing
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import is_slip, near
 
 SELF_FILLING = ("kubernetes.io/service-account-token",)
 """Types of Secrets whose data a controller writes."""
@@ -83,65 +84,8 @@ def _use(
         )
 
 
-@rule("missing-configmap", family="references", severity="error", outcome="CreateContainerConfigError")
-def missing_configmap(model: Model) -> Iterator[Hit]:
-    """A ConfigMap that a pod takes and nobody makes.
-
-    The kubelet does not start a container whose environment names an absent ConfigMap
-    (CreateContainerConfigError), nor mount a volume of one (FailedMount, shown as ContainerCreating), unless
-    the reference says `optional: true`. Where a generator appends a hash, kustomize renames the references it
-    recognises; a misspelt one keeps its name and meets nothing.
-
-        envFrom:
-        - configMapRef:
-            name: vhm-confg        # the generator's name is vhm-config
-    """
-    yield from _absent(model, "ConfigMap")
-
-
-@rule("missing-secret", family="references", severity="warning", outcome="CreateContainerConfigError")
-def missing_secret(model: Model) -> Iterator[Hit]:
-    """A Secret that a pod cannot start without and that is not in the render.
-
-    Secrets are often made elsewhere, so this is a warning, unless the render holds a Secret of nearly that
-    name or has it in another namespace. Say `provided = ["Secret/NAME"]` in `[tool.preflight]` for one that
-    is in the cluster already, or `optional: true` where the pod can do without.
-
-        - secretRef:
-            name: vhm-secret       # the Secret is vhm-secrets
-    """
-    yield from _absent(model, "Secret")
-
-
-def _absent(model: Model, kind: str) -> Iterator[Hit]:
-    for workload in model.workloads:
-        said = set()
-        for use in uses(workload):
-            absent = None
-            key = (use.part.path, use.name)
-            if use.kind == kind and not use.optional and key not in said:
-                said.add(key)
-                absent = missing(model, kind, workload.namespace, use.name)
-            if absent is not None:
-                fix = (
-                    f"write {absent.meant}"
-                    if absent.meant
-                    else f"make the {kind} in namespace {workload.namespace}, or name it in `provided` of "
-                    "[tool.preflight] if the cluster has it"
-                )
-                yield at(
-                    use.part,
-                    *use.path,
-                    message=f"{kind} {use.name} is not among what is applied to namespace "
-                    f"{workload.namespace}{absent.hint}",
-                    fix=fix,
-                    severity=absent.severity,
-                    outcome=use.outcome,
-                )
-
-
 @rule("missing-configmap-key", family="references", severity="error", outcome="CreateContainerConfigError")
-def missing_configmap_key(model: Model) -> Iterator[Hit]:
+def missing_configmap_key(model: Model) -> Iterator[Violation]:
     """A key that a pod takes of a ConfigMap that lacks it.
 
     `configMapKeyRef` to an absent key keeps the container in CreateContainerConfigError; an item of a volume
@@ -157,12 +101,13 @@ def missing_configmap_key(model: Model) -> Iterator[Hit]:
 
 
 @rule("missing-secret-key", family="references", severity="error", outcome="CreateContainerConfigError")
-def missing_secret_key(model: Model) -> Iterator[Hit]:
+def missing_secret_key(model: Model) -> Iterator[Violation]:
     """A key that a pod takes of a Secret of the render that lacks it.
 
     The same as for ConfigMaps: CreateContainerConfigError for an environment variable, FailedMount for a
-    volume's item, unless it is `optional: true`. A Secret without any data is taken for one that is filled
-    in later and only warned about.
+    volume's item. Of what is `optional: true` only a slip is reported: nothing is passed on then. A Secret
+    without any data is taken for one that is filled in later and only warned about. Of an ExternalSecret or
+    SealedSecret the keys it names are the Secret's.
 
         valueFrom:
           secretKeyRef:
@@ -172,24 +117,34 @@ def missing_secret_key(model: Model) -> Iterator[Hit]:
     yield from _keyless(model, "Secret")
 
 
-def _keyless(model: Model, kind: str) -> Iterator[Hit]:
+def _keyless(model: Model, kind: str) -> Iterator[Violation]:
     for workload in model.workloads:
         for use in uses(workload):
             source = model.find(kind, workload.namespace, use.name)
-            if use.kind != kind or use.optional or source is None or _fills_itself(source):
+            made = made_secrets(model).get((workload.namespace, use.name)) if kind == "Secret" else None
+            if use.kind != kind:
                 continue
-            data = data_of(source)
+            if source is not None and made is None and not _fills_itself(source):
+                data = set(data_of(source))
+            elif source is None and made is not None and made.keys is not None:
+                data = set(made.keys)
+            else:
+                continue
+            maker = f", which {made.maker} makes," if made is not None else ""
+            owner = made.maker if made is not None else f"the {kind}"
             for key, path in use.keys:
-                if key not in data:
-                    meant = near(key, data)
+                meant = near(key, data) if key not in data else None
+                # an optional key may well be absent, but not under nearly its name
+                if key not in data and (meant or not use.optional):
+                    so = ", so this optional key is never passed on" if use.optional else ""
                     yield at(
                         use.part,
                         *path,
-                        message=f"{kind} {use.name} has no key {key}"
+                        message=f"{kind} {use.name}{maker} has no key {key}{so}"
                         + (f"; did you mean {meant}?" if meant else ""),
-                        fix=f"write {meant}" if meant else f"add {key} to the {kind}, or take a key it has",
-                        severity="error" if data else "warning",
-                        outcome=use.outcome,
+                        fix=f"write {meant}" if meant else f"add {key} to {owner}, or take a key it has",
+                        severity="error" if data and (not so or is_slip(key, meant or "")) else "warning",
+                        outcome="applies nothing" if use.optional else use.outcome,
                     )
 
 
@@ -199,7 +154,7 @@ def _fills_itself(source: Obj) -> bool:
 
 
 @rule("mounted-key-missing", family="references", severity="error", outcome="CrashLoopBackOff")
-def mounted_key_missing(model: Model) -> Iterator[Hit]:
+def mounted_key_missing(model: Model) -> Iterator[Violation]:
     """A `subPath` of a ConfigMap or Secret volume that is not one of its keys.
 
     The kubelet then makes an empty folder of that name and mounts it: where the image has a file, the
@@ -222,7 +177,7 @@ def mounted_key_missing(model: Model) -> Iterator[Hit]:
                         "volumeMounts",
                         index,
                         "subPath",
-                        message=f"volume {mount['name']} has no file {wanted}"
+                        message=f"subPath {wanted}: volume {mount['name']} has no such file"
                         + (f"; did you mean {meant}?" if meant else f": it has {', '.join(sorted(known))}"),
                         fix=f"write {meant or 'one of its keys'}",
                     )
@@ -238,7 +193,7 @@ def _paths(workload: Workload, volume: dict[str, object]) -> set[str] | None:
     for field, kind, name in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
         named = dig(volume, field, name)
         if isinstance(named, str):
-            source = workload.model.find(kind, workload.namespace, named)
+            source = workload.index.find(kind, workload.namespace, named)
             if source is None or _fills_itself(source) or dig(volume, field, "optional") is True:
                 return None
             items = dig(volume, field, "items")

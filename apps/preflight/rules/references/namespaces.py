@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Obj
+from preflight.facts.existence import are_applied_together, missing
 from preflight.model import Model
-from preflight.objects import Obj
-from preflight.registry import Hit, at, rule
-from preflight.world import are_applied_together, missing
+from preflight.rules.registry import Violation, at, rule
 
 
 @rule("missing-namespace", family="references", severity="warning", outcome="rejected by the API server")
-def missing_namespace(model: Model) -> Iterator[Hit]:
+def missing_namespace(model: Model) -> Iterator[Violation]:
     """A namespace that objects are in and that the render does not make, though it makes another.
 
     Applied to a cluster without it, the objects are refused: `namespaces "x" not found`. Where the render
@@ -33,7 +33,7 @@ def missing_namespace(model: Model) -> Iterator[Hit]:
                 obj,
                 "metadata",
                 "namespace",
-                message=f"namespace {obj.namespace} is not made here{absent.hint}",
+                message=f"Namespace {obj.namespace} not found{absent.hint}",
                 fix=f"write {absent.meant}"
                 if absent.meant
                 else f'make it, or say provided = ["Namespace/{obj.namespace}"] in [tool.preflight]',
@@ -42,7 +42,7 @@ def missing_namespace(model: Model) -> Iterator[Hit]:
 
 
 @rule("duplicate-object", family="references", severity="error", outcome="applies nothing")
-def duplicate_object(model: Model) -> Iterator[Hit]:
+def duplicate_object(model: Model) -> Iterator[Violation]:
     """The same object twice, with different content.
 
     `kubectl apply` sends both and the later one stays, so that the earlier one has no effect; a reconciler
@@ -62,6 +62,6 @@ def duplicate_object(model: Model) -> Iterator[Hit]:
                 earlier,
                 "metadata",
                 "name",
-                message=f"{obj.ref} is there again, with other content, at {obj.origin}",
-                fix="keep one of them",
+                message=f"{obj.ref} stands again, with other content, at {obj.origin}",
+                fix="keep one of the two, or rename one",
             )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step, dig
 from preflight.model import Model
-from preflight.names import near
-from preflight.objects import dig
-from preflight.registry import Hit, Step, at, rule
-from preflight.workloads import Container
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 
 @rule("target-port-name-missing", family="references", severity="error", outcome="ready but unreachable")
-def target_port_name_missing(model: Model) -> Iterator[Hit]:
+def target_port_name_missing(model: Model) -> Iterator[Violation]:
     """A Service's `targetPort` by a name that no selected pod's container gives to a port.
 
     The pods are left out of the Service's endpoints for that port: they are ready and nobody reaches them.
@@ -22,7 +22,7 @@ def target_port_name_missing(model: Model) -> Iterator[Hit]:
           targetPort: http             # the container's port is called health
     """
     for service in model.services:
-        containers = [each for workload in service.workloads for each in workload.containers]
+        containers = [container for workload in service.workloads for container in workload.containers]
         names = [str(port["name"]) for each in containers for port in each.ports if "name" in port]
         for index, port in enumerate(service.obj.items("spec", "ports")):
             target = dig(port, "targetPort")
@@ -37,13 +37,14 @@ def target_port_name_missing(model: Model) -> Iterator[Hit]:
                 "ports",
                 index,
                 "targetPort",
-                message=f"no container of the pods it selects has a port called {target}: {known}",
+                message=f"targetPort {target}: no container of the selected pods has a port of that name: "
+                f"{known}",
                 fix=f"write {meant}" if meant else f"name a containerPort {target}, or give the number",
             )
 
 
 @rule("probe-port-name-missing", family="references", severity="error", outcome="never ready")
-def probe_port_name_missing(model: Model) -> Iterator[Hit]:
+def probe_port_name_missing(model: Model) -> Iterator[Violation]:
     """A probe on a port by a name that its container does not give to any of its ports.
 
     The kubelet cannot ask and throws the try away: a startup or readiness probe never succeeds, and the pod
@@ -65,14 +66,14 @@ def probe_port_name_missing(model: Model) -> Iterator[Hit]:
                         )
 
 
-def _unnamed(container: Container, path: tuple[Step, ...], wanted: str, *, alive: bool) -> Hit:
+def _unnamed(container: Container, path: tuple[Step, ...], wanted: str, *, alive: bool) -> Violation:
     names = [str(port["name"]) for port in container.ports if "name" in port]
     meant = near(wanted, names) or (names[0] if len(names) == 1 else "")
     return at(
         container,
         *path,
-        message=f"the container has no port called {wanted}"
-        + (f": it has {', '.join(names)}" if names else ": it names none"),
+        message=f"probe port {wanted}: container {container.name} has no port of that name"
+        + (f": it has {', '.join(names)}" if names else ": it names no port"),
         fix=f"write {meant}" if meant else f"name a containerPort {wanted}, or give the number",
         outcome="applies nothing" if alive else None,
     )

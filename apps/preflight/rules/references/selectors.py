@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from preflight.cluster.objects import Located, Obj, selects
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import Step, dig, list_at
+from preflight.facts.existence import are_applied_together, is_whole
+from preflight.facts.selectors import equals, has_custom_pods, is_hopeless, nearly, of_manifests, pods_of
 from preflight.model import Model
-from preflight.objects import Obj, dig, list_at, selects
-from preflight.registry import Hit, Located, Step, at, rule
-from preflight.selection import equals, has_custom_pods, is_hopeless, nearly, of_manifests, pods_of
-from preflight.workloads import Workload
-from preflight.world import are_applied_together, is_whole, missing
+from preflight.rules.registry import Violation, at, rule
 
 CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController")
 
 
 @rule("service-selects-nothing", family="references", severity="error", outcome="ready but unreachable")
-def service_selects_nothing(model: Model) -> Iterator[Hit]:
+def service_selects_nothing(model: Model) -> Iterator[Violation]:
     """A Service whose selector matches no pod of its namespace.
 
     The Service gets an address and no endpoints: pods are ready and every connection is refused. An error
@@ -27,7 +28,7 @@ def service_selects_nothing(model: Model) -> Iterator[Hit]:
           app: indexr                  # the pods have app: indexer
     """
     # a template that differs from its own selector is refused, and that is said elsewhere
-    refused = [equals(each.obj.get("spec", "selector")) or {} for each in model.workloads]
+    refused = [equals(workload.obj.get("spec", "selector")) or {} for workload in model.workloads]
     for service in model.services:
         wanted = of_manifests(service.selector)
         pods = chain(pods_of(model, service.namespace), refused)
@@ -39,7 +40,7 @@ def service_selects_nothing(model: Model) -> Iterator[Hit]:
 
 
 @rule("policy-selects-nothing", family="references", severity="warning", outcome="applies nothing")
-def policy_selects_nothing(model: Model) -> Iterator[Hit]:
+def policy_selects_nothing(model: Model) -> Iterator[Violation]:
     """A NetworkPolicy whose `podSelector` matches no pod of its namespace.
 
     The policy is accepted and protects or permits nothing. An error where a slip explains it.
@@ -53,7 +54,7 @@ def policy_selects_nothing(model: Model) -> Iterator[Hit]:
 
 
 @rule("peer-selects-nothing", family="references", severity="error", outcome="ready but unreachable")
-def peer_selects_nothing(model: Model) -> Iterator[Hit]:
+def peer_selects_nothing(model: Model) -> Iterator[Violation]:
     """A NetworkPolicy that permits traffic with pods a slip away from those of the namespace.
 
     A `from` or `to` whose selector matches no pod permits nobody, so the traffic it was written for is cut.
@@ -73,7 +74,7 @@ def peer_selects_nothing(model: Model) -> Iterator[Hit]:
 
 
 @rule("budget-selects-nothing", family="references", severity="warning", outcome="applies nothing")
-def budget_selects_nothing(model: Model) -> Iterator[Hit]:
+def budget_selects_nothing(model: Model) -> Iterator[Violation]:
     """A PodDisruptionBudget whose selector matches no pod of its namespace.
 
     The budget protects nothing: a drain takes all replicas at once. An error where a slip explains it.
@@ -87,7 +88,7 @@ def budget_selects_nothing(model: Model) -> Iterator[Hit]:
 
 
 @rule("spread-selects-nothing", family="references", severity="warning", outcome="applies nothing")
-def spread_selects_nothing(model: Model) -> Iterator[Hit]:
+def spread_selects_nothing(model: Model) -> Iterator[Violation]:
     """A topology spread constraint whose selector does not match the pod's own labels.
 
     The scheduler counts the pods the selector matches; with none, every node is as good as another, and the
@@ -107,13 +108,14 @@ def spread_selects_nothing(model: Model) -> Iterator[Hit]:
                     "topologySpreadConstraints",
                     index,
                     "labelSelector",
-                    message=f"selects none of the pods of {workload.kind} {workload.name} and spreads none",
+                    message=f"the labelSelector does not select the pods of {workload.obj.ref}, which are "
+                    "not spread",
                     fix="select labels of this pod template",
                 )
 
 
 @rule("affinity-selects-nothing", family="references", severity="error", outcome="Pending")
-def affinity_selects_nothing(model: Model) -> Iterator[Hit]:
+def affinity_selects_nothing(model: Model) -> Iterator[Violation]:
     """A required pod affinity for pods a slip away from those of the render.
 
     `requiredDuringScheduling` affinity for labels no running pod has leaves the pod Pending. The pods may run
@@ -136,7 +138,7 @@ def affinity_selects_nothing(model: Model) -> Iterator[Hit]:
 
 def _label_selector(
     model: Model, obj: Obj, path: tuple[Step, ...], namespace: str | None, near_only: bool = False
-) -> Iterator[Hit]:
+) -> Iterator[Violation]:
     selector = obj.get(*path)
     pods = pods_of(model, namespace)
     if not isinstance(selector, dict) or any(selects(selector, labels) for labels in pods):
@@ -157,7 +159,7 @@ def _selects_nothing(
     *,
     sure: bool = False,
     near_only: bool = False,
-) -> Iterator[Hit]:
+) -> Iterator[Violation]:
     pods = pods_of(model, namespace)
     slip = nearly(wanted, pods)
     where = f" of namespace {namespace}" if namespace else ""
@@ -167,7 +169,7 @@ def _selects_nothing(
             part,
             *path,
             slip.key,
-            message=f"no pod{where} has {slip.key}: {wanted[slip.key]}; did you mean {slip.meant}?",
+            message=f"no pod{where} has label {slip.key}: {wanted[slip.key]}; did you mean {slip.meant}?",
             fix=f"write {slip.meant}",
             severity="error",
         )
@@ -176,14 +178,14 @@ def _selects_nothing(
         yield at(
             part,
             *path,
-            message=f"no pod{where} has {pairs}",
+            message=f"no pod{where} has labels {pairs}",
             fix="select labels of a pod template",
             severity="error" if certain else "warning",
         )
 
 
 @rule("overlapping-selectors", family="references", severity="warning", outcome="applies nothing")
-def overlapping_selectors(model: Model) -> Iterator[Hit]:
+def overlapping_selectors(model: Model) -> Iterator[Violation]:
     """A workload whose selector also matches the pods of another one.
 
     What finds pods through a workload's selector takes both workloads' pods for one: an autoscaler refuses to
@@ -207,8 +209,8 @@ def overlapping_selectors(model: Model) -> Iterator[Hit]:
                     workload.obj,
                     "spec",
                     "selector",
-                    message=f"also selects the pods of {other.kind} {other.name}",
-                    fix="give each workload a label of its own, in its selector and its template",
+                    message=f"the selector of {workload.obj.ref} also selects the pods of {other.obj.ref}",
+                    fix="give each workload a label of its own, in selector and template",
                 )
 
 
@@ -217,37 +219,3 @@ def _selector(workload: Workload) -> dict[str, object] | None:
     if workload.kind == "ReplicationController" and isinstance(selector, dict):
         return {"matchLabels": selector}
     return selector if isinstance(selector, dict) and selector else None
-
-
-@rule("missing-scale-target", family="references", severity="warning", outcome="applies nothing")
-def missing_scale_target(model: Model) -> Iterator[Hit]:
-    """A HorizontalPodAutoscaler for a workload that the render does not hold.
-
-    The autoscaler is accepted and scales nothing: `FailedGetScale`. An error where the render holds a
-    workload of nearly that name, or of that name and another kind.
-
-        scaleTargetRef:
-          kind: Deployment
-          name: resonnance             # the Deployment is resonance
-    """
-    for scaler in model.objects_of("HorizontalPodAutoscaler"):
-        kind, name = (
-            scaler.get("spec", "scaleTargetRef", "kind"),
-            scaler.get("spec", "scaleTargetRef", "name"),
-        )
-        if kind not in CONTROLLERS or not isinstance(name, str):
-            continue
-        absent = missing(model, kind, scaler.namespace, name)
-        if absent is None:
-            continue
-        other = next((each for each in CONTROLLERS if model.find(each, scaler.namespace, name)), None)
-        hint = f"; there is a {other} of that name" if other else absent.hint
-        yield at(
-            scaler,
-            "spec",
-            "scaleTargetRef",
-            "kind" if other else "name",
-            message=f"{kind} {name} is not among what is applied to namespace {scaler.namespace}{hint}",
-            fix=f"write {other or absent.meant or 'the name of a workload of that namespace'}",
-            severity="error" if other else absent.severity,
-        )

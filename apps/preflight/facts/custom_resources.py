@@ -1,0 +1,266 @@
+"""Custom kinds that people use: what they name, what they select, and which Services their controllers make.
+
+One table. A kind that is not in it is left alone; so is a field that a version of it calls otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from preflight.cluster.kinds import CLUSTER_SCOPED
+from preflight.cluster.objects import Field, Obj
+from preflight.documents.paths import dig, strings
+from preflight.model import Model, fact
+from preflight.spelling import near
+
+
+class Name(msgspec.Struct, frozen=True):
+    """A field that names an object: its kind, unless a `kind` beside it says otherwise, in the namespace that
+    a `namespace` beside it says, else its own."""
+
+    pattern: str
+    kind: str
+    key: str = ""
+    """The field beside it that names a key of that ConfigMap or Secret."""
+
+
+class MadeSecret(msgspec.Struct, frozen=True):
+    """A Secret that a controller makes of a custom resource."""
+
+    maker: str
+    """`Kind/name` of the custom resource."""
+    name: str
+    keys: frozenset[str] | None
+    """None where only the store knows them."""
+
+
+class CustomKind(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of a group."""
+
+    group: str
+    kind: str
+    names: tuple[Name, ...] = ()
+    owner: tuple[str, str] = ("", "")
+    """A label that names an object, and its kind."""
+    services: Callable[[Obj], dict[str, frozenset[int]]] | None = None
+    """The Services its controller makes, with their ports."""
+    secret: Callable[[Obj], MadeSecret] | None = None
+    """The Secret its controller makes."""
+
+
+def _strimzi(kafka: Obj) -> dict[str, frozenset[int]]:
+    """Strimzi's: one for all internal listeners, which has 9091 for the brokers themselves, and one for each
+    other listener."""
+    ports = {9091}
+    others: dict[str, frozenset[int]] = {}
+    for listener in kafka.items("spec", "kafka", "listeners"):
+        number, name = dig(listener, "port"), str(dig(listener, "name"))
+        if isinstance(number, int):
+            if dig(listener, "type", default="internal") == "internal":
+                ports.add(number)
+            else:
+                others[f"{kafka.name}-kafka-{name}-bootstrap"] = frozenset({number})
+    both = (f"{kafka.name}-kafka-bootstrap", f"{kafka.name}-kafka-brokers")
+    return dict.fromkeys(both, frozenset(ports)) | others
+
+
+def _fixed(**ports: int) -> Callable[[Obj], dict[str, frozenset[int]]]:
+    """Services called after the object, each with one port; `_` stands for a hyphen."""
+    return lambda obj: {
+        f"{obj.name}{end.replace('_', '-')}": frozenset({port}) for end, port in ports.items()
+    }
+
+
+def _external(obj: Obj) -> MadeSecret:
+    """External Secrets': the keys it names, or those of its template."""
+    target = obj.mapping("spec", "target")
+    template = dig(target, "template", "data")
+    keys = frozenset(str(dig(entry, "secretKey")) for entry in obj.items("spec", "data"))
+    if isinstance(template, dict):
+        merged = dig(target, "template", "mergePolicy") == "Merge"
+        keys = frozenset(template) | keys if merged else frozenset(template)
+    open_ended = (
+        obj.get("spec", "dataFrom") is not None
+        or dig(target, "template", "templateFrom") is not None
+        or dig(target, "creationPolicy", default="Owner") not in ("Owner", "Orphan")
+    )
+    return MadeSecret(obj.ref, str(target.get("name") or obj.name), None if open_ended else keys)
+
+
+def _sealed(obj: Obj) -> MadeSecret:
+    """Sealed Secrets': what is encrypted, and what its template adds."""
+    template = obj.mapping("spec", "template")
+    keys = {*obj.mapping("spec", "encryptedData"), *strings(dig(template, "data"))}
+    name = dig(template, "metadata", "name", default=obj.name)
+    return MadeSecret(obj.ref, str(name), frozenset(keys))
+
+
+SOURCE = "spec.chart.spec.sourceRef.name"
+CANARY, BLUE_GREEN = "spec.strategy.canary", "spec.strategy.blueGreen"
+STRIMZI_LABEL = "strimzi.io/cluster"
+
+KINDS: tuple[CustomKind, ...] = (
+    CustomKind(
+        group="argoproj.io",
+        kind="Rollout",
+        names=(
+            Name("spec.workloadRef.name", "Deployment"),
+            Name(f"{CANARY}.stableService", "Service"),
+            Name(f"{CANARY}.canaryService", "Service"),
+            Name(f"{CANARY}.analysis.templates.*.templateName", "AnalysisTemplate"),
+            Name(f"{BLUE_GREEN}.activeService", "Service"),
+            Name(f"{BLUE_GREEN}.previewService", "Service"),
+        ),
+    ),
+    CustomKind(
+        group="keda.sh",
+        kind="ScaledObject",
+        names=(
+            Name("spec.scaleTargetRef.name", "Deployment"),
+            Name("spec.triggers.*.authenticationRef.name", "TriggerAuthentication"),
+        ),
+    ),
+    CustomKind(
+        group="keda.sh",
+        kind="TriggerAuthentication",
+        names=(
+            Name("spec.secretTargetRef.*.name", "Secret", "key"),
+            Name("spec.configMapTargetRef.*.name", "ConfigMap", "key"),
+        ),
+    ),
+    CustomKind(
+        group="external-secrets.io",
+        kind="ExternalSecret",
+        names=(Name("spec.secretStoreRef.name", "SecretStore"),),
+        secret=_external,
+    ),
+    CustomKind(group="bitnami.com", kind="SealedSecret", secret=_sealed),
+    CustomKind(group="cert-manager.io", kind="Certificate", names=(Name("spec.issuerRef.name", "Issuer"),)),
+    CustomKind(
+        group="helm.toolkit.fluxcd.io",
+        kind="HelmRelease",
+        names=(
+            Name(SOURCE, "HelmRepository"),
+            Name("spec.chartRef.name", "OCIRepository"),
+            Name("spec.valuesFrom.*.name", "ConfigMap", "valuesKey"),
+            Name("spec.dependsOn.*.name", "HelmRelease"),
+        ),
+    ),
+    CustomKind(
+        group="kustomize.toolkit.fluxcd.io",
+        kind="Kustomization",
+        names=(
+            Name("spec.sourceRef.name", "GitRepository"),
+            Name("spec.dependsOn.*.name", "Kustomization"),
+            Name("spec.decryption.secretRef.name", "Secret"),
+            Name("spec.postBuild.substituteFrom.*.name", "ConfigMap"),
+        ),
+    ),
+    CustomKind(
+        group="source.toolkit.fluxcd.io", kind="GitRepository", names=(Name("spec.secretRef.name", "Secret"),)
+    ),
+    CustomKind(
+        group="source.toolkit.fluxcd.io",
+        kind="HelmRepository",
+        names=(Name("spec.secretRef.name", "Secret"),),
+    ),
+    CustomKind(group="argoproj.io", kind="Application", names=(Name("spec.project", "AppProject"),)),
+    CustomKind(
+        group="gateway.networking.k8s.io",
+        kind="HTTPRoute",
+        names=(Name("spec.parentRefs.*.name", "Gateway"),),
+    ),
+    CustomKind(
+        group="traefik.io",
+        kind="IngressRoute",
+        names=(
+            Name("spec.routes.*.services.*.name", "Service"),
+            Name("spec.routes.*.middlewares.*.name", "Middleware"),
+        ),
+    ),
+    CustomKind(group="kafka.strimzi.io", kind="Kafka", services=_strimzi),
+    CustomKind(group="kafka.strimzi.io", kind="KafkaNodePool", owner=(STRIMZI_LABEL, "Kafka")),
+    CustomKind(group="kafka.strimzi.io", kind="KafkaTopic", owner=(STRIMZI_LABEL, "Kafka")),
+    CustomKind(group="kafka.strimzi.io", kind="KafkaUser", owner=(STRIMZI_LABEL, "Kafka")),
+    CustomKind(group="kafka.strimzi.io", kind="KafkaRebalance", owner=(STRIMZI_LABEL, "Kafka")),
+    CustomKind(group="kafka.strimzi.io", kind="KafkaConnector", owner=(STRIMZI_LABEL, "KafkaConnect")),
+    CustomKind(group="postgresql.cnpg.io", kind="Cluster", services=_fixed(_rw=5432, _ro=5432, _r=5432)),
+    CustomKind(group="elasticsearch.k8s.elastic.co", kind="Elasticsearch", services=_fixed(_es_http=9200)),
+    CustomKind(group="kibana.k8s.elastic.co", kind="Kibana", services=_fixed(_kb_http=5601)),
+)
+"""Every custom kind that is known."""
+
+
+def _known(obj: Obj) -> CustomKind | None:
+    return next((row for row in KINDS if (row.group, row.kind) == (obj.group, obj.kind)), None)
+
+
+class NamedObject(msgspec.Struct, frozen=True):
+    """A name in a custom resource, and what it means."""
+
+    field: Field
+    kind: str
+    namespace: str
+    name: str
+    key: Field | None = None
+
+
+def named_objects(model: Model) -> Iterator[NamedObject]:
+    """Every name in a field, or a label, of a custom resource that the table knows."""
+    for obj in model.objects:
+        row = _known(obj)
+        for each in row.names if row is not None else ():
+            for field in obj.fields(each.pattern):
+                beside = obj.get(*field.path[:-1])
+                kind = str(dig(beside, "kind", default=each.kind))
+                if isinstance(field.doc, str) and field.doc and dig(beside, "optional") is not True:
+                    own = "" if kind in CLUSTER_SCOPED or kind.startswith("Cluster") else obj.namespace
+                    namespace = own and str(dig(beside, "namespace", default=own))
+                    key = obj.field(*field.path[:-1], each.key) if dig(beside, each.key) is not None else None
+                    yield NamedObject(field, kind, namespace, field.doc, key)
+        label, kind = row.owner if row is not None else ("", "")
+        if label and label in obj.labels:
+            field = obj.field("metadata", "labels", label)
+            yield NamedObject(field, kind, obj.namespace, obj.labels[label])
+
+
+@fact
+def made_services(model: Model) -> dict[tuple[str, str], frozenset[int]]:
+    """The Services that controllers make for custom resources of the render: (namespace, name) → ports."""
+    found: dict[tuple[str, str], frozenset[int]] = {}
+    for obj in model.objects:
+        row = _known(obj)
+        for name, ports in row.services(obj).items() if row is not None and row.services is not None else ():
+            found[(obj.namespace, name)] = ports
+    return found
+
+
+@fact
+def made_secrets(model: Model) -> dict[tuple[str, str], MadeSecret]:
+    """The Secrets that controllers make of custom resources of the render, by namespace and name."""
+    found: dict[tuple[str, str], MadeSecret] = {}
+    for obj in model.objects:
+        row = _known(obj)
+        if row is not None and row.secret is not None:
+            made = row.secret(obj)
+            # two makers of one Secret: neither knows all its keys
+            known = made.keys if (obj.namespace, made.name) not in found else None
+            found[(obj.namespace, made.name)] = msgspec.structs.replace(made, keys=known)
+    return found
+
+
+def kafka_brokers(model: Model, cluster: Obj) -> int:
+    """How many brokers a Kafka of Strimzi's has, by its node pools or its own `replicas`; 0 where that is not
+    in the render."""
+    count = 0
+    for pool in model.objects_of("KafkaNodePool"):
+        number, roles = pool.get("spec", "replicas"), pool.items("spec", "roles")
+        label = pool.labels.get(STRIMZI_LABEL, "")
+        # a label misspelt is a finding of its own
+        own = pool.namespace == cluster.namespace and (label == cluster.name or near(label, [cluster.name]))
+        if own and "broker" in roles:
+            count += number if isinstance(number, int) else 0
+    given = cluster.get("spec", "kafka", "replicas")
+    return count or (given if isinstance(given, int) else 0)

@@ -1,0 +1,170 @@
+"""NetworkPolicies: whether traffic between two workloads of the render is permitted.
+
+Where it cannot be told from the render (namespaces whose labels are not in it, address blocks, other kinds of
+policies), the answer is yes: only what is surely cut is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from preflight.cluster.objects import Obj, selects
+from preflight.cluster.workloads import Workload
+from preflight.documents.paths import dig
+from preflight.facts.selectors import equals, nearly, pods_of
+from preflight.model import Model
+
+Direction = Literal["ingress", "egress"]
+NAME_LABEL = "kubernetes.io/metadata.name"
+DNS_NAMESPACES = ("kube-system", "openshift-dns")
+OTHER_POLICIES = (
+    "AdminNetworkPolicy",
+    "BaselineAdminNetworkPolicy",
+    "CiliumClusterwideNetworkPolicy",
+    "CiliumNetworkPolicy",
+    "ClusterNetworkPolicy",
+    "GlobalNetworkPolicy",
+)
+"""Kinds that may permit what NetworkPolicies do not."""
+
+
+def isolating(model: Model, workload: Workload, direction: Direction) -> list[Obj]:
+    """The policies that make the workload's pods accept (or send) only what is permitted; none: all is."""
+    if workload.get("hostNetwork") is True or model.objects_of(*OTHER_POLICIES):
+        return []
+    return [
+        policy
+        for policy in model.objects_of("NetworkPolicy")
+        if policy.group == "networking.k8s.io"
+        and policy.namespace == workload.namespace
+        and direction in _directions(policy)
+        and selects(policy.get("spec", "podSelector", default={}), workload.labels)
+    ]
+
+
+def _directions(policy: Obj) -> list[str]:
+    types = [str(each).lower() for each in policy.items("spec", "policyTypes")]
+    return types or (["ingress", "egress"] if policy.items("spec", "egress") else ["ingress"])
+
+
+def permitted(
+    model: Model, workload: Workload, direction: Direction, peer: Workload, port: int, protocol: str = "TCP"
+) -> bool:
+    """Whether the policies on `workload` let it exchange traffic with `peer`; `port` is the server's."""
+    policies = isolating(model, workload, direction)
+    server = workload if direction == "ingress" else peer
+    return not policies or any(
+        meets_port(entry, server, port, protocol) and meets_peer(model, policy, entry, direction, peer)
+        for policy in policies
+        for _, entry in entries(policy, direction)
+    )
+
+
+def entries(policy: Obj, direction: Direction) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rules of one direction, with their indexes."""
+    for index, entry in enumerate(policy.items("spec", direction)):
+        yield index, entry if isinstance(entry, dict) else {}
+
+
+def meets_port(entry: Mapping[str, Any], server: Workload, port: int, protocol: str) -> bool:
+    """Whether a rule's ports include a port of the server's pods; a name they do not have counts as a yes,
+    since that is a finding of its own."""
+    ports = entry.get("ports")
+    if not isinstance(ports, list) or not ports:
+        return True
+    return any(_is_port(each, server, port, protocol) for each in ports if isinstance(each, dict))
+
+
+def _is_port(wanted: dict[str, Any], server: Workload, port: int, protocol: str) -> bool:
+    if str(wanted.get("protocol", "TCP")) != protocol:
+        return False
+    number, last = wanted.get("port"), wanted.get("endPort")
+    if number is None:
+        return True
+    if isinstance(number, str):
+        numbers = {container.port(number) for container in server.containers} - {None}
+        return port in numbers or not numbers
+    return isinstance(number, int) and number <= port <= (last if isinstance(last, int) else number)
+
+
+def meets_peer(
+    model: Model, policy: Obj, entry: Mapping[str, Any], direction: Direction, peer: Workload
+) -> bool:
+    """Whether a rule's peers include the pods of a workload; where that cannot be told, they do."""
+    peers = entry.get("from" if direction == "ingress" else "to")
+    if not isinstance(peers, list) or not peers:
+        return True
+    return any(_is_peer(model, policy, each, peer) for each in peers if isinstance(each, dict))
+
+
+def _is_peer(model: Model, policy: Obj, wanted: dict[str, Any], peer: Workload) -> bool:
+    if "ipBlock" in wanted:
+        return str(dig(wanted, "ipBlock", "cidr")).startswith(("0.0.0.0/", "::/", "10.", "172.", "192.168."))
+    spaces, pods = wanted.get("namespaceSelector"), wanted.get("podSelector")
+    if spaces is None and peer.namespace != policy.namespace:
+        return False
+    if spaces is not None and not selects_namespace(model, spaces, peer.namespace):
+        return False
+    if pods is None or selects(pods, peer.labels):
+        return True
+    pairs = equals(pods)
+    return pairs is not None and nearly(pairs, pods_of(model, None)) is not None
+
+
+def selects_namespace(model: Model, selector: object, namespace: str) -> bool:
+    """Whether a namespaceSelector selects a namespace; labels that are not in the render may be there."""
+    found = model.find("Namespace", "", namespace)
+    labels = {**(found.labels if found is not None else {}), NAME_LABEL: namespace}
+    if selects(selector, labels):
+        return True
+    if found is not None:
+        return False
+    pairs = equals(selector)
+    return pairs is None or pairs.get(NAME_LABEL, namespace) == namespace
+
+
+def permits_dns(model: Model, workload: Workload) -> bool:
+    """Whether the workload's pods may ask the cluster's DNS for names, by UDP on port 53."""
+    policies = isolating(model, workload, "egress")
+    return not policies or any(
+        _asks_dns(entry) and _reaches_dns(model, policy, entry)
+        for policy in policies
+        for _, entry in entries(policy, "egress")
+    )
+
+
+def _asks_dns(entry: Mapping[str, Any]) -> bool:
+    ports = entry.get("ports")
+    if not isinstance(ports, list) or not ports:
+        return True
+    for each in ports:
+        number, last = dig(each, "port", default=53), dig(each, "endPort")
+        named = isinstance(number, str)
+        within = isinstance(number, int) and number <= 53 <= (last if isinstance(last, int) else number)
+        # 5353 and 1053 are where some distributions' DNS pods listen
+        if dig(each, "protocol", default="TCP") == "UDP" and (named or within or number in (5353, 1053)):
+            return True
+    return False
+
+
+def _reaches_dns(model: Model, policy: Obj, entry: Mapping[str, Any]) -> bool:
+    peers = entry.get("to")
+    if not isinstance(peers, list) or not peers:
+        return True
+    for each in peers:
+        spaces = dig(each, "namespaceSelector")
+        if dig(each, "ipBlock") is not None:
+            return True
+        if spaces is None and policy.namespace in DNS_NAMESPACES:
+            return True
+        if spaces is not None and any(selects_namespace(model, spaces, name) for name in DNS_NAMESPACES):
+            return True
+    return False
+
+
+def pod_port(port: Mapping[str, object], server: Workload) -> int | None:
+    """The port of a workload's pods that an item of a Service's `ports` leads to; None where undeclared."""
+    target = port.get("targetPort", port.get("port"))
+    numbers = [each.port(target) for each in server.containers]
+    return next((number for number in numbers if number is not None), None)

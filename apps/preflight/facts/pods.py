@@ -1,0 +1,166 @@
+"""What a container would start with: its variables, and the files mounted into it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from preflight.cluster.environment import data_of
+from preflight.cluster.objects import Obj
+from preflight.cluster.services import Service
+from preflight.cluster.workloads import Container, Workload
+from preflight.documents.paths import dig, list_at
+from preflight.facts.images import container_images
+from preflight.model import Model, fact
+from preflight.repository.app import Pod
+from preflight.repository.build_context import copied
+
+LARGEST = 262_144
+"""Characters of a mounted file that is handed to the app: no settings are longer."""
+ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)=")
+ADDRESS = "10.96.0.10"
+"""Stands for the address that a Service will have."""
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """A container's start: the pod as its app would find it, and where what is in it comes from."""
+
+    pod: Pod
+    files: dict[str, tuple[Obj, str]]
+    """Mounted file → the ConfigMap or Secret, and its key."""
+    links: dict[str, Service]
+    """Variable that Kubernetes sets for a Service, and nothing else sets → the Service."""
+
+
+@fact
+def starts(model: Model) -> dict[Container, Start]:
+    """That of each container whose app is declared."""
+    return {container: _start(model, container) for container in model.containers if model.app(container)}
+
+
+def _start(model: Model, container: Container) -> Start:
+    image = container_images(model).get(container)
+    links = dict(_links(model, container))
+    # what is set in the image, then by Kubernetes for Services, then by the manifest
+    values: dict[str, str | None] = {"HOSTNAME": container.workload.name}
+    if image is not None:
+        values |= {name: given.value for name, given in image.stage.env.items()}
+    words = [*container.command, *container.args, *(image.start.words if image is not None else ())]
+    values |= dict.fromkeys(name for word in words for name in ASSIGNED.findall(word))
+    values |= {name: value for name, (value, _) in links.items()}
+    offered = container.env
+    values |= {name: None if each.missing else each.value for name, each in offered.items()}
+    values = {
+        name: value
+        for name, value in values.items()
+        if name and "=" not in name and "\0" not in name + (value or "")
+    }
+    files, mounts, unseen = _mounted(model, container)
+    texts = {path: data_of(obj)[key] for path, (obj, key) in files.items()}
+    secret = [texts[path] for path, (obj, _) in files.items() if obj.kind == "Secret"]
+    secret += [each.value for each in offered.values() if each.is_secret and each.value]
+    copies = tuple(copied(image.dockerfile, image.stage, image.root)) if image is not None else None
+    ignored = tuple((keep, each.pattern) for keep, each in image.ignore.patterns) if image is not None else ()
+    given = container.get("workingDir")
+    return Start(
+        pod=Pod(
+            state={**{name: value for name, value in values.items() if value is not None}, **texts},
+            unknown=tuple(name for name, value in values.items() if value is None),
+            secrets=tuple(sorted({text for text in secret if text.strip()})),
+            open=not container.env_is_known,
+            workdir=image.workdir
+            if image is not None
+            else given
+            if isinstance(given, str) and given
+            else "/app",
+            mounts=tuple(mounts),
+            unseen=tuple(unseen),
+            copies=copies,
+            ignored=ignored,
+        ),
+        files=files,
+        links={name: service for name, (_, service) in links.items() if name not in offered},
+    )
+
+
+def _links(model: Model, container: Container) -> Iterator[tuple[str, tuple[str, Service]]]:
+    """The variables that Kubernetes adds for the Services of a pod's namespace."""
+    workload = container.workload
+    for service in model.services if workload.get("enableServiceLinks") is not False else ():
+        numbers = [port["port"] for port in service.ports if isinstance(port.get("port"), int)]
+        headless = service.headless or service.obj.get("spec", "type") == "ExternalName"
+        if service.namespace != workload.namespace or headless or not numbers:
+            continue
+        prefix = service.name.upper().replace("-", "_")
+        yield f"{prefix}_SERVICE_HOST", (ADDRESS, service)
+        yield f"{prefix}_SERVICE_PORT", (str(numbers[0]), service)
+        yield f"{prefix}_PORT", (f"tcp://{ADDRESS}:{numbers[0]}", service)
+        for port in service.ports:
+            number, protocol = port.get("port"), str(port.get("protocol", "TCP"))
+            if "name" in port:
+                name = str(port["name"]).upper().replace("-", "_")
+                yield f"{prefix}_SERVICE_PORT_{name}", (str(number), service)
+            yield f"{prefix}_PORT_{number}_{protocol}", (f"{protocol.lower()}://{ADDRESS}:{number}", service)
+
+
+def _mounted(model: Model, container: Container) -> tuple[dict[str, tuple[Obj, str]], list[str], list[str]]:
+    """Mounted files of ConfigMaps and Secrets, mount paths whose content is known, and those whose is not."""
+    files: dict[str, tuple[Obj, str]] = {}
+    mounts: list[str] = []
+    unseen: list[str] = []
+    workload = container.workload
+    volumes = {str(volume.get("name")): volume for volume in workload.volumes}
+    for mount in container.items("volumeMounts"):
+        path, sub = str(dig(mount, "mountPath", default="")), str(dig(mount, "subPath", default=""))
+        if not path.startswith("/"):
+            continue
+        path = posixpath.normpath(path)
+        volume = volumes.get(str(dig(mount, "name")), {})
+        content, known = _content(model, workload, volume)
+        known = known and not dig(mount, "subPathExpr")
+        for name, source in content.items():
+            if name == sub:
+                files[path] = source
+            elif not sub or name.startswith(sub + "/"):
+                files[posixpath.join(path, name.removeprefix(sub).lstrip("/"))] = source
+        # a single file is no folder whose further content matters
+        if path not in files:
+            (mounts if known else unseen).append(path)
+    small = {path: (obj, key) for path, (obj, key) in files.items() if len(data_of(obj)[key]) <= LARGEST}
+    return small, mounts, unseen
+
+
+def _content(
+    model: Model, workload: Workload, volume: dict[str, Any]
+) -> tuple[dict[str, tuple[Obj, str]], bool]:
+    """A volume's files by path, and whether that is all there will be."""
+    if "emptyDir" in volume:
+        # an init container may fill it
+        filled = any(
+            dig(mount, "name") == volume.get("name")
+            for each in workload.containers
+            if each.role == "init"
+            for mount in each.items("volumeMounts")
+        )
+        return {}, not filled
+    parts = list_at(volume, "projected", "sources") if "projected" in volume else [volume]
+    files: dict[str, tuple[Obj, str]] = {}
+    known = bool(parts)
+    for part in parts:
+        name = dig(part, "configMap", "name")
+        kind = "ConfigMap" if name else "Secret"
+        name = name or dig(part, "secret", "secretName") or dig(part, "secret", "name")
+        source = model.find(kind, workload.namespace, str(name)) if name else None
+        if source is None:
+            known = False
+            continue
+        given = [*list_at(part, "configMap", "items"), *list_at(part, "secret", "items")]
+        paths = {str(dig(item, "key")): str(dig(item, "path")) for item in given}
+        for key in data_of(source):
+            if not paths or key in paths:
+                files[paths.get(key, key)] = (source, key)
+    return files, known

@@ -1,0 +1,1 @@
+"""Kafka: brokers, their listeners and topics, against the apps that use them."""

@@ -1,0 +1,263 @@
+"""Topics: created by somebody, under the name the apps use, with partitions and copies that can be had."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from preflight.cluster.objects import Located, Obj
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step, dig
+from preflight.facts.custom_resources import STRIMZI_LABEL, kafka_brokers
+from preflight.facts.settings import ContainerSettings, container_settings, written_at
+from preflight.model import Model, fact
+from preflight.packs.kafka.properties import Broker, brokers, clients_of, siblings
+from preflight.rules.lifecycle.scaling import scalers
+from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import distance, listed, near
+
+CREATES = re.compile(r"(\w+_)?(CREATE|ENSURE|PROVISION)_TOPICS?")
+PARTITIONS = re.compile(r"(\w+_)?(NUM_)?PARTITIONS")
+REPLICATION = re.compile(r"(\w+_)?REPLICATION_FACTOR")
+CREATED = re.compile(r"kafka-topics(?:\.sh)?\b[^\n;&|]*--create\b[^\n;&|]*")
+OPTION = r"--{}[= ]+[\"']?([\w.-]+)"
+NAMES_TOPICS = re.compile(r"(\w+_)?TOPICS?(_\w+)?")
+"""Variables that hold topics by their name, whatever reads them."""
+NAMES_NONE = re.compile(
+    r"(\w+_)?(GROUP|GROUP_ID|CLIENT_ID|CONSUMER|NAME|PREFIX|SUFFIX|PATTERN|REGEX)(_\w+)?|\w+_COUNT"
+)
+"""Variables whose value may look like a topic and is none."""
+
+
+def _topics(settings: ContainerSettings) -> set[str]:
+    """The topics its app reads or writes, as far as it is said whose they are."""
+    name = settings.container.name
+    mine = [topic for topic in settings.topics if name in (*topic.readers, *topic.writers)]
+    return {topic.name for topic in mine or settings.topics}
+
+
+def _brokers_of(model: Model, settings: ContainerSettings) -> list[Broker]:
+    return [each.broker for each in clients_of(model, settings.container)]
+
+
+@rule("topic-not-created", family="messaging", severity="error", outcome="never ready")
+def topic_not_created(model: Model) -> Iterator[Violation]:
+    """A topic that an app uses and that nobody creates.
+
+    The broker of the render creates none by itself (`auto.create.topics.enable=false`), the apps that use the
+    topic are told not to, and neither a `kafka-topics --create` in the render nor a KafkaTopic makes it:
+    clients get UNKNOWN_TOPIC_OR_PARTITION.
+
+        KAFKA_CREATE_TOPICS=false            # and KAFKA_AUTO_CREATE_TOPICS_ENABLE=false on the broker
+    """
+    made = {topic.name for topic in created_topics(model)}
+    refusing: dict[object, tuple[ContainerSettings, Located, tuple[Step, ...], set[str]]] = {}
+    for settings in container_settings(model).values():
+        variable = next((v for v in settings.variables if CREATES.fullmatch(v.name)), None)
+        if variable is None or settings.value(variable.name) is None:
+            continue
+        if str(settings.value(variable.name)).strip().lower() in ("true", "1", "yes", "on"):
+            made |= _topics(settings)
+            continue
+        called = _brokers_of(model, settings)
+        creating = [b for b in called if (b.get("auto.create.topics.enable") or "true").lower() != "false"]
+        if called and not creating:
+            offered = settings.offered(variable)
+            part, path = (
+                written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
+            )
+            place = part.obj.where(*part.path, *path)
+            refusing.setdefault(place, (settings, part, path, set()))[3].update(_topics(settings))
+    for settings, part, path, topics in refusing.values():
+        if topics - made:
+            ready = "readinessProbe" in settings.container.probes
+            yield at(
+                part,
+                *path,
+                message=f"nobody creates {listed(sorted(topics - made))}: no app, no broker, no Job",
+                fix="let the apps create them, or add a Job that does",
+                outcome="never ready" if ready else "ready but silent",
+            )
+
+
+@rule("topic-misspelt", family="messaging", severity="error", outcome="ready but silent")
+def topic_misspelt(model: Model) -> Iterator[Violation]:
+    """A topic that is created, or set by a variable, under a name one slip away from the one the apps use.
+
+    Both topics exist then, and no message passes from one to the other.
+
+        kafka-topics.sh --create --topic anchor-write    # the apps use anchors-write
+    """
+    known = {topic.name for settings in container_settings(model).values() for topic in settings.topics}
+    for topic in created_topics(model):
+        meant = near(topic.name, known) if topic.name not in known else None
+        if meant:
+            yield at(
+                topic.part,
+                *topic.path,
+                message=f"creates topic {topic.name}; did you mean {meant}?",
+                fix=f"write {meant}",
+            )
+    declared = container_settings(model)
+    for container in model.containers:
+        settings = declared.get(container)
+        for offered in container.env.values():
+            of_topic = NAMES_TOPICS.fullmatch(offered.name) and not NAMES_NONE.fullmatch(offered.name)
+            setting = settings.variable(offered.name) if settings is not None else None
+            read = setting is not None and setting.kind == "str" and not NAMES_NONE.fullmatch(offered.name)
+            for name in re.split(r"[,\s]+", offered.value or "") if of_topic or read else ():
+                meant = near(name, known) if name not in known else None
+                if meant and (of_topic or distance(name, meant) == 1):
+                    part, where = written_at(container, offered)
+                    yield at(
+                        part,
+                        *where,
+                        message=f"{offered.name} names topic {name}; did you mean {meant}?",
+                        fix=f"write {meant}",
+                        place=offered.place,
+                        severity="error" if of_topic else "warning",
+                    )
+
+
+class Created(msgspec.Struct, frozen=True):
+    """A topic that Kafka's own tool or a KafkaTopic creates; None for what is not said."""
+
+    name: str
+    part: Located
+    path: tuple[Step, ...]
+    partitions: int | None
+    copies: int | None
+    copies_path: tuple[Step, ...]
+    namespace: str
+
+
+@fact
+def created_topics(model: Model) -> list[Created]:
+    """Every topic that the render creates."""
+    found: list[Created] = []
+    path: tuple[Step, ...]
+    for container in model.containers:
+        for field in ("command", "args"):
+            words = [str(word) for word in container.items(field)]
+            commands = [(index, text) for index, word in enumerate(words) for text in CREATED.findall(word)]
+            if not commands and any("kafka-topics" in word for word in (*container.command, *container.args)):
+                # the options as items of their own
+                whole = " ".join(words)
+                index = next((i for i, word in enumerate(words) if word.startswith("--topic")), 0)
+                commands = [(index, whole)] if "--create" in [*container.command, *container.args] else []
+            for index, text in commands:
+                for name in re.findall(OPTION.format("topic"), text):
+                    counts = [
+                        _number(match[1]) if (match := re.search(OPTION.format(option), text)) else None
+                        for option in ("partitions", "replication-factor")
+                    ]
+                    path = (field, index)
+                    found.append(
+                        Created(name, container, path, counts[0], counts[1], path, container.obj.namespace)
+                    )
+    for topic in model.objects_of("KafkaTopic"):
+        name = str(topic.get("spec", "topicName", default=topic.name))
+        partitions, copies = _number(topic.get("spec", "partitions")), _number(topic.get("spec", "replicas"))
+        path = ("spec", "topicName") if topic.get("spec", "topicName") else ("metadata", "name")
+        found.append(Created(name, topic, path, partitions, copies, ("spec", "replicas"), topic.namespace))
+    return found
+
+
+def _number(value: object) -> int | None:
+    return int(str(value)) if re.fullmatch(r"\d{1,9}", str(value)) else None
+
+
+def copies_above_brokers(model: Model) -> Iterator[Violation]:
+    """Topics that apps create with more copies than there are brokers."""
+    seen = set()
+    for settings in container_settings(model).values():
+        called = _brokers_of(model, settings)
+        for variable in settings.variables if called else ():
+            value = settings.value(variable.name) if REPLICATION.fullmatch(variable.name) else None
+            count = max((siblings(model, broker) for broker in called), default=0)
+            if value is None or not value.strip().isdigit() or int(value) <= count:
+                continue
+            offered = settings.offered(variable)
+            part, path = (
+                written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
+            )
+            place = part.obj.where(*part.path, *path)
+            if place not in seen:
+                seen.add(place)
+                yield at(
+                    part,
+                    *path,
+                    message=f"{variable.name} is {value.strip()}, and there "
+                    + (f"are {count} brokers" if count != 1 else "is one broker"),
+                    fix=f"write {max(count, 1)}, or run more brokers",
+                    outcome="never ready",
+                )
+    for topic in created_topics(model):
+        count = _brokers_for(model, topic)
+        if count and topic.copies is not None and topic.copies > count:
+            yield at(
+                topic.part,
+                *topic.copies_path,
+                message=f"topic {topic.name} is to have {topic.copies} copies, and there "
+                + (f"are {count} brokers" if count != 1 else "is one broker"),
+                fix=f"write {count}, or run more brokers",
+                outcome="never ready",
+            )
+
+
+def _brokers_for(model: Model, topic: Created) -> int:
+    """How many brokers there are for a topic; 0 where that is not in the render."""
+    if isinstance(topic.part, Obj):
+        clusters = model.objects_of("Kafka")
+        named = topic.part.labels.get(STRIMZI_LABEL, "")
+        cluster = model.find("Kafka", topic.namespace, named)
+        return kafka_brokers(model, cluster) if cluster is not None and clusters else 0
+    own = [broker for broker in brokers(model) if broker.workload.namespace == topic.namespace]
+    return siblings(model, own[0]) if own else 0
+
+
+@rule("replicas-above-partitions", family="messaging", severity="warning", outcome="applies nothing")
+def replicas_above_partitions(model: Model) -> Iterator[Violation]:
+    """More pods of a consumer than its topics have partitions.
+
+    Of one consumer group each partition has one reader: the pods beyond their number are ready, and idle. An
+    autoscaler's maximum counts as well. Partitions are what the app's own setting says, or what creates the
+    topics: `kafka-topics.sh --partitions`, a KafkaTopic.
+
+        KAFKA_TOPIC_PARTITIONS=3             # and maxReplicas: 6
+    """
+    made = {topic.name: topic.partitions for topic in created_topics(model)}
+    for settings in container_settings(model).values():
+        container = settings.container
+        reads = [topic.name for topic in settings.topics if container.name in topic.readers]
+        variable = next((v for v in settings.variables if PARTITIONS.fullmatch(v.name)), None)
+        most = (
+            _number((settings.value(variable.name) or "").strip()) if variable is not None and reads else None
+        )
+        who = f"{variable.name} is {most}" if variable is not None else ""
+        if most is None and reads and all(made.get(name) is not None for name in reads):
+            most = sum(made[name] or 0 for name in reads)
+            who = f"{listed(reads)} {'has' if len(reads) == 1 else 'have'} {most} partitions"
+        for part, path, number in _scales(model, container) if most is not None else ():
+            if most is not None and number > most:
+                yield at(
+                    part,
+                    *path,
+                    message=f"{number} pods of {container.name}, and {who}",
+                    fix=f"at most {most}, or more partitions",
+                )
+
+
+def _scales(model: Model, container: Container) -> Iterator[tuple[Located, tuple[Step, ...], int]]:
+    workload = container.workload
+    if workload.replicas > 1:
+        yield workload.obj, ("spec", "replicas"), workload.replicas
+    for scaler, scaled in scalers(model):
+        field = "maxReplicas" if scaler.kind == "HorizontalPodAutoscaler" else "maxReplicaCount"
+        most = scaler.get("spec", field)
+        # KEDA itself keeps to the number of partitions where it scales by a topic's lag
+        by_lag = any(dig(trigger, "type") == "kafka" for trigger in scaler.items("spec", "triggers"))
+        if scaled is workload and isinstance(most, int) and not by_lag:
+            yield scaler, ("spec", field), most

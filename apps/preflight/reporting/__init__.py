@@ -1,0 +1,1 @@
+"""What is said of what was found, and how: suppressions, baseline, formats, rule pages."""

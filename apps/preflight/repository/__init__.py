@@ -1,0 +1,1 @@
+"""What the checked repository says of itself: configuration, applications, Dockerfiles, Python code."""

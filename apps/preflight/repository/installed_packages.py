@@ -1,0 +1,207 @@
+"""Which distributions an image installs: requirement files, pip and uv commands of its Dockerfile."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+
+from preflight.findings import Place
+from preflight.repository.build_context import locate
+from preflight.repository.dockerfile import Dockerfile, Run, Stage
+from preflight.repository.probe.distributions import canonical
+
+NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(.*)$")
+LINUX = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==[0-9]")
+SEPARATORS = ("&&", "||", ";", "|", "&")
+
+
+VALUED = (
+    "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-t", "--target", "--prefix", "--python",
+    "-p", "--root", "-f", "--find-links", "--platform", "--python-version", "--cache-dir",
+    "--build-constraint", "--timeout", "--retries", "--trusted-host",
+)  # fmt: skip
+"""Options of pip and uv that take the next word."""
+
+
+class Installed(msgspec.Struct, kw_only=True):
+    """What an image has by its Dockerfile."""
+
+    distributions: dict[str, Place] = {}
+    """Canonical name → where it is asked for."""
+    files: list[str] = []
+    """Requirement files read, relative to the repository root."""
+    complete: bool = True
+    """False when something is installed in a way that is not understood here: then nothing is missing."""
+    place: Place | None = None
+    """The last command that installs anything."""
+
+
+def read(text: str, folder: Path, seen: frozenset[Path] = frozenset()) -> Iterator[tuple[str, int]]:
+    """Distributions of a requirement file with their lines; `-r` lines are followed within its folder."""
+    pending, start = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        start = start if pending else number
+        pending += line.partition(" #")[0].strip() if not line.lstrip().startswith("#") else ""
+        if pending.endswith("\\"):
+            pending = pending[:-1] + " "
+            continue
+        entry, pending = pending, ""
+        if match := re.match(r"(?:-r|--requirement)[ =](\S+)", entry):
+            other = folder / match.group(1)
+            if other.is_file() and other not in seen:
+                for name, _ in read(other.read_text("utf-8", "replace"), other.parent, seen | {other}):
+                    yield name, start
+        elif not entry.startswith("-") and (own := _name(entry)):
+            yield own, start
+
+
+def _name(entry: str) -> str | None:
+    """The distribution of a requirement line, if it is one that Linux takes; of any version of Python."""
+    try:
+        requirement = Requirement(entry.partition(" --")[0])
+    except InvalidRequirement:
+        return None
+    marker = requirement.marker
+    if marker is not None and "python" not in str(marker) and not marker.evaluate(dict(LINUX)):
+        return None
+    return canonical(requirement.name)
+
+
+def declared(pyproject: Path) -> list[str]:
+    """The distributions a pyproject.toml's own project depends on, dependency groups and extras included."""
+    try:
+        project = tomllib.loads(pyproject.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return []
+    table = project.get("project", {})
+    lists = [table.get("dependencies", []), *table.get("optional-dependencies", {}).values()]
+    lists += project.get("dependency-groups", {}).values()
+    names = [
+        match.group(1)
+        for each in lists
+        for item in each
+        if isinstance(item, str) and (match := NAME.match(item))
+    ]
+    names += project.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    return sorted({canonical(name) for name in names} - {"python"})
+
+
+def installed(dockerfile: Dockerfile, file: str, root: Path) -> Installed:
+    """What the final image of a Dockerfile (`file`, relative to `root`) installs: in its own stage, and in
+    those it copies from."""
+    found = Installed()
+    if dockerfile.final is None:
+        return found
+    for stage in feeding(dockerfile, dockerfile.final):
+        for run in stage.runs:
+            _commands(run, stage, dockerfile, file, root, found)
+    return found
+
+
+def feeding(dockerfile: Dockerfile, stage: Stage) -> list[Stage]:
+    """The stage itself, and the stages of the file whose files reach it by COPY --from."""
+    order = [stage]
+    for each in order:
+        for copy in each.copies:
+            other = dockerfile.stage(copy.source_stage) if copy.source_stage else None
+            if other is not None and other not in order:
+                order.append(other)
+    return order
+
+
+def _commands(
+    run: Run, stage: Stage, dockerfile: Dockerfile, file: str, root: Path, found: Installed
+) -> None:
+    place = Place(file, run.line)
+    for words in _split(run.text):
+        tools = {word.rpartition("/")[2] for word in words}
+        if tools & {"conda", "mamba", "micromamba", "pipenv"}:
+            found.complete = False
+        elif (tools & {"uv", "poetry", "pdm"} and "sync" in words) or (
+            tools & {"poetry", "pdm"} and "install" in words
+        ):
+            _project(root, place, found)
+        elif tools & {"pip", "pip3", "uv"} and "install" in words:
+            found.place = place
+            _pip(words[words.index("install") + 1 :], run, stage, dockerfile, root, place, found)
+
+
+def _pip(
+    words: list[str],
+    run: Run,
+    stage: Stage,
+    dockerfile: Dockerfile,
+    root: Path,
+    place: Place,
+    found: Installed,
+) -> None:
+    arguments = iter(words)
+    for word in arguments:
+        if word in ("-r", "--requirement", "--requirements") or word.startswith(("-r", "--requirement=")):
+            name = (
+                word.partition("=")[2] or (word[2:] if word.startswith("-r") else "") or next(arguments, "")
+            )
+            _requirement_file(name, run, stage, dockerfile, root, place, found)
+        elif word in ("-e", "--editable"):
+            continue
+        elif word in VALUED:
+            next(arguments, None)
+        elif word.startswith("-"):
+            continue
+        elif word.startswith(".") or "/" in word:
+            if word.rstrip("/").partition("[")[0] in (".", run.workdir):
+                _project(root, place, found)
+            else:
+                found.complete = False
+        elif "$" in word:
+            found.complete = False
+        elif (match := NAME.match(word)) is not None:
+            found.distributions.setdefault(canonical(match.group(1)), place)
+
+
+def _requirement_file(
+    name: str, run: Run, stage: Stage, dockerfile: Dockerfile, root: Path, place: Place, found: Installed
+) -> None:
+    source = locate(dockerfile, stage, name if name.startswith("/") else f"{run.workdir}/{name}", root, run)
+    if source is None or not (root / source).is_file():
+        # written by the same command, it shows its pins there; else what it holds is not known
+        pins = PIN.findall(run.text) if f"> {name}" in run.text else []
+        found.complete = found.complete and bool(pins)
+        for pin in pins:
+            found.distributions.setdefault(canonical(pin), place)
+        return
+    found.files.append(source)
+    path = root / source
+    for distribution, line in read(path.read_text("utf-8", "replace"), path.parent, frozenset({path})):
+        found.distributions.setdefault(distribution, Place(source, line))
+
+
+def _project(root: Path, place: Place, found: Installed) -> None:
+    found.place = place
+    for name in declared(root / "pyproject.toml"):
+        found.distributions.setdefault(name, place)
+
+
+def _split(script: str) -> Iterator[list[str]]:
+    """The simple commands of a shell script, as words."""
+    lexer = shlex.shlex(script.replace("\n", " ; "), posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split = True
+    words: list[str] = []
+    try:
+        for token in lexer:
+            if token in SEPARATORS:
+                yield words
+                words = []
+            else:
+                words.append(token)
+    except ValueError:
+        yield script.split()
+        return
+    yield words

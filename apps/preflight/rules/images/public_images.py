@@ -1,0 +1,147 @@
+"""Public images whose needs are known, against the security context they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from preflight.cluster.workloads import Container
+from preflight.facts.known_images import KnownImage, known, shown
+from preflight.facts.mounts import mounts, unmounted
+from preflight.findings import Severity
+from preflight.model import Model
+from preflight.rules.images.run_as_user import effective
+from preflight.rules.registry import Violation, at, rule
+
+
+@rule("image-withdrawn", family="images", severity="warning", outcome="ErrImagePull")
+def image_withdrawn(model: Model) -> Iterator[Violation]:
+    """An image that its publisher has taken down, or a tag that never was.
+
+    What a node has already keeps running, and the next node cannot pull it: `manifest unknown`. Known are
+    the large ones, such as the versioned tags of docker.io/bitnami.
+
+        image: docker.io/bitnami/redis:7.4.2
+    """
+    for container in model.containers:
+        image = known(container.image)
+        if image.withdrawn:
+            yield at(
+                container,
+                "image",
+                message=f"{shown(container.image)} cannot be pulled: {image.withdrawn}",
+                fix=f"use {image.instead}",
+            )
+
+
+def configured(container: Container, image: KnownImage) -> bool:
+    """Whether a mount may tell the image to write elsewhere, as another user."""
+    return any(mount.folder in image.configuration for mount in mounts(container))
+
+
+@rule("folder-of-another-user", family="images", severity="error", outcome="CrashLoopBackOff")
+def folder_of_another_user(model: Model) -> Iterator[Violation]:
+    """`runAsUser` for an image whose own folders belong to another user.
+
+    nginx makes folders in /var/cache/nginx as it starts, which belongs to root; as another user it ends with
+    `mkdir() "/var/cache/nginx/client_temp" failed (13: Permission denied)`. There are images made for other
+    users (nginxinc/nginx-unprivileged), and an emptyDir on the folder helps as well.
+
+        securityContext: {runAsUser: 1000}     # image: nginx:1.27.1
+    """
+    for container in model.containers:
+        image = known(container.image)
+        part, user = effective(container, "runAsUser")
+        if image.owner is None or not isinstance(user, int) or user in (0, image.owner) or container.command:
+            continue
+        pod = container.workload
+        groups = [effective(container, "runAsGroup")[1], pod.get("securityContext", "fsGroup")]
+        groups += pod.items("securityContext", "supplementalGroups")
+        folders = unmounted(container, image.writes)
+        if folders and image.owner not in groups and not configured(container, image):
+            owner = "root" if image.owner == 0 else f"user {image.owner}"
+            yield at(
+                part,
+                "securityContext",
+                "runAsUser",
+                message=f"{shown(container.image)} writes to {folders[0]} as it starts, which belongs to "
+                f"{owner}, and runAsUser is {user}",
+                fix=f"mount an emptyDir at {' and '.join(folders)}, or use an image made for another user",
+            )
+
+
+@rule("capability-missing", family="images", severity="error", outcome="CrashLoopBackOff")
+def capability_missing(model: Model) -> Iterator[Violation]:
+    """Capabilities dropped that a public image needs to start.
+
+    The entrypoints of nginx, postgres, redis and others begin as root, give folders away (CHOWN) and become
+    another user (SETUID, SETGID). Without these they end: `operation not permitted`. A program that carries
+    a capability as a file, such as caddy, is not even executed where the container may not have it.
+
+        capabilities: {drop: [ALL]}    # image: nginx:1.27.1, as root
+    """
+    for container in model.containers:
+        image, dropped = known(container.image), _listed(container, "drop")
+        _, user = effective(container, "runAsUser")
+        is_root = user == 0 or (user is None and image.user == 0)
+        added = _listed(container, "add")
+        if added & {"ALL"} or effective(container, "privileged")[1] is True:
+            continue
+        needed = list(image.file_capabilities)
+        if is_root and not container.command and not configured(container, image):
+            needed += image.capabilities
+        lacking = [each for each in needed if dropped & {"ALL", each} and each not in added]
+        if lacking:
+            severity: Severity = "error" if image.user is not None or image.file_capabilities else "warning"
+            yield at(
+                container,
+                "securityContext",
+                "capabilities",
+                "drop",
+                message=f"{shown(container.image)} needs {', '.join(lacking)} to start"
+                + (" as root" if is_root and not image.file_capabilities else "")
+                + f", and drop has {', '.join(sorted(dropped))}",
+                fix=f"add: [{', '.join(lacking)}], or use an image made to run without",
+                severity=severity,
+                outcome="RunContainerError" if set(lacking) <= set(image.file_capabilities) else None,
+            )
+
+
+def _listed(container: Container, field: str) -> set[str]:
+    return {
+        str(each).removeprefix("CAP_") for each in container.items("securityContext", "capabilities", field)
+    }
+
+
+@rule("service-link-stops-image", family="images", severity="error", outcome="CrashLoopBackOff")
+def service_link_stops_image(model: Model) -> Iterator[Violation]:
+    """A Service whose name makes Kubernetes set a variable that a public image takes for its own.
+
+    A Service called `kafka` adds KAFKA_PORT=tcp://… to the pods of its namespace; Confluent's image ends with
+    `port is deprecated`, and others read the address as the number of their port. The same befalls n8n, Solr,
+    memos, Actual and more, since their Service mostly bears their name.
+
+        kind: Service
+        metadata:
+          name: actual                 # image: actualbudget/actual-server, which reads ACTUAL_PORT
+    """
+    for container in model.containers:
+        if container.workload.get("enableServiceLinks") is False or not container.env_is_known:
+            continue
+        for variable in known(container.image).refuses_url:
+            name = variable.removesuffix("_PORT").lower().replace("_", "-")
+            service = next(
+                (s for s in model.services if (s.namespace, s.name) == (container.obj.namespace, name)), None
+            )
+            linked = (
+                service is not None
+                and not service.headless
+                and service.obj.get("spec", "type") != "ExternalName"
+            )
+            if linked and variable not in container.env:
+                yield at(
+                    container,
+                    "image",
+                    message=f"the Service {name} sets {variable}=tcp://… in this container, which "
+                    f"{shown(container.image)} takes for its own setting",
+                    fix="say enableServiceLinks: false in the pod, or rename the Service",
+                )

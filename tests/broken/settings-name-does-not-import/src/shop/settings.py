@@ -1,1 +1,0 @@
-from shop.defaults import DEFAULT_PAGE_SIZE  # no such module
