@@ -76,7 +76,7 @@ class EmbeddingHandler(ABC, Generic[T]):
         return first + await self._work_or_halve(messages[middle:])
 
     async def not_ready(self) -> Sequence[str]:
-        """See `Handler`. The store's reasons."""
+        """See `Handler.not_ready`."""
         return await self._store.not_ready()
 
     def details(self) -> Sequence[str]:
@@ -87,6 +87,6 @@ class EmbeddingHandler(ABC, Generic[T]):
         """See `Handler`. A batch is over in far less than any timeout."""
 
     async def close(self) -> None:
-        """See `Handler`. The store first, then the model."""
+        """Close the store, then the model."""
         await self._store.close()
         await self._embedder.close()

@@ -95,7 +95,7 @@ class System:
         return self._thread.is_alive()
 
     def count(self) -> int:
-        """The number of memories in the store."""
+        """How many memories there are."""
         summary = asyncio.run_coroutine_threadsafe(self._store.summary(datetime.now(UTC), None), self._loop)
         return summary.result().total
 
@@ -165,7 +165,7 @@ class System:
             await model.close()
 
     async def _open(self, embedder: Embedder, settings: IndexerSettings) -> None:
-        """Load the model and open the store; memories embedded by another model are embedded again."""
+        """Load the model and open the store; memories that another model embedded are embedded anew."""
         try:
             await embedder.open()
             try:

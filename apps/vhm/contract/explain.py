@@ -16,7 +16,7 @@ TEXT = 120
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One memory that was scored: activation = similarity * decay * salience. `left_out` is the reason why it
+    """One memory that was weighed: activation = similarity * decay * salience. `left_out` says why it
     is no beat; None when it is one."""
 
     anchor_id: uuid.UUID
