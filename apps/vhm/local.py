@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 from vhm import embedding
 from vhm.anchors import AnchorStore, StoreMismatchError, StoreUnavailableError
 from vhm.anchors.reindex import reindex
-from vhm.contract.env_loader import Environment, SettingsError, load
+from vhm.contract.env_loader import SettingsError, load
 from vhm.embedding import Embedder, EmbeddingUnavailableError, Vectors
 from vhm.errors import UserError
 from vhm.indexer.settings import Settings as IndexerSettings
@@ -35,8 +34,6 @@ from vhm.runtime.worker import Worker
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 TICK_SECONDS = 0.05
-
-S = TypeVar("S", bound=Environment)
 
 
 class System:
@@ -102,6 +99,8 @@ class System:
     def _run(self) -> None:
         try:
             asyncio.run(self._live())
+        except SettingsError as error:
+            self._failure = UserError("; ".join(error.errors))
         except BaseException as error:  # whatever it is, the thread in __enter__ raises it
             self._failure = error
         finally:
@@ -134,8 +133,8 @@ class System:
         given = {"KAFKA_GROUP_PROTOCOL": "consumer"} | self._environment
         given |= {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "QDRANT_URL": url}
         given.pop("KAFKA_BOOTSTRAP", None)
-        indexer, resonance = _load(IndexerSettings, given), _load(ResonanceSettings, given)
-        reteller = _load(RetellerSettings, given)
+        indexer, resonance = load(IndexerSettings, given), load(ResonanceSettings, given)
+        reteller = load(RetellerSettings, given)
         model = embedding.create(indexer)
         embedder = SharedEmbedder(model)
         self._store = AnchorStore(indexer, embedder, hybrid=indexer.hybrid_recall)
@@ -229,10 +228,3 @@ class SharedEmbedder:
 
     async def close(self) -> None:
         """Does nothing: another worker may still need the model."""
-
-
-def _load(kind: type[S], environment: Mapping[str, str]) -> S:
-    try:
-        return load(kind, environment)
-    except SettingsError as error:
-        raise UserError("; ".join(error.errors)) from None
