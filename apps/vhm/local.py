@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from vhm import embedding
 from vhm.anchors import AnchorStore, Scope, StoreMismatchError, StoreUnavailableError, open_store
@@ -20,7 +20,7 @@ from vhm.anchors.local.store import LocalStore
 from vhm.anchors.reindex import reindex
 from vhm.client.store_reader import StoreReader
 from vhm.client.transport import Reader
-from vhm.contract.env_loader import Environment, SettingsError, load
+from vhm.contract.env_loader import SettingsError, load
 from vhm.embedding import Embedder, EmbeddingUnavailableError, Vectors
 from vhm.embedding_handler import OpenStore
 from vhm.errors import UserError
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 TICK_SECONDS = 0.05
-
-S = TypeVar("S", bound=Environment)
 
 
 class System:
@@ -129,6 +127,8 @@ class System:
     def _run(self) -> None:
         try:
             asyncio.run(self._live())
+        except SettingsError as error:
+            self._failure = UserError("; ".join(error.errors))
         except BaseException as error:  # whatever it is, the thread in __enter__ raises it
             self._failure = error
         finally:

@@ -26,8 +26,8 @@ YEARS = (1900, 2200)
 """First and last year a date may lie in."""
 
 Owner = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._@|~+-]{0,199})?$(?!\n)")]
-"""Whose memory it is; empty is an owner like any other, never everybody. (A bare `$` also matches before a
-final newline.)"""
+"""Whose memory it is; empty is an owner like any other, never everybody. (A bare `$` would also match before
+a final newline.)"""
 
 Where = Annotated[dict[str, str | int | bool], Meta(max_length=8)]
 """Top-level keys of `meta` and the value that each must equal."""

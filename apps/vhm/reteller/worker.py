@@ -1,4 +1,4 @@
-"""Retell: decode recalled beats, have them told, answer with the story."""
+"""Retell: decode the beats of a recall, tell them, answer with the story."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = structlog.get_logger("vhm.reteller")
 class Reteller:
     """recall-response → a language model or the built-in teller → retell-response.
 
-    One record a batch and many at once: a slow retelling delays no other.
+    One record a batch and 64 batches at once, so that a slow retelling delays no other.
     """
 
     name = "reteller"
@@ -37,10 +37,10 @@ class Reteller:
         self._chain = language.create(settings, settings.provider_timeout_seconds)
 
     async def open(self) -> None:
-        """Nothing to wait for: the built-in teller is always there."""
+        """See `Handler`. Nothing to open: the built-in teller needs nothing."""
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """Tell each; a provider that fails is passed over inside the chain."""
+        """See `Handler`. A provider that fails is passed over by the chain."""
         return [await self._retell(record) for record in records]
 
     async def _retell(self, record: Record) -> Outcome:
@@ -67,22 +67,22 @@ class Reteller:
         return await self._chain.retell(recalled.beats, asked.question, asked.now)
 
     async def not_ready(self) -> Sequence[str]:
-        """Always able to tell."""
+        """See `Handler`. Never: the built-in teller always works."""
         return ()
 
     def details(self) -> Sequence[str]:
-        """Each provider: asked, or passed over for a while and why."""
+        """See `Handler`. Every model: in use, failing, or passed over and why."""
         return self._chain.states()
 
     def drain(self, seconds: float) -> None:
-        """What is still with a provider at half of `seconds` is told by the built-in teller."""
+        """See `Handler`. The built-in teller tells what is still with a provider at half of `seconds`."""
         self._chain.hurry(seconds / 2)
 
     async def close(self) -> None:
-        """Close the providers' connections."""
+        """See `Handler`."""
         await self._chain.close()
 
 
 def make(settings: Settings) -> Reteller:
-    """The reteller as its settings want it."""
+    """The reteller for these settings. Raises SettingsError when a library is missing."""
     return Reteller(settings)
