@@ -163,8 +163,8 @@ class System:
         given = {"KAFKA_GROUP_PROTOCOL": "consumer"} | self._environment
         given |= {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "QDRANT_URL": url}
         given.pop("KAFKA_BOOTSTRAP", None)
-        indexer, resonance = _load(IndexerSettings, given), _load(ResonanceSettings, given)
-        reteller = _load(RetellerSettings, given)
+        indexer, resonance = load(IndexerSettings, given), load(ResonanceSettings, given)
+        reteller = load(RetellerSettings, given)
         model = embedding.create(indexer)
         embedder = SharedEmbedder(model)
         opened = partial(open_store, indexer, embedder)
@@ -218,7 +218,7 @@ class System:
         from vhm.gateway.worker import Gateway
 
         given = {"GATEWAY_HOST": HOST, "GATEWAY_ALLOWED_HOSTS": f"localhost,{HOST}"}
-        settings = _load(GatewaySettings, {**given, **environment})
+        settings = load(GatewaySettings, {**given, **environment})
         keyring = Keyring(settings.keys.reveal()) if settings.keys is not None else None
         port = _free(self._ports.get("api", 0))
         return Gateway(settings, self.reader, keyring=keyring, port=port), settings
@@ -269,13 +269,6 @@ class SharedEmbedder:
 
     async def close(self) -> None:
         """Does nothing: another worker may still need the model."""
-
-
-def _load(kind: type[S], environment: Mapping[str, str]) -> S:
-    try:
-        return load(kind, environment)
-    except SettingsError as error:
-        raise UserError("; ".join(error.errors)) from None
 
 
 def _free(port: int) -> int:
