@@ -51,6 +51,9 @@ BEATS = 50
 SALIENCES, SHARES = (0.5, 1.0, 2.0), (0.2, 0.6, 0.2)
 """Saliences given at random, and how many anchors have each."""
 
+DRAWS = 5
+"""Random draws of saliences; their row is the mean."""
+
 GENERAL_QUESTIONS = """
 What is the capital of Mongolia?
 How many moons does Neptune have?
@@ -159,11 +162,13 @@ class Conversation:
         self.answers = [[self.rows[e] for e in set(one.evidence) if e in self.rows] for one in self.questions]
         self.sessions = [anchor.session or str(anchor.anchor_id) for anchor in anchors]
         self.now = max(anchor.stored_at for anchor in anchors) + timedelta(days=1)
-        random = np.random.default_rng(1)
-        saliences = random.choice(SALIENCES, len(anchors), p=SHARES)
-        self.uneven = [
+
+    def uneven(self, seed: int) -> list[Anchor]:
+        """The anchors with saliences at random."""
+        saliences = np.random.default_rng(seed).choice(SALIENCES, len(self.anchors), p=SHARES)
+        return [
             msgspec.structs.replace(anchor, salience=float(salience))
-            for anchor, salience in zip(anchors, saliences, strict=True)
+            for anchor, salience in zip(self.anchors, saliences, strict=True)
         ]
 
 
@@ -184,16 +189,21 @@ class Bench:
         return np.stack([self._embedded[text] for text in texts])
 
     async def recall(
-        self, conversation: Conversation, questions: Sequence[str], variant: Variant, url: str
+        self,
+        conversation: Conversation,
+        questions: Sequence[str],
+        variant: Variant,
+        url: str,
+        anchors: Sequence[Anchor] | None = None,
     ) -> Rankings:
-        """What a fresh store at `url` answers."""
+        """What a fresh store at `url` answers; `anchors` are put there instead of the conversation's."""
         settings = msgspec.structs.replace(
             self._settings,
             hybrid_recall=variant.hybrid,
             qdrant_url=f"{url}{uuid.uuid4()}" if url == MEMORY else url,
             qdrant_collection=f"bench-{uuid.uuid4()}",
         )
-        anchors = conversation.uneven if variant.random_saliences else conversation.anchors
+        anchors = anchors or conversation.anchors
         store = await open_store(settings, self._model)
         await store.add(anchors, await self.embed([anchor.text for anchor in anchors]))
         queries = [
@@ -220,12 +230,21 @@ class Bench:
 
     async def row(self, conversations: Sequence[Conversation], variant: Variant, url: str) -> list[float]:
         """The figures of a variant: by turn, then by session."""
+        found = []
         with variant.applied():
-            rankings = [
-                await self.recall(one, [asked.question for asked in one.questions], variant, url)
-                for one in conversations
-            ]
-        return measured(conversations, rankings)
+            for seed in range(DRAWS if variant.random_saliences else 1):
+                rankings = [
+                    await self.recall(
+                        one,
+                        [asked.question for asked in one.questions],
+                        variant,
+                        url,
+                        one.uneven(seed) if variant.random_saliences else None,
+                    )
+                    for one in conversations
+                ]
+                found.append(measured(conversations, rankings))
+        return [float(mean) for mean in np.mean(found, axis=0)]
 
     async def off_topic(self, conversations: Sequence[Conversation], variant: Variant) -> list[float]:
         """The share without beats of the questions of other conversations, and of general ones."""

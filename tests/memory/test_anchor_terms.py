@@ -104,6 +104,16 @@ def test_a_passage_is_not_one_word_shorter_for_a_sentence_without_an_end():
     assert own(words)["word0"] == pytest.approx(own(" ".join(words.split()[:60]))["word0"])
 
 
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=30))
+def test_a_long_text_has_every_word_of_its_sentences_at_least_as_in_a_long_passage(lengths):
+    sentences = [[f"word{number}x{i}" for i in range(length)] for number, length in enumerate(lengths)]
+    vector = own(" ".join(" ".join(sentence) + "." for sentence in sentences))
+    least = 2.2 / (1 + 1.2 * (0.7 + 0.3 * 120 / 20))
+    for sentence in sentences:
+        for word in sentence:
+            assert vector[stem(word)] >= least - 1e-9
+
+
 @given(texts, st.none() | st.text(max_size=20))
 def test_every_stem_of_a_text_has_a_positive_weight_in_it(text, named):
     turn = turn_terms(text, SAID, named)

@@ -130,18 +130,20 @@ def _weights(label: list[str], said: Sequence[_Sentence], stored_at: datetime) -
 
 
 def _passages(sentences: Sequence[list[str]]) -> Iterator[list[str]]:
-    """For each sentence those from it on that make a passage; a sentence longer than one is cut. What is
-    left at the end is in the last passage."""
+    """For each sentence those from it on that make a passage, up to the one that reaches the end of the text.
+    A sentence longer than a passage is cut."""
     parts = [sentence[i : i + PASSAGE] for sentence in sentences for i in range(0, len(sentence), PASSAGE)]
-    for start in range(len(parts)):
+    left = sum(map(len, parts))
+    for start, part in enumerate(parts):
         passage: list[str] = []
-        for part in parts[start:]:
+        for other in parts[start:]:
+            passage += other
             if len(passage) >= PASSAGE:
                 break
-            passage += part
         yield passage
-        if sum(map(len, parts[start + 1 :])) < PASSAGE:
+        if len(passage) == left:
             return
+        left -= len(part)
 
 
 def _sentences(text: str) -> Iterator[_Sentence]:

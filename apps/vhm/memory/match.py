@@ -36,8 +36,10 @@ FLOOR_SIZE = 500
 """The floor is LEAST_MATCH for this many memories, and rises by the growth with each tenfold of them: the
 greatest of many chance matches grows with their number."""
 
-WEAK_MATCH, WEAK_COSINE = 0.4, 0.6
-"""Shares of the greatest match and of the greatest cosine below both of which a candidate is weak."""
+WEAK_MATCH, WEAK_COSINE = 0.4, 0.5
+"""Shares of the greatest match and of the greatest cosine below both of which a candidate is weak. Over
+conversations no answer is lost up to cosine shares of .7; of short notes .6 loses some that say the same in
+other words ("I left the depot and started at the harbour" where one worked)."""
 
 
 def words_share(scores: Floats, self_score: float) -> Floats | None:
