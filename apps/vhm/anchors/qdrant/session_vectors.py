@@ -59,7 +59,7 @@ class SessionVectors:
 
     async def payloads(self, collection: str, anchors: Mapping[Key, Content]) -> Payloads:
         """The payloads of those of the anchors that are there."""
-        answers = await self._read(collection, _by_ids(anchors))
+        answers = await self._read(collection, _by_ids(anchors, vectors=[]))
         return _payloads(anchors, itertools.chain.from_iterable(answers))
 
     async def derive(self, collection: str, anchors: Mapping[Key, Content]) -> Payloads:
@@ -94,7 +94,7 @@ class SessionVectors:
 
     async def _around(self, collection: str, anchors: Mapping[Key, Content]) -> list[models.ScoredPoint]:
         """The anchors, and the turns around them that count; one request as a rule."""
-        spans, first = _spans(anchors.values()), _by_ids(anchors)
+        spans, first = _spans(anchors.values()), _by_ids(anchors, vectors=[sparse.WORDS])
         found: list[models.ScoredPoint] = []
         while True:
             around = [query for span in spans for query in span.queries()]
@@ -208,8 +208,8 @@ def _spans(contents: Iterable[Content]) -> list[Span]:
     return spans
 
 
-def _by_ids(anchors: Iterable[Key]) -> list[ScopedQuery]:
-    """Anchors by their ids, a query an owner."""
+def _by_ids(anchors: Iterable[Key], *, vectors: list[str]) -> list[ScopedQuery]:
+    """Anchors by their ids, a query an owner, with some of their vectors."""
     scopes: dict[Scope, list[uuid.UUID]] = {}
     for scope, anchor_id in anchors:
         scopes.setdefault(scope, []).append(anchor_id)
@@ -219,7 +219,7 @@ def _by_ids(anchors: Iterable[Key]) -> list[ScopedQuery]:
             must=[models.HasIdCondition(has_id=queries.ids(scope, anchor_ids))],
             limit=len(anchor_ids),
             with_payload=[*queries.PAYLOAD, SHAPE_KEY],
-            with_vector=[sparse.WORDS],
+            with_vector=vectors or False,
         )
         for scope, anchor_ids in scopes.items()
     ]
