@@ -76,7 +76,7 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
             space = elsewhere.namespace
             return Missing("error", f"; it is in namespace {space}", elsewhere=space)
     generated = any(base_of(each) != each for each in here) and model.kustomization is not None
-    if generated and not is_part(model) and not _deployers(model) and not is_in_repository(model, kind, name):
+    if generated and not is_part(model) and not _deployers(model):
         return Missing("error", "")
     return Missing("warning", "")
 
