@@ -32,10 +32,10 @@ def image_matches_nothing(model: Model) -> Iterator[Violation]:
         - name: vhm-worker            # the base says localhost/vhm-worker
           newTag: "1.2.0"
     """
-    names = {_name(each.image) for each in model.containers if each.image}
+    names = {_name(container.image) for container in model.containers if container.image}
     for edit in _without_effect(model, "image"):
         wanted = edit.wants.removeprefix("image ")
-        meant = near(wanted, names) or next((each for each in names if _last(each) == _last(wanted)), None)
+        meant = near(wanted, names) or next((name for name in names if _last(name) == _last(wanted)), None)
         yield _hit(
             edit,
             edit.place,
@@ -56,7 +56,7 @@ def _last(name: str) -> str:
 
 
 def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) -> Iterator[Violation]:
-    names = [each.ref for each in model.objects]
+    names = [obj.ref for obj in model.objects]
     for edit in edits:
         for missed in edit.missed:
             wanted = missed.what.removeprefix("target ")
@@ -255,13 +255,14 @@ def key_twice(model: Model) -> Iterator[Violation]:
           LOG_LEVEL: INFO
           LOG_LEVEL: DEBUG
     """
-    for each in model.duplicates if model.kustomization is None else ():
+    for duplicate in model.duplicates if model.kustomization is None else ():
         yield Violation(
             object="",
             container="",
-            field=each.key,
-            place=each.first,
-            message=f"key {each.key} is written again in line {each.second.line}, and that value counts",
+            field=duplicate.key,
+            place=duplicate.first,
+            message=f"key {duplicate.key} is written again in line {duplicate.second.line}, and that value "
+            "counts",
             fix="remove one of the two",
         )
 
@@ -271,11 +272,11 @@ def _edits(model: Model, kind: str) -> Iterator[Edit]:
     tree = model.kustomization
     # a Component alone has nothing to edit
     if tree is not None and tree.complete and not model.checkout.is_component(model.path):
-        yield from (each for each in tree.edits if each.kind == kind and each.followed)
+        yield from (edit for edit in tree.edits if edit.kind == kind and edit.followed)
 
 
 def _replacements(model: Model) -> Iterator[Edit]:
-    return (each for each in _edits(model, "replacement") if not _matches_elsewhere(model, each))
+    return (edit for edit in _edits(model, "replacement") if not _matches_elsewhere(model, edit))
 
 
 def _without_effect(model: Model, kind: str) -> Iterator[Edit]:

@@ -248,12 +248,10 @@ def _of_one_setting(
 
 @rule("setting-not-wired", family="environment", severity="warning", outcome="applies nothing")
 def setting_not_wired(model: Model) -> Iterator[Violation]:
-    """An optional setting left out of a container that takes its settings key by key.
+    """An optional setting that the container's ConfigMap has and that is not passed on.
 
-    Where each variable is listed, one that is not listed keeps its default, whatever the ConfigMap says. A
-    key that a ConfigMap or Secret of the container has and that is not passed on is reported by itself;
-    what no one sets at all is listed in one finding. Taking the ConfigMap by `envFrom` leaves nothing to
-    forget.
+    Where each variable is listed, one that is not listed keeps its default, whatever the ConfigMap says.
+    Taking the ConfigMap by `envFrom` leaves nothing to forget.
 
         env:                           # the ConfigMap has RESONANCE_LOG_LEVEL too
         - name: RESONANCE_MAX_BEATS
@@ -263,30 +261,16 @@ def setting_not_wired(model: Model) -> Iterator[Violation]:
         container = settings.container
         if container.env_from or not container.items("env"):
             continue
-        listed_names = {each.name for each in container.offers}
-        unset = [
-            each
-            for each in settings.variables
-            if not each.required and not listed_names & {*each.names} and not settings.offered(each)
-        ]
-        sources = {each.source_name: each.source for each in container.offers if each.source is not None}
-        left = []
-        for variable in unset:
+        passed = {variable.name for variable in container.offers}
+        sources = {offer.source_name: offer.source for offer in container.offers if offer.source is not None}
+        for variable in settings.variables:
+            if variable.required or passed & {*variable.names} or settings.offered(variable):
+                continue
             holder = next((s for s in sources.values() if variable.name in s.mapping("data")), None)
-            if holder is None:
-                left.append(variable.name)
-            else:
+            if holder is not None:
                 yield at(
                     container,
                     "name",
                     message=f"{variable.name} is in {holder.ref} and is not passed on to {container.name}",
                     fix="add it to `env`, or take the whole by `envFrom`",
                 )
-        if left:
-            more = f" and {len(left) - 6} more" if len(left) > 6 else ""
-            yield at(
-                container,
-                "name",
-                message=f"{', '.join(left[:6])}{more}: not offered, the defaults hold",
-                fix="offer them from a ConfigMap taken by `envFrom`, so that a change needs no wiring",
-            )

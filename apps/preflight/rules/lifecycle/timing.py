@@ -131,9 +131,8 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                     "lifecycle",
                     "preStop",
                     message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: "
-                    "SIGKILL follows SIGTERM within 2 s",
+                    "the app gets SIGTERM, and SIGKILL 2 s later",
                     fix=f"raise terminationGracePeriodSeconds above {sleeps}",
-                    # an app that serves on meanwhile, or ends by itself, needs no more
                     severity="error" if sleeps > grace else "warning",
                 )
                 continue
@@ -166,8 +165,8 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                 yield at(
                     workload,
                     "terminationGracePeriodSeconds",
-                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} is "
-                    f"told to take up to {seconds:g} s for what is in flight",
+                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} "
+                    f"is told to take up to {seconds:g} s for what is in flight",
                     fix=f"write more than {sleeps + seconds:g}",
                     severity="warning",
                 )

@@ -129,12 +129,12 @@ def monitor_port_missing(model: Model) -> Iterator[Violation]:
 
 
 def _monitors(model: Model) -> Iterator[tuple[Obj, str, list[tuple[dict[str, str], set[str]]], str]]:
-    """Each monitor, what it selects, labels and port names of all there is of that, and where its ports are."""
+    """Each monitor, what it selects, the labels and port names of all of these, where its ports are."""
     for monitor in model.objects_of(*MONITORS):
         what, pattern = MONITORS[monitor.kind]
         spaces = dig(monitor.get("spec"), "namespaceSelector", "matchNames", default=[monitor.namespace])
         everywhere = dig(monitor.get("spec"), "namespaceSelector", "any") is True
-        chosen = [each for each in model.services if everywhere or each.namespace in spaces]
+        chosen = [service for service in model.services if everywhere or service.namespace in spaces]
         labelled = [
             (each.obj.labels, {str(port.get("name")) for port in each.ports if "name" in port})
             for each in chosen
@@ -142,15 +142,15 @@ def _monitors(model: Model) -> Iterator[tuple[Obj, str, list[tuple[dict[str, str
         if what == "pod":
             labelled = [
                 (
-                    each.labels,
+                    workload.labels,
                     {
                         name
-                        for c in each.containers
+                        for c in workload.containers
                         for port in c.ports
                         if (name := strings(port).get("name"))
                     },
                 )
-                for each in model.workloads
-                if everywhere or each.namespace in spaces
+                for workload in model.workloads
+                if everywhere or workload.namespace in spaces
             ]
         yield monitor, what, labelled, pattern
