@@ -285,6 +285,24 @@ def test_an_app_is_imported_with_its_pods_variables(ask: Ask) -> None:
         assert [route.status for route in routes] == [200 if each == path else 404 for each in ("/a", "/b")]
 
 
+def test_an_app_whose_settings_cannot_be_seen_is_imported_with_values_that_do(ask: Ask) -> None:
+    source = """
+        import os
+        if not os.environ["STORE"].startswith("https://"):
+            raise ValueError("STORE is no URL")
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+    """
+    app = ask(source, "m", app="m:app").known["main"]
+    [route] = app.routes(Pod(unknown=("STORE",)), [Request(path="/")])
+    assert route.status == 200
+    assert (
+        failure(ask(source, "m", app="m:app"), Pod(state={"STORE": "x"})).why == "ValueError: STORE is no URL"
+    )
+
+
 def test_modules_of_the_same_name_as_ours_are_the_repositorys_own(tmp_path: Path) -> None:
     (tmp_path / "routes.py").write_text("HERE = 1")
     (tmp_path / "settings.py").write_text(

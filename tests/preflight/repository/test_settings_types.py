@@ -257,6 +257,37 @@ FUNCTION = """
 """
 
 
+INSTANCE = """
+    from functools import lru_cache
+    from pydantic_settings import BaseSettings, SettingsConfigDict
+
+    class Shop(BaseSettings):
+        model_config = SettingsConfigDict(env_prefix="SHOP_")
+        url: str
+        port: int = 80
+
+    @lru_cache
+    def get_settings() -> Shop:
+        return Shop()
+
+    settings = Shop()
+"""
+
+
+@pytest.mark.parametrize("name", ["Shop", "settings", "get_settings"])
+def test_settings_made_at_import_by_any_of_their_names(ask: Ask, name: str) -> None:
+    pytest.importorskip("pydantic_settings")
+    source = INSTANCE + f"    # {name}"
+    good = ask(source, Pod(state={"SHOP_URL": "s", "LOG": "x"}), name=name)
+    assert (good.problems, good.unread) == ((), ("LOG",))
+    assert variables(good)["SHOP_URL"].is_address
+    bad = ask(source, Pod(state={"SHOP_PORT": "x"}), name=name)
+    assert {each.kind: each.variables[0] for each in bad.problems} == {
+        "value": "SHOP_PORT",
+        "missing": "SHOP_URL",
+    }
+
+
 def test_a_function_without_arguments(ask: Ask) -> None:
     pytest.importorskip("pydantic")
     good = ask(FUNCTION, Pod(state={"PORT": "1", "STORE_URL": "s", "LOG": "x"}), name="load")
@@ -310,7 +341,8 @@ SETTINGS = """
         @model_validator(mode="after")
         def together(self):
             if self.token is not None and self.token.get_secret_value().startswith("canary"):
-                raise ValueError("no good token: " + self.token.get_secret_value() + ", of size " + str(self.size))
+                token = self.token.get_secret_value()
+                raise ValueError("no good token: " + token + ", of size " + str(self.size))
             return self
 """
 GOOD = {"URL": "http://s", "TENANT": "00000000-0000-4000-8000-000000000000"}
@@ -335,7 +367,7 @@ def test_the_words_of_a_class_hold_no_secret(ask: Ask) -> None:
     files = {**GOOD, "/run/secrets/shop/token": "canary-5e1f"}
     found = problem(ask(SETTINGS, Pod(state=files, secrets=("canary-5e1f",), mounts=("/run/secrets/shop",))))
     assert found.message == "no good token: ***, of size 1"
-    part = SETTINGS.replace("self.token.get_secret_value() + ", "self.token.get_secret_value()[:9] + ")
+    part = SETTINGS.replace("+ token +", "+ token[:9] +")
     found = problem(ask(part, Pod(state=state, secrets=("canary-5e1f",))))
     assert found.message == ""
 

@@ -86,7 +86,7 @@ def _ask(question: dict[str, Any], importer: Importer, sandbox: Sandbox, deadlin
         asked.read_at_import = frozenset(Environ.looked_up)
         answer = asked.answer()
         said = any(each["variables"] for each in answer["problems"])
-        if importer.error is not None and importer.found is None and not said:
+        if importer.error is not None and importer.found is None and answer["problems"] and not said:
             raise importer.error
         if importer.error is not None and not sandbox.tried and not answer["problems"]:
             # the class is content; the module that holds it may not be
@@ -96,7 +96,19 @@ def _ask(question: dict[str, Any], importer: Importer, sandbox: Sandbox, deadlin
             if again["problems"] and not answer["problems"]:
                 raise importer.error
         return answer
-    found = importer.load()
+    try:
+        found = importer.load()
+    except (ImportError, NotFoundError, Refused):
+        raise
+    except Exception as error:
+        if not question["unknown"]:
+            raise
+        # another value may do for what cannot be seen here
+        left = importer.left_behind(error)
+        form = settings_types.form(left, importer.load) if left else settings_types.Form([], importer.load)
+        state = Attribution(form, sandbox, question, deadline).answer()["state"]
+        sandbox.use({**question["state"], **state})
+        found = importer.load()
     if question["ask"] == "topics":
         return {"topics": topics.names(found)}
     # asyncio is worth importing only now
@@ -150,15 +162,17 @@ class Importer:
         return found
 
     def left_behind(self, error: BaseException) -> Any:
-        """The class of the name, in the module that an error has kept from being imported; None without."""
-        trace = error.__traceback__
+        """The class of the name, in the module that an error has kept from being imported, or the settings
+        that were being made then; None without either."""
+        trace, making = error.__traceback__, None
         while trace is not None:
             names = trace.tb_frame.f_globals
-            if names.get("__name__") == self.module and self.attribute in names:
-                found = names[self.attribute]
-                return found if isinstance(found, type) else None
+            if names.get("__name__") == self.module and isinstance(names.get(self.attribute), type):
+                return names[self.attribute]
+            for value in trace.tb_frame.f_locals.values():
+                making = type(value) if settings_types.is_settings(type(value)) else making
             trace = trace.tb_next
-        return None
+        return making
 
     def is_own(self, name: str) -> bool:
         """Whether a top-level module is the repository's."""

@@ -144,6 +144,8 @@ class Attribution:
         except BaseException as error:
             problems = list(problems_of(error))
         else:
+            if not self.form.fields and settings_types.is_settings(type(made)):
+                self.form.fields = list(settings_types.described(type(made)))
             values = frozenset(flat(made))
             if self._seen_values is None:
                 # what differs between two makings of the same is no answer to a variable: times, random keys
@@ -293,7 +295,7 @@ class Attribution:
         others = (
             field
             for class_ in settings_types.settings_classes()
-            if class_.__name__ == problem.title
+            if not problem.title or class_.__name__ == problem.title
             for field in settings_types.described(class_)
         )
         for fields in (own, others, self.form.fields):
