@@ -99,7 +99,7 @@ class Model:
     @cached_property
     def workloads(self) -> list[Workload]:
         """Deployments, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs and Pods."""
-        return [Workload(self.index, each) for each in self.objects if each.kind in POD_TEMPLATE]
+        return [Workload(self.index, obj) for obj in self.objects if obj.kind in POD_TEMPLATE]
 
     @cached_property
     def containers(self) -> list[Container]:
@@ -109,11 +109,11 @@ class Model:
     @cached_property
     def services(self) -> list[Service]:
         """The Services."""
-        return [Service(each, self.workloads) for each in self.objects_of("Service") if not each.group]
+        return [Service(obj, self.workloads) for obj in self.objects_of("Service") if not obj.group]
 
     def services_of(self, workload: Workload) -> list[Service]:
         """The Services that select a workload's pods."""
-        return [each for each in self.services if workload in each.workloads]
+        return [service for service in self.services if workload in service.workloads]
 
     def service_at(self, host: str, namespace: str) -> Service | None:
         """The Service a host name means from a pod of `namespace`.
@@ -129,7 +129,9 @@ class Model:
         if len(labels) > 2:
             return None
         wanted = (labels[1] if len(labels) == 2 else namespace, labels[0])
-        return next((each for each in self.services if (each.namespace, each.name) == wanted), None)
+        return next(
+            (service for service in self.services if (service.namespace, service.name) == wanted), None
+        )
 
     def app(self, container: Container) -> AppKnowledge | None:
         """What is known of a container's application."""

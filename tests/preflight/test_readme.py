@@ -66,5 +66,5 @@ def test_the_rule_in_the_manual_works(tmp_path: Path) -> None:
 
 def test_every_rule_and_every_rule_that_was_is_in_the_table() -> None:
     text = (FOLDER / "RULES.md").read_text()
-    listed = re.findall(r"^\| ([a-z0-9-]+) \|", text, re.M)
-    assert sorted(set(listed)) == sorted({*RETIRED, *(rule.id for rule in rules())})
+    listed = {*re.findall(r"^\| ([a-z0-9-]+) \|", text, re.M)} - {"rule"}
+    assert listed == {*RETIRED, *(rule.id for rule in rules())}

@@ -91,20 +91,20 @@ def offers(doc: Mapping[str, Any], path: tuple[Step, ...], obj: Obj, index: Obje
 
 
 def _of_sources(items: list[EnvFrom]) -> Iterator[EnvVar]:
-    for each in items:
-        if each.source is None:
+    for item in items:
+        if item.source is None:
             continue
-        for key, value in data_of(each.source).items():
+        for key, value in data_of(item.source).items():
             yield EnvVar(
-                name=each.prefix + key,
+                name=item.prefix + key,
                 value=value,
                 raw=value,
-                origin="configmap" if each.kind == "ConfigMap" else "secret",
-                optional=each.optional,
-                place=place_of_key(each.source, key),
-                path=each.path,
-                source=each.source,
-                source_name=each.name,
+                origin="configmap" if item.kind == "ConfigMap" else "secret",
+                optional=item.optional,
+                place=place_of_key(item.source, key),
+                path=item.path,
+                source=item.source,
+                source_name=item.name,
                 key=key,
             )
 

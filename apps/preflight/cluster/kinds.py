@@ -76,8 +76,9 @@ POD_TEMPLATE: dict[str, tuple[str, ...]] = {
     "ReplicationController": ("spec", "template"),
     "Job": ("spec", "template"),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
+    "Rollout": ("spec", "template"),
 }
-"""Where each kind keeps its pod template."""
+"""Where each kind keeps its pod template; a Rollout is that of Argo."""
 
 
 def is_built_in(group: str) -> bool:

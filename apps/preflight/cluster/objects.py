@@ -182,12 +182,12 @@ class ObjectIndex:
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str, str], Obj]:
-        return {(each.kind, each.namespace, each.name): each for each in self._objects}
+        return {(obj.kind, obj.namespace, obj.name): obj for obj in self._objects}
 
     def objects_of(self, *kinds: str) -> list[Obj]:
         """The objects of these kinds, in the render's order."""
         if kinds not in self._of_kinds:
-            self._of_kinds[kinds] = [each for each in self._objects if each.kind in kinds]
+            self._of_kinds[kinds] = [obj for obj in self._objects if obj.kind in kinds]
         return self._of_kinds[kinds]
 
     def find(self, kind: str, namespace: str, name: str) -> Obj | None:
@@ -204,7 +204,7 @@ def selects(selector: object, labels: Mapping[str, str]) -> bool:
     expressions = expressions if isinstance(expressions, list) else []
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
-    return all(_holds(each, labels) for each in expressions if isinstance(each, dict))
+    return all(_holds(expression, labels) for expression in expressions if isinstance(expression, dict))
 
 
 def _holds(expression: dict[str, Any], labels: Mapping[str, str]) -> bool:

@@ -34,7 +34,7 @@ class Service(Located):
     @property
     def ports(self) -> list[dict[str, Any]]:
         """Its `ports:` items that are mappings."""
-        return [each for each in self.obj.items("spec", "ports") if isinstance(each, dict)]
+        return [port for port in self.obj.items("spec", "ports") if isinstance(port, dict)]
 
     @cached_property
     def workloads(self) -> list[Workload]:

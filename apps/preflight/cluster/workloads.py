@@ -31,25 +31,25 @@ class Container(Located):
     @property
     def command(self) -> list[str]:
         """`command:` as given, the image's ENTRYPOINT otherwise being used."""
-        return [str(each) for each in self.items("command")]
+        return [str(item) for item in self.items("command")]
 
     @property
     def args(self) -> list[str]:
         """`args:` as given."""
-        return [str(each) for each in self.items("args")]
+        return [str(arg) for arg in self.items("args")]
 
     @property
     def ports(self) -> list[dict[str, Any]]:
         """The `ports:` items that are mappings."""
-        return [each for each in self.items("ports") if isinstance(each, dict)]
+        return [port for port in self.items("ports") if isinstance(port, dict)]
 
     def port(self, wanted: object) -> int | None:
         """The number of a port given by number or by name; None where the name is not declared."""
         if isinstance(wanted, int) and not isinstance(wanted, bool):
             return wanted
-        for each in self.ports:
-            number = each.get("containerPort")
-            if isinstance(wanted, str) and each.get("name") == wanted and isinstance(number, int):
+        for port in self.ports:
+            number = port.get("containerPort")
+            if isinstance(wanted, str) and port.get("name") == wanted and isinstance(number, int):
                 return number
         return None
 
@@ -72,12 +72,16 @@ class Container(Located):
     @cached_property
     def env(self) -> dict[str, EnvVar]:
         """The variables it would start with, as far as the render tells (service links are not in it)."""
-        return {each.name: each for each in self.offers if not (each.missing and each.optional)}
+        return {
+            variable.name: variable
+            for variable in self.offers
+            if not (variable.missing and variable.optional)
+        }
 
     @property
     def env_is_known(self) -> bool:
         """Whether `env` names every variable: each `envFrom` source is in the render."""
-        return all(each.source is not None for each in self.env_from)
+        return all(source.source is not None for source in self.env_from)
 
     def __repr__(self) -> str:
         return f"Container({self.name} of {self.obj.ref})"
@@ -129,7 +133,7 @@ class Workload(Located):
     @property
     def volumes(self) -> list[dict[str, Any]]:
         """The pod's volumes that are mappings; claim templates are not in it."""
-        return [each for each in self.items("volumes") if isinstance(each, dict)]
+        return [volume for volume in self.items("volumes") if isinstance(volume, dict)]
 
     def __repr__(self) -> str:
         return f"Workload({self.obj.ref})"

@@ -39,7 +39,7 @@ class Node:
         if isinstance(value, dict):
             return Node({key: each.copy() for key, each in value.items()}, self.file, self.line)
         if isinstance(value, list):
-            return Node([each.copy() for each in value], self.file, self.line)
+            return Node([item.copy() for item in value], self.file, self.line)
         return Node(value, self.file, self.line, self.block)
 
     def get(self, *path: str | int) -> Node | None:
@@ -79,7 +79,7 @@ class Node:
         if isinstance(value, dict):
             return {key: each.plain() for key, each in value.items()}
         if isinstance(value, list):
-            return [each.plain() for each in value]
+            return [item.plain() for item in value]
         return value
 
     def scalars(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Node]]:
@@ -101,5 +101,5 @@ class Node:
 def split_list(document: Node) -> list[Node]:
     """The objects of one document: the items of a `List` kind, else the document itself."""
     if document.text("kind").endswith("List") and isinstance(document.entries().get("items"), Node):
-        return [each for each in document.items("items") if isinstance(each.value, dict)]
+        return [item for item in document.items("items") if isinstance(item.value, dict)]
     return [document] if isinstance(document.value, dict) else []

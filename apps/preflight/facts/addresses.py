@@ -154,7 +154,7 @@ def _in_scripts(model: Model, container: Container) -> Iterator[Call]:
         )
         for index, text in texts:
             for found in in_script(text):
-                address = Address(found.host.lower(), found.port)
+                address = Address(found.host.lower(), found.port, found.guessed)
                 if address not in said and not address.is_numeric:
                     said.add(address)
                     yield Call(

@@ -11,7 +11,7 @@ import msgspec
 
 from preflight.cluster.kinds import CLUSTER_SCOPED
 from preflight.cluster.objects import Field, Obj
-from preflight.documents.paths import dig
+from preflight.documents.paths import dig, strings
 from preflight.model import Model, fact
 from preflight.spelling import near
 
@@ -26,6 +26,16 @@ class Name(msgspec.Struct, frozen=True):
     """The field beside it that names a key of that ConfigMap or Secret."""
 
 
+class MadeSecret(msgspec.Struct, frozen=True):
+    """A Secret that a controller makes of a custom resource."""
+
+    maker: str
+    """`Kind/name` of the custom resource."""
+    name: str
+    keys: frozenset[str] | None
+    """None where only the store knows them."""
+
+
 class CustomKind(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of a group."""
 
@@ -36,6 +46,8 @@ class CustomKind(msgspec.Struct, frozen=True, kw_only=True):
     """A label that names an object, and its kind."""
     services: Callable[[Obj], dict[str, frozenset[int]]] | None = None
     """The Services its controller makes, with their ports."""
+    secret: Callable[[Obj], MadeSecret] | None = None
+    """The Secret its controller makes."""
 
 
 def _strimzi(kafka: Obj) -> dict[str, frozenset[int]]:
@@ -59,6 +71,30 @@ def _fixed(**ports: int) -> Callable[[Obj], dict[str, frozenset[int]]]:
     return lambda obj: {
         f"{obj.name}{end.replace('_', '-')}": frozenset({port}) for end, port in ports.items()
     }
+
+
+def _external(obj: Obj) -> MadeSecret:
+    """External Secrets': the keys it names, or those of its template."""
+    target = obj.mapping("spec", "target")
+    template = dig(target, "template", "data")
+    keys = frozenset(str(dig(entry, "secretKey")) for entry in obj.items("spec", "data"))
+    if isinstance(template, dict):
+        merged = dig(target, "template", "mergePolicy") == "Merge"
+        keys = frozenset(template) | keys if merged else frozenset(template)
+    open_ended = (
+        obj.get("spec", "dataFrom") is not None
+        or dig(target, "template", "templateFrom") is not None
+        or dig(target, "creationPolicy", default="Owner") not in ("Owner", "Orphan")
+    )
+    return MadeSecret(obj.ref, str(target.get("name") or obj.name), None if open_ended else keys)
+
+
+def _sealed(obj: Obj) -> MadeSecret:
+    """Sealed Secrets': what is encrypted, and what its template adds."""
+    template = obj.mapping("spec", "template")
+    keys = {*obj.mapping("spec", "encryptedData"), *strings(dig(template, "data"))}
+    name = dig(template, "metadata", "name", default=obj.name)
+    return MadeSecret(obj.ref, str(name), frozenset(keys))
 
 
 SOURCE = "spec.chart.spec.sourceRef.name"
@@ -98,7 +134,9 @@ KINDS: tuple[CustomKind, ...] = (
         group="external-secrets.io",
         kind="ExternalSecret",
         names=(Name("spec.secretStoreRef.name", "SecretStore"),),
+        secret=_external,
     ),
+    CustomKind(group="bitnami.com", kind="SealedSecret", secret=_sealed),
     CustomKind(group="cert-manager.io", kind="Certificate", names=(Name("spec.issuerRef.name", "Issuer"),)),
     CustomKind(
         group="helm.toolkit.fluxcd.io",
@@ -196,6 +234,20 @@ def made_services(model: Model) -> dict[tuple[str, str], frozenset[int]]:
         row = _known(obj)
         for name, ports in row.services(obj).items() if row is not None and row.services is not None else ():
             found[(obj.namespace, name)] = ports
+    return found
+
+
+@fact
+def made_secrets(model: Model) -> dict[tuple[str, str], MadeSecret]:
+    """The Secrets that controllers make of custom resources of the render, by namespace and name."""
+    found: dict[tuple[str, str], MadeSecret] = {}
+    for obj in model.objects:
+        row = _known(obj)
+        if row is not None and row.secret is not None:
+            made = row.secret(obj)
+            # two makers of one Secret: neither knows all its keys
+            known = made.keys if (obj.namespace, made.name) not in found else None
+            found[(obj.namespace, made.name)] = msgspec.structs.replace(made, keys=known)
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from preflight.cluster.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
+from preflight.cluster.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED, POD_TEMPLATE
 from preflight.cluster.objects import Obj
 from preflight.documents.paths import walk
 from preflight.findings import Severity
@@ -66,7 +66,7 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         return Missing("warning", f"; {holder} has it, which is not part of this render")
     meant = near(name, here) or near(base, map(base_of, here)) or suffixed(name, here)
     if meant:
-        certain = (is_slip(name, meant) or is_slip(base, meant)) and not _is_known(model, kind, name)
+        certain = (is_slip(name, meant) or is_slip(base, meant)) and not is_in_repository(model, kind, name)
         return Missing("error" if certain else "warning", f"; did you mean {meant}?", meant)
     if kind not in CLUSTER_SCOPED:
         elsewhere = next((each for each in others if base_of(each.name) == base), None)
@@ -76,7 +76,7 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
             space = elsewhere.namespace
             return Missing("error", f"; it is in namespace {space}", elsewhere=space)
     generated = any(base_of(each) != each for each in here) and model.kustomization is not None
-    if generated and not is_part(model) and not _deployers(model) and not _is_known(model, kind, name):
+    if generated and not is_part(model) and not _deployers(model) and not is_in_repository(model, kind, name):
         return Missing("error", "")
     return Missing("warning", "")
 
@@ -128,7 +128,7 @@ def _keys(model: Model) -> set[tuple[str, str, str]]:
     }
 
 
-def _is_known(model: Model, kind: str, name: str) -> bool:
+def is_in_repository(model: Model, kind: str, name: str) -> bool:
     """Whether an object of this name is anywhere in the repository, or something that may create it."""
     checkout = model.checkout
     found = next(checkout.holders(kind, None, name), None) or next(checkout.mentions(name), None)
@@ -211,7 +211,7 @@ def _deployers(model: Model) -> bool:
 def _custom(model: Model) -> list[tuple[Obj, frozenset[str]]]:
     found = []
     for obj in model.objects:
-        if is_custom(obj):
+        if is_custom(obj) and obj.kind not in POD_TEMPLATE:
             texts = frozenset(value for _, value in walk(obj.doc) if isinstance(value, str))
             found.append((obj, texts))
     return found

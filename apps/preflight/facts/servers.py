@@ -242,8 +242,7 @@ def server_command(container: Container, image: ContainerImage | None) -> Server
         elif rest:
             program, rest = posixpath.basename(rest[0]), rest[1:]
     program = "django" if program in ("manage.py", "django-admin") else program
-    task = next((word for word in rest if not word.startswith("-")), "")
-    for name in ((program, task), (program,)):
+    for name in (*((program, word) for word in rest if not word.startswith("-")), (program,)):
         server = SERVERS.get(name)
         if server is not None:
             more = variable(container, image, server.options_variable) if server.options_variable else ""

@@ -86,6 +86,19 @@ def topics(model: Model, container: Container) -> tuple[Topic, ...]:
     return app.topics(start.pod) if app is not None and start is not None else ()
 
 
+def metrics(model: Model, container: Container) -> tuple[str, ...]:
+    """The series a container's registry shows."""
+    app, start = model.app(container), starts(model).get(container)
+    return app.metrics(start.pod) if app is not None and start is not None else ()
+
+
+def import_memory(model: Model, container: Container) -> int:
+    """Bytes that importing a container's app takes at least; 0 where that is not known."""
+    app, start = model.app(container), starts(model).get(container)
+    asked = list(requests(container).values())
+    return app.memory(start.pod, asked) if app is not None and start is not None else 0
+
+
 def routes(model: Model, container: Container) -> dict[str, Route]:
     """How a container's app answers its HTTP probes, by probe; empty where it cannot be asked."""
     app, start = model.app(container), starts(model).get(container)

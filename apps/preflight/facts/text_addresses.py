@@ -17,9 +17,9 @@ TOOLS: tuple[tuple[re.Pattern[str], int | None], ...] = tuple(
         (rf"\bnc(?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+{HOST}\s+{PORT}\b", None),
         (rf"\b(?:nslookup|getent hosts|dig \+short)\s+{HOST}(?=[\s;)|&]|$)", None),
         (rf"/dev/tcp/{HOST}/{PORT}\b", None),
-        (rf"\bhttp://{HOST}(?::{PORT})?(?=[/\s\"';)]|$)", 80),
-        (rf"\bhttps://{HOST}(?::{PORT})?(?=[/\s\"';)]|$)", 443),
-        (rf"\btcp://{HOST}:{PORT}\b", None),
+        (rf"\b(?:curl|wget){ANY}[\"']?http://{HOST}(?::{PORT})?(?=[/\s\"';)]|$)", 80),
+        (rf"\b(?:curl|wget){ANY}[\"']?https://{HOST}(?::{PORT})?(?=[/\s\"';)]|$)", 443),
+        (rf"-wait[= ]tcp://{HOST}:{PORT}\b", None),
         (rf"\bwait-for(?:-it)?(?:\.sh)?\s+{HOST}:{PORT}\b", None),
         (rf"\bpg_isready{ANY}(?:-h\s*|--host[= ]){HOST}(?:{ANY}(?:-p\s*|--port[= ]){PORT})?", 5432),
         (rf"\bmysqladmin{ANY}(?:-h\s*|--host[= ]){HOST}(?:{ANY}(?:-P\s*|--port[= ]){PORT})?", 3306),
@@ -29,6 +29,7 @@ TOOLS: tuple[tuple[re.Pattern[str], int | None], ...] = tuple(
     )
 )
 """How scripts name whom they ask, and the port that is meant where none is said."""
+CLIENT = re.compile(r"\b(curl|wget)\b")
 COMMENT = re.compile(r"(?m)^\s*#.*$")
 
 
@@ -38,6 +39,8 @@ class TextAddress(msgspec.Struct, frozen=True):
     host: str
     port: int | None
     words: str
+    guessed: bool = False
+    """Whether the port is the scheme's, in the words of a program that may have it from elsewhere."""
 
 
 def in_script(script: str) -> Iterator[TextAddress]:
@@ -46,7 +49,12 @@ def in_script(script: str) -> Iterator[TextAddress]:
     for pattern, default in TOOLS:
         for match in pattern.finditer(text):
             port = match.groupdict().get("port")
-            yield TextAddress(match["host"], int(port) if port else default, " ".join(match[0].split()))
+            yield TextAddress(
+                match["host"],
+                int(port) if port else default,
+                " ".join(match[0].split()),
+                guessed=not port and match[0].startswith("http") and CLIENT.search(text) is None,
+            )
 
 
 def in_nginx(text: str) -> Iterator[TextAddress]:

@@ -195,9 +195,9 @@ def _secrets(g: _Gathering, workload: Workload) -> None:
 
 def _secret_names(workload: Workload) -> Iterator[tuple[str, bool]]:
     for container in workload.containers:
-        for each in container.env_from:
-            if each.kind == "Secret":
-                yield each.name, each.optional
+        for source in container.env_from:
+            if source.kind == "Secret":
+                yield source.name, source.optional
         for item in container.items("env"):
             ref = dig(item, "valueFrom", "secretKeyRef")
             if isinstance(ref, dict) and ref.get("name"):

@@ -34,7 +34,7 @@ def store_key_not_shared(model: Model) -> Iterator[Violation]:
         prefix = call.variable.partition("_")[0]
         variable = settings.variable(f"{prefix}_API_KEY")
         taken = any(
-            each.kind == "Secret" and each.name == key.source_name for each in call.container.env_from
+            source.kind == "Secret" and source.name == key.source_name for source in call.container.env_from
         )
         if variable is None or not variable.secret or settings.offered(variable) or taken:
             continue

@@ -79,11 +79,30 @@ def _loaded(target: str, root: Path, *, stdin: bytes | None, allow_remote: bool)
         files = _manifests(path) or sorted(_below(path))
         if not files:
             raise CheckError(f"{target}: neither a kustomization nor manifests (*.yaml, *.yml, *.json) in it")
-    else:
-        files = [path]
-    loaded = _streams([(reader.read(each, Place(target, 1)), reader.name(each.resolve())) for each in files])
-    if not loaded.objects and path.is_file():
+        return _folder([(reader.read(each, Place(target, 1)), reader.name(each.resolve())) for each in files])
+    loaded = _streams([(reader.read(path, Place(target, 1)), reader.name(path.resolve()))])
+    if not loaded.objects:
         raise CheckError(f"{target}: holds no Kubernetes object (nothing with apiVersion and kind)")
+    return loaded
+
+
+def _folder(files: list[tuple[bytes, str]]) -> Loaded:
+    """The objects of a folder's manifests. Files without an object, and templates that are no YAML before
+    they are rendered, are left out."""
+    manifests, notes = [], []
+    for data, name in files:
+        if b"apiVersion" not in data:
+            continue
+        try:
+            parse(data, name)
+        except YamlError as error:
+            if b"{{" not in data and b"{%" not in data:
+                raise
+            notes.append(f"{error}: left out, for it looks like a template; render it and check the result")
+        else:
+            manifests.append((data, name))
+    loaded = _streams(manifests)
+    loaded.notes = notes
     return loaded
 
 
@@ -121,7 +140,9 @@ def _streams(streams: list[tuple[bytes, str]]) -> Loaded:
 
 
 def _is_object(node: Node) -> bool:
-    return bool(node.text("apiVersion") and node.text("kind"))
+    # a mapping in the place of the name is a template's expression: `name: {NAME}`
+    name = node.get("metadata", "name")
+    return bool(node.text("apiVersion") and node.text("kind")) and not isinstance(name and name.value, dict)
 
 
 def _obj(node: Node, source: Node | None, origin: Place) -> Obj:

@@ -14,7 +14,7 @@ def expand(targets: Iterable[str], checkout: Checkout) -> list[str]:
     """Each target, a folder without a kustomization replaced by what is applied of it.
 
     That is the kustomizations below it that no other one includes (never a Component), and the folders of
-    manifests that none includes. A folder below which there is no kustomization stays as it is.
+    manifests that none includes. Where there is neither the folder stays as it is.
     """
     found: dict[str, None] = {}
     for target in targets:
@@ -22,9 +22,8 @@ def expand(targets: Iterable[str], checkout: Checkout) -> list[str]:
         if target == "-" or not folder.is_dir() or kustomization_file(folder) is not None:
             found[target] = None
             continue
-        roots = checkout.roots(folder)
-        below = sorted({*roots, *_loose(checkout, folder)}) if roots else [folder]
-        for each in below:
+        below = sorted({*checkout.roots(folder), *_loose(checkout, folder)})
+        for each in below or [folder]:
             found[os.path.normpath(Path(target) / os.path.relpath(each, folder))] = None
     return list(found)
 

@@ -102,11 +102,15 @@ def apply(
         count += bool(silencing)
         if not silencing:
             left.append(finding)
-    for each in suppressions:
-        if not each.reason and UNREASONED in ran:
-            left.append(_unreasoned(each))
-        elif each not in used and UNUSED in ran and (each.rule in ran or each.rule not in known):
-            left.append(_unused(each, known))
+    for suppression in suppressions:
+        if not suppression.reason and UNREASONED in ran:
+            left.append(_unreasoned(suppression))
+        elif (
+            suppression not in used
+            and UNUSED in ran
+            and (suppression.rule in ran or suppression.rule not in known)
+        ):
+            left.append(_unused(suppression, known))
     return left, count
 
 

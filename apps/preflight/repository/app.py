@@ -26,7 +26,7 @@ import msgspec
 from preflight.repository.config import IMPORT_ROOTS, ContainerConfig
 from preflight.repository.probe_process import SECONDS, Process
 
-Key = Literal["settings", "app", "topics"]
+Key = Literal["settings", "app", "topics", "metrics"]
 
 
 class Pod(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +185,23 @@ class AppKnowledge:
         found = self._answers.get("topics", self.config.topics, self._mended(pod))
         return msgspec.convert(found.get("topics", ()), tuple[Topic, ...])
 
+    def metrics(self, pod: Pod) -> tuple[str, ...]:
+        """The series its registry shows; none where none is declared, or it could not be asked."""
+        if self.config.metrics is None:
+            return ()
+        found = self._answers.get("metrics", self.config.metrics, self._mended(pod))
+        return tuple(found.get("metrics", ()))
+
+    def memory(self, pod: Pod, requests: Sequence[Request]) -> int:
+        """Bytes that importing what is declared took here, beside what any interpreter takes; at least that
+        much. 0 where nothing was imported."""
+        answers = []
+        if self.config.settings is not None:
+            answers.append(self._answers.get("settings", self.config.settings, pod))
+        if self.config.app is not None:
+            answers.append(self._answers.get("app", self.config.app, self._mended(pod), requests))
+        return max((int(answer.get("memory", 0)) for answer in answers), default=0)
+
     def routes(self, pod: Pod, requests: Sequence[Request]) -> list[Route]:
         """How it answers each request; nothing where no ASGI app is declared, or it could not be asked."""
         if self.config.app is None:
@@ -195,7 +212,7 @@ class AppKnowledge:
     def failures(self, pod: Pod, requests: Sequence[Request]) -> dict[Key, Failure]:
         """The declared names that could not be asked; of the app, these requests are asked."""
         found: dict[Key, Failure] = {}
-        for key in ("settings", "topics", "app"):
+        for key in ("settings", "topics", "app", "metrics"):
             name = getattr(self.config, key)
             if name is not None:
                 asked = pod if key == "settings" else self._mended(pod)
@@ -244,7 +261,7 @@ class Answers:
 
 def _same(one: Pod, other: Pod, answer: dict[str, Any]) -> bool:
     """Whether an answer to one pod is the answer to another: all that was looked up is the same there."""
-    if answer.get("all_read", True) or not {"topics", "routes"} & answer.keys():
+    if answer.get("all_read", True) or not {"topics", "routes", "metrics"} & answer.keys():
         return False
     return all(one.state.get(name) == other.state.get(name) for name in answer["looked_up"])
 

@@ -34,6 +34,7 @@ class ContainerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: SettingsName | None = None
     app: ImportName | None = None
     topics: ImportName | None = None
+    metrics: ImportName | None = None
     dockerfile: str | None = None
     tag: tuple[str, ...] = ()
     """A program of the repository with its arguments, which prints the tag of the image this tree makes."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
-from preflight.documents.paths import walk
+from preflight.cluster.objects import Field, Obj
+from preflight.documents.node import Node
+from preflight.documents.paths import dig, strings, walk
 from preflight.facts.misspelt_keys import slips
 from preflight.findings import Place
 from preflight.model import Model
+from preflight.render.files import kustomization_file
 from preflight.render.trace import Edit
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, near
@@ -27,10 +32,10 @@ def image_matches_nothing(model: Model) -> Iterator[Violation]:
         - name: vhm-worker            # the base says localhost/vhm-worker
           newTag: "1.2.0"
     """
-    names = {_name(each.image) for each in model.containers if each.image}
+    names = {_name(container.image) for container in model.containers if container.image}
     for edit in _without_effect(model, "image"):
         wanted = edit.wants.removeprefix("image ")
-        meant = near(wanted, names) or next((each for each in names if _last(each) == _last(wanted)), None)
+        meant = near(wanted, names) or next((name for name in names if _last(name) == _last(wanted)), None)
         yield _hit(
             edit,
             edit.place,
@@ -51,7 +56,7 @@ def _last(name: str) -> str:
 
 
 def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) -> Iterator[Violation]:
-    names = [each.ref for each in model.objects]
+    names = [obj.ref for obj in model.objects]
     for edit in edits:
         for missed in edit.missed:
             wanted = missed.what.removeprefix("target ")
@@ -125,6 +130,70 @@ def replacement_of_hashed_name(model: Model) -> Iterator[Violation]:
                     )
 
 
+@rule("labels-reach-policy-peers", family="kustomize", severity="error", outcome="ready but unreachable")
+def labels_reach_policy_peers(model: Model) -> Iterator[Violation]:
+    """Labels that kustomize adds to selectors, and so to a NetworkPolicy's peers in another namespace.
+
+    `commonLabels`, and `labels` with `includeSelectors`, write them into every podSelector, those of peers
+    included. The pods of another namespace do not have them: the policy lets nobody in (or out) any more.
+
+        labels:
+        - pairs: {team: shop}
+          includeSelectors: true       # from: [{namespaceSelector: …, podSelector: {… , team: shop}}]
+    """
+    for policy in model.objects_of("NetworkPolicy"):
+        for field, peer in _peers_elsewhere(model, policy):
+            wanted = strings(dig(peer, "podSelector", "matchLabels"))
+            for key, value in wanted.items():
+                place = _label_entry(model, field.obj.writer(*field.path, "podSelector", "matchLabels", key))
+                space = dig(peer, "namespaceSelector", "matchLabels", NAMESPACE_NAME)
+                if place is None or _has_labels(model, space, wanted):
+                    continue
+                yield at(
+                    policy,
+                    *field.path,
+                    "podSelector",
+                    place=place,
+                    message=f"includeSelectors adds {key}: {value} to peers of NetworkPolicy {policy.name} "
+                    f"in namespace {space}, whose pods do not have it",
+                    fix="set includeSelectors: false (includeTemplates: true keeps it on pods)",
+                )
+
+
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+
+
+def _peers_elsewhere(model: Model, policy: Obj) -> Iterator[tuple[Field, Any]]:
+    """The peers of a policy that are pods of another namespace, which they name."""
+    for pattern in ("spec.ingress.*.from.*", "spec.egress.*.to.*"):
+        for field in policy.fields(pattern):
+            space = dig(field.doc, "namespaceSelector", "matchLabels", NAMESPACE_NAME)
+            if isinstance(space, str) and space != policy.namespace:
+                yield field, field.doc
+
+
+def _has_labels(model: Model, namespace: str, labels: dict[str, str]) -> bool:
+    return any(
+        each.namespace == namespace and labels.items() <= each.labels.items() for each in model.workloads
+    )
+
+
+def _label_entry(model: Model, writer: Node | None) -> Place | None:
+    """The line by which a kustomization's own entry put a label into selectors; None where a manifest did."""
+    if writer is None:
+        return None
+    folder = (model.checkout.root / writer.file).parent
+    entries = model.checkout.kustomizations.get(folder)
+    if entries is None or (folder / Path(writer.file).name) != kustomization_file(folder):
+        return None
+    for entry in entries.items("labels"):
+        switch = entry.get("includeSelectors")
+        if switch is not None and any(each.place == writer.place for each in entry.entries("pairs").values()):
+            return switch.place
+    common = entries.entries("commonLabels").values()
+    return writer.place if any(each.place == writer.place for each in common) else None
+
+
 @rule("patch-adds-container", family="kustomize", severity="error", outcome="rejected by the API server")
 def patch_adds_container(model: Model) -> Iterator[Violation]:
     """A patch for a container that is not there: it adds a second one, which has no image.
@@ -186,13 +255,14 @@ def key_twice(model: Model) -> Iterator[Violation]:
           LOG_LEVEL: INFO
           LOG_LEVEL: DEBUG
     """
-    for each in model.duplicates if model.kustomization is None else ():
+    for duplicate in model.duplicates if model.kustomization is None else ():
         yield Violation(
             object="",
             container="",
-            field=each.key,
-            place=each.first,
-            message=f"key {each.key} is written again in line {each.second.line}, and that value counts",
+            field=duplicate.key,
+            place=duplicate.first,
+            message=f"key {duplicate.key} is written again in line {duplicate.second.line}, and that value "
+            "counts",
             fix="remove one of the two",
         )
 
@@ -202,11 +272,11 @@ def _edits(model: Model, kind: str) -> Iterator[Edit]:
     tree = model.kustomization
     # a Component alone has nothing to edit
     if tree is not None and tree.complete and not model.checkout.is_component(model.path):
-        yield from (each for each in tree.edits if each.kind == kind and each.followed)
+        yield from (edit for edit in tree.edits if edit.kind == kind and edit.followed)
 
 
 def _replacements(model: Model) -> Iterator[Edit]:
-    return (each for each in _edits(model, "replacement") if not _matches_elsewhere(model, each))
+    return (edit for edit in _edits(model, "replacement") if not _matches_elsewhere(model, edit))
 
 
 def _without_effect(model: Model, kind: str) -> Iterator[Edit]:

@@ -166,12 +166,16 @@ def _served(group: str) -> bool:
     return group == "" or any(version.startswith(f"{group}/") for version in VERSIONS)
 
 
+PLACEHOLDER_WORD = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|<.*>")
+"""Words that people replace by a script before they apply a manifest."""
+
+
 @rule("not-in-schema", family="schema", severity="error", outcome="rejected by the API server")
 def not_in_schema(model: Model) -> Iterator[Violation]:
     """A field that is not in Kubernetes' schema, is missing, or is of another type, as kubeconform finds it.
 
     An unquoted `yes`, `1e7` or `0012345` is no string, a `port: "80"` no number, and a field one level too
-    deep or misspelt is unknown.
+    deep or misspelt is unknown. A warning where the value is a word to be replaced first (`NUM_NODES`).
 
         containers:
         - name: indexer
@@ -184,6 +188,7 @@ def not_in_schema(model: Model) -> Iterator[Violation]:
     for obj, faults in zip(objects, check(objects, schemas), strict=True):
         for fault in faults:
             path = _path(obj, fault.pointer)
+            placeholder = PLACEHOLDER_WORD.fullmatch(str(dig(obj.doc, *path))) is not None
             names = re.findall(r"'([^']*)'", fault.text) if "additional properties" in fault.text else []
             for name in names or [""]:
                 siblings = dig(obj.doc, *path)
@@ -197,6 +202,7 @@ def not_in_schema(model: Model) -> Iterator[Violation]:
                     fix=f"remove {name}, or write it as `kubectl explain` has it"
                     if name and isinstance(siblings, dict)
                     else "write what `kubectl explain` says",
+                    severity="warning" if placeholder else "error",
                 )
 
 

@@ -131,7 +131,7 @@ def claim_cannot_change(model: Model) -> Iterator[Violation]:
           requests: {storage: 5Gi}      # was 10Gi
     """
     size = ("spec", "resources", "requests", "storage")
-    classes = {each.name: each for each in model.objects_of("StorageClass")}
+    classes = {obj.name: obj for obj in model.objects_of("StorageClass")}
     for old, new in pairs(model, "PersistentVolumeClaim"):
         before, after = quantity(old.get(*size)), quantity(new.get(*size))
         if before is None or after is None or before == after:

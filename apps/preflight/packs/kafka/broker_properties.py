@@ -32,7 +32,7 @@ def broker_setting_missing(model: Model) -> Iterator[Violation]:
     for broker in brokers(model):
         names = broker.container.env
         given = [n for n in names if n.startswith("KAFKA_") and not NO_PROPERTIES.fullmatch(n)]
-        mounted = [dig(each, "mountPath") for each in broker.container.items("volumeMounts")]
+        mounted = [dig(volume_mount, "mountPath") for volume_mount in broker.container.items("volumeMounts")]
         if "apache/kafka" not in broker.container.image or not given or "/mnt/shared/config" in mounted:
             continue
         wanted = ["process.roles", "node.id", "controller.listener.names"]
@@ -92,12 +92,16 @@ def _listener_faults(broker: Broker) -> Iterator[Fault]:
                 f"listener {name} has no security protocol",
                 f"add {name}:PLAINTEXT, or what it speaks",
             )
-    for each in advertised:
-        if each.name not in names:
+    for listener in advertised:
+        if listener.name not in names:
             fix = f"write one of {listed(names)}"
-            yield "advertised.listeners", f"{each.name} is none of the listeners", fix
-        elif each.host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared with, not bound to
-            yield "advertised.listeners", f"{each.name} advertises no address", "name the Service clients use"
+            yield "advertised.listeners", f"{listener.name} is none of the listeners", fix
+        elif listener.host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared with, not bound to
+            yield (
+                "advertised.listeners",
+                f"{listener.name} advertises no address",
+                "name the Service clients use",
+            )
     inter = broker.get("inter.broker.listener.name")
     if inter and inter not in names:
         yield (

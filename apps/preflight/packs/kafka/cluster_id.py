@@ -24,7 +24,7 @@ def cluster_id_over_volume(model: Model) -> Iterator[Violation]:
     former = {(each.obj.ref, each.obj.namespace, each.name): each for each in model.before.containers}
     for container in model.containers:
         old = former.get((container.obj.ref, container.obj.namespace, container.name))
-        claims = any(each.get("persistentVolumeClaim") for each in container.workload.volumes)
+        claims = any(volume.get("persistentVolumeClaim") for volume in container.workload.volumes)
         if old is None or not (claims or container.obj.items("spec", "volumeClaimTemplates")):
             continue
         for name in CLUSTER_IDS:

@@ -36,8 +36,8 @@ def identity_shared_by_pods(model: Model) -> Iterator[Violation]:
                 yield at(
                     part,
                     *path,
-                    message=f"{name} is {offered.value} in each of the {count} pods of {container.workload.name}, "
-                    f"and {shown(container.image)} expects another in each",
+                    message=f"{name} is {offered.value} in each of the {count} pods of "
+                    f"{container.workload.name}, and {shown(container.image)} expects another in each",
                     fix="take it from the pod: fieldPath metadata.labels['apps.kubernetes.io/pod-index'] or "
                     "metadata.name",
                     place=offered.place,

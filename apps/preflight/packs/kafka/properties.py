@@ -56,13 +56,13 @@ class Broker(msgspec.Struct, frozen=True):
 
     def listed(self, name: str) -> list[str]:
         """A property that is a list."""
-        return [each.strip() for each in (self.get(name) or "").split(",") if each.strip()]
+        return [part.strip() for part in (self.get(name) or "").split(",") if part.strip()]
 
     def listeners(self, name: str = "listeners") -> list[Listener]:
         """The entries of `listeners` or `advertised.listeners`; none where one of them cannot be read."""
         found = []
-        for each in self.listed(name):
-            match = LISTENER.fullmatch(each)
+        for entry in self.listed(name):
+            match = LISTENER.fullmatch(entry)
             if match is None:
                 return []
             found.append(Listener(match[1], match[2].strip("[]"), int(match[3])))
@@ -70,7 +70,7 @@ class Broker(msgspec.Struct, frozen=True):
 
     def protocol(self, listener: str) -> str | None:
         """The security protocol of a listener; None where none is defined."""
-        pairs = dict(each.partition(":")[::2] for each in self.listed("listener.security.protocol.map"))
+        pairs = dict(entry.partition(":")[::2] for entry in self.listed("listener.security.protocol.map"))
         found = pairs.get(listener, listener if not pairs else None)
         return found if found in PROTOCOLS else None
 
@@ -79,14 +79,14 @@ class Broker(msgspec.Struct, frozen=True):
 def brokers(model: Model) -> list[Broker]:
     """The Kafka containers whose whole environment is known and whose command is the image's own."""
     return [
-        Broker(each)
-        for each in model.containers
-        if each.role == "main"
-        and model.app(each) is None
-        and each.env_is_known
-        and not each.command
-        and IMAGES.search(each.image)
-        and "KAFKA_ZOOKEEPER_CONNECT" not in each.env
+        Broker(container)
+        for container in model.containers
+        if container.role == "main"
+        and model.app(container) is None
+        and container.env_is_known
+        and not container.command
+        and IMAGES.search(container.image)
+        and "KAFKA_ZOOKEEPER_CONNECT" not in container.env
     ]
 
 
@@ -101,7 +101,7 @@ class Client(msgspec.Struct, frozen=True):
     @property
     def listener(self) -> Listener | None:
         """The listener it arrives at."""
-        return next((each for each in self.broker.listeners() if each.port == self.port), None)
+        return next((listener for listener in self.broker.listeners() if listener.port == self.port), None)
 
 
 @fact
@@ -114,7 +114,7 @@ def clients(model: Model) -> list[Client]:
     for call in calls(model):
         if call.service is None:
             continue
-        for broker in (b for each in call.service.workloads for b in by_workload.get(id(each), ())):
+        for broker in (b for workload in call.service.workloads for b in by_workload.get(id(workload), ())):
             if call.container is broker.container:
                 continue
             for port in call.service.ports:

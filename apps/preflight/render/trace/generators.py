@@ -21,16 +21,16 @@ def entries_of(generator: Node, folder: Path, reader: Reader) -> dict[str, Node]
         path = reader.resolve(folder, each)
         if path is not None and path.is_file():
             found |= env_lines(reader.read(path, each.place), reader.name(path))
-    for each in generator.items("literals"):
-        key, equals, value = each.text().partition("=")
+    for literal in generator.items("literals"):
+        key, equals, value = literal.text().partition("=")
         if key and equals:
-            found[key] = Node(unquoted(value), each.file, each.line)
-    for each in generator.items("files"):
-        key, equals, name = each.text().partition("=")
-        entry = Node(name if equals else each.text(), each.file, each.line)
+            found[key] = Node(unquoted(value), literal.file, literal.line)
+    for file in generator.items("files"):
+        key, equals, name = file.text().partition("=")
+        entry = Node(name if equals else file.text(), file.file, file.line)
         path = reader.resolve(folder, entry)
         if path is not None and path.is_file():
-            data = reader.read(path, each.place)
+            data = reader.read(path, file.place)
             content = data.decode("utf-8", "surrogateescape")
             found[key if equals else path.name] = Node(content, reader.name(path), 1)
     return found

@@ -79,9 +79,9 @@ def _list(base: Node | None, patch: Node, built_in: bool, field: str) -> Node:
         made = [strategic(None, each, built_in=built_in) for each in items]
         return Node([each for each in made if each is not None], patch.file, patch.line)
     first, rest = [], list(old)
-    for each in items:
-        index = next((i for i, one in enumerate(rest) if _same(one, each, keys)), None)
-        merged = strategic(rest.pop(index) if index is not None else None, each, built_in=built_in)
+    for item in items:
+        index = next((i for i, one in enumerate(rest) if _same(one, item, keys)), None)
+        merged = strategic(rest.pop(index) if index is not None else None, item, built_in=built_in)
         if merged is not None:
             first.append(merged)
     # kustomize puts what the patch names first, in the patch's order
@@ -90,7 +90,7 @@ def _list(base: Node | None, patch: Node, built_in: bool, field: str) -> Node:
 
 def _keys(field: str, items: list[Node]) -> tuple[str, ...]:
     if field == "ports":
-        key = "containerPort" if any("containerPort" in each.entries() for each in items) else "port"
+        key = "containerPort" if any("containerPort" in item.entries() for item in items) else "port"
         return (key, "protocol")
     return MERGE_KEYS.get(field, ())
 

@@ -25,8 +25,8 @@ def documents(reader: Reader, folder: Path, source: Node, inline: bool | None) -
     first = source.line + 1 if source.block else source.line
     stream = parse(text.encode("utf-8", "replace"), source.file, first)
     if not source.block:
-        for each in stream.documents:
-            _move(each, source.line)
+        for document in stream.documents:
+            _move(document, source.line)
     reader.streams.append(stream)
     return stream.documents
 
@@ -37,7 +37,7 @@ def carry_out(
     """Patch the objects selected: JSON 6902 operations, or documents merged (without a `target` each into
     the object it names). `edit` takes down what was matched and what was missed."""
     operations = documents[0].items() if documents else []
-    patches = [] if operations else [one for each in documents for one in split_list(each)]
+    patches = [] if operations else [one for document in documents for one in split_list(document)]
     if target is None:
         for patch in patches:
             _merge_by_name(resources, patch, edit, entry)
@@ -48,19 +48,19 @@ def carry_out(
         edit.followed = False
         return
     edit.wants = selector.words
-    selected = [each for each in resources if selector.matches(each)]
+    selected = [resource for resource in resources if selector.matches(resource)]
     edit.matched = [each.ref for each in selected]
     if not selected:
         edit.missed.append(Missed(f"target {selector.words}", target.place))
-    for each in selected:
+    for workload in selected:
         if operations:
-            each.remember()
+            workload.remember()
             try:
-                merge.json_patch(each.node, operations)
+                merge.json_patch(workload.node, operations)
             except merge.DoesNotApply as error:
-                edit.missed.append(Missed(f"path {error.path}", error.place, each.ref))
+                edit.missed.append(Missed(f"path {error.path}", error.place, workload.ref))
         for patch in patches[:1]:
-            _merge(each, patch, entry)
+            _merge(workload, patch, entry)
 
 
 def _merge_by_name(resources: list[Resource], patch: Node, edit: Edit, entry: Node) -> None:
@@ -68,10 +68,10 @@ def _merge_by_name(resources: list[Resource], patch: Node, edit: Edit, entry: No
     edit.wants = wanted.ref
     found = next(
         (
-            each
-            for each in resources
-            if (each.kind, each.api_version) == (wanted.kind, wanted.api_version)
-            and each.known_as(wanted.namespace, wanted.name)
+            resource
+            for resource in resources
+            if (resource.kind, resource.api_version) == (wanted.kind, wanted.api_version)
+            and resource.known_as(wanted.namespace, wanted.name)
         ),
         None,
     )

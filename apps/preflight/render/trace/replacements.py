@@ -27,18 +27,18 @@ def replace(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
         if select is None:
             raise Untraced
         selector = Selector(select)
-        rejects = [Selector(each) for each in target.items("reject")]
+        rejects = [Selector(item) for item in target.items("reject")]
         found = False
-        for each in resources:
-            if not selector.matches(each) or any(reject.matches(each) for reject in rejects):
+        for resource in resources:
+            if not selector.matches(resource) or any(reject.matches(resource) for reject in rejects):
                 continue
             found = True
-            edit.matched.append(each.ref)
+            edit.matched.append(resource.ref)
             paths = target.items("fieldPaths")
             if not paths:
-                _write(each.node, "metadata.name", value, target, select)
+                _write(resource.node, "metadata.name", value, target, select)
             for path in paths:
-                _write(each.node, path.text(), value, target, path)
+                _write(resource.node, path.text(), value, target, path)
         if not found:
             edit.missed.append(Missed(f"target {selector.words}", select.place))
 
@@ -50,7 +50,7 @@ def _value(resources: Sequence[Resource], entry: Node, edit: Edit) -> Node:
     source = entry.get("source")
     if source is None:
         raise Untraced
-    matches = [each for each in resources if _is_source(source, each)]
+    matches = [resource for resource in resources if _is_source(source, resource)]
     if len(matches) != 1:
         raise Untraced
     field = source.text("fieldPath") or "metadata.name"

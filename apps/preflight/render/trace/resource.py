@@ -164,7 +164,7 @@ def _test(term: re.Match[str]) -> Callable[[Labels], bool]:
         absent = term["no"]
         return lambda labels: absent not in labels
     if term["set"]:
-        values = {each.strip() for each in term["values"].split(",")}
+        values = {part.strip() for part in term["values"].split(",")}
         wanted = term["set"] == "in"
         return lambda labels: (key in labels and labels[key] in values) == wanted
     if term["op"]:

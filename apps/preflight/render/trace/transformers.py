@@ -57,46 +57,46 @@ out here; what others do is left to kustomize's render."""
 
 def set_namespace(resources: Sequence[Resource], entry: Node) -> None:
     """`namespace:` onto every namespaced object, Namespace objects, and subjects named default."""
-    for each in resources:
-        each.remember()
-        if each.kind == "Namespace" and each.api_version == "v1":
-            put(each.node, ("metadata", "name"), entry.text(), entry.place)
-        if each.kind not in CLUSTER_SCOPED:
-            put(each.node, ("metadata", "namespace"), entry.text(), entry.place)
-        if each.kind in ("RoleBinding", "ClusterRoleBinding"):
-            for subject in each.node.items("subjects"):
+    for resource in resources:
+        resource.remember()
+        if resource.kind == "Namespace" and resource.api_version == "v1":
+            put(resource.node, ("metadata", "name"), entry.text(), entry.place)
+        if resource.kind not in CLUSTER_SCOPED:
+            put(resource.node, ("metadata", "namespace"), entry.text(), entry.place)
+        if resource.kind in ("RoleBinding", "ClusterRoleBinding"):
+            for subject in resource.node.items("subjects"):
                 if subject.text("name") == "default":
                     put(subject, ("namespace",), entry.text(), entry.place)
 
 
 def add_affix(resources: Sequence[Resource], prefix: Node | None, suffix: Node | None) -> None:
     """`namePrefix:` and `nameSuffix:`; the name then is written by the last of them."""
-    for each in resources:
-        if each.kind in ("CustomResourceDefinition", "APIService", "Namespace"):
+    for resource in resources:
+        if resource.kind in ("CustomResourceDefinition", "APIService", "Namespace"):
             continue
         for entry, before in ((prefix, True), (suffix, False)):
             if entry is None or not entry.text():
                 continue
-            each.remember()
-            name = entry.text() + each.name if before else each.name + entry.text()
-            put(each.node, ("metadata", "name"), name, entry.place)
+            resource.remember()
+            name = entry.text() + resource.name if before else resource.name + entry.text()
+            put(resource.node, ("metadata", "name"), name, entry.place)
 
 
 def add_labels(resources: Sequence[Resource], entry: Node, pairs: dict[str, Node], common: bool) -> None:
     """One entry of `labels:`, or `commonLabels:` (which reaches selectors and templates)."""
     selectors = common or entry.text("includeSelectors") == "true"
     templates = selectors or entry.text("includeTemplates") == "true"
-    for each in resources:
-        _write_pairs(each.node, (*METADATA, "labels"), pairs)
+    for resource in resources:
+        _write_pairs(resource.node, (*METADATA, "labels"), pairs)
         if templates:
-            for path in _templates(each.kind):
-                _write_pairs(each.node, (*path, "labels"), pairs)
-            if each.kind == "StatefulSet":
-                for claim in each.node.items("spec", "volumeClaimTemplates"):
+            for path in _templates(resource.kind):
+                _write_pairs(resource.node, (*path, "labels"), pairs)
+            if resource.kind == "StatefulSet":
+                for claim in resource.node.items("spec", "volumeClaimTemplates"):
                     _write_pairs(claim, (*METADATA, "labels"), pairs)
         if selectors:
-            _label_selectors(each, pairs)
-        write_fields(each, [] if common else entry.items("fields"), pairs)
+            _label_selectors(resource, pairs)
+        write_fields(resource, [] if common else entry.items("fields"), pairs)
 
 
 def write_fields(resource: Resource, specs: Sequence[Node], pairs: dict[str, Node]) -> None:
@@ -123,9 +123,9 @@ def _label_selectors(resource: Resource, pairs: dict[str, Node]) -> None:
 
 def add_annotations(resources: Sequence[Resource], pairs: dict[str, Node]) -> None:
     """`commonAnnotations:` onto objects and pod templates."""
-    for each in resources:
-        for path in (METADATA, *_templates(each.kind)):
-            _write_pairs(each.node, (*path, "annotations"), pairs)
+    for resource in resources:
+        for path in (METADATA, *_templates(resource.kind)):
+            _write_pairs(resource.node, (*path, "annotations"), pairs)
 
 
 def _templates(kind: str) -> tuple[tuple[str, ...], ...]:
@@ -142,8 +142,8 @@ def _write_pairs(node: Node, path: tuple[str, ...], pairs: dict[str, Node]) -> N
 def _reach(node: Node, path: tuple[str, ...], create: bool) -> Iterator[Node]:
     """The mappings at a path that passes through every item of the lists on its way."""
     if isinstance(node.value, list):
-        for each in node.value:
-            yield from _reach(each, path, create)
+        for item in node.value:
+            yield from _reach(item, path, create)
     elif not path:
         yield node
     elif isinstance(node.value, dict):
@@ -158,12 +158,12 @@ def _reach(node: Node, path: tuple[str, ...], create: bool) -> Iterator[Node]:
 def set_replicas(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
     """One entry of `replicas:`."""
     count = entry.get("count")
-    for each in resources:
-        named = any(name == entry.text("name") for _, name in [*each.names, ("", each.name)])
-        if named and each.kind in ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController"):
-            edit.matched.append(each.ref)
+    for resource in resources:
+        named = any(name == entry.text("name") for _, name in [*resource.names, ("", resource.name)])
+        if named and resource.kind in ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController"):
+            edit.matched.append(resource.ref)
             if count is not None and not isinstance(count.value, dict | list):
-                put(each.node, ("spec", "replicas"), count.value, count.place)
+                put(resource.node, ("spec", "replicas"), count.value, count.place)
 
 
 _REFERENCE = re.compile(r"(?P<name>(?:[^/]*/)?[^:@]*)(?::(?P<tag>[^@]*))?(?:@(?P<digest>.*))?", re.DOTALL)
@@ -177,18 +177,18 @@ def set_image(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
     if pattern is None:
         raise Untraced
     writer = next((entry.get(f) for f in ("digest", "newTag", "tagSuffix", "newName") if entry.text(f)), None)
-    for each in resources:
-        if each.kind == "CustomResourceDefinition":
+    for resource in resources:
+        if resource.kind == "CustomResourceDefinition":
             continue
         found = False
-        for holder, field in _images(each.node):
+        for holder, field in _images(resource.node):
             image = holder.text(field)
             if len(image) < 1000 and pattern.match(image):
                 found = True
                 place = writer.place if writer is not None else holder.entries()[field].place
                 put(holder, (field,), _renamed(image, entry), place)
         if found:
-            edit.matched.append(each.ref)
+            edit.matched.append(resource.ref)
 
 
 def _images(node: Node) -> Iterator[tuple[Node, str]]:
@@ -228,5 +228,5 @@ def _renamed(image: str, entry: Node) -> str:
 def write_pairs(resources: Sequence[Resource], config: Node) -> None:
     """A LabelTransformer or AnnotationsTransformer."""
     field = "labels" if config.text("kind") == "LabelTransformer" else "annotations"
-    for each in resources:
-        write_fields(each, config.items("fieldSpecs"), config.entries(field))
+    for resource in resources:
+        write_fields(resource, config.items("fieldSpecs"), config.entries(field))

@@ -39,7 +39,7 @@ def build(folder: Path, root: Path, *, allow_remote: bool = False) -> Built:
     builder = _Builder(Reader(root, allow_remote))
     resources = builder.folder(folder.resolve(), [], ())
     reader = builder.reader
-    duplicates = [each for stream in reader.streams for each in stream.duplicates]
+    duplicates = [duplicate for stream in reader.streams for duplicate in stream.duplicates]
     tree = Tree(
         files=list(dict.fromkeys(reader.files)),
         edits=builder.edits,
@@ -93,21 +93,21 @@ class _Level:
     def run(self, resources: list[Resource]) -> list[Resource]:
         self._refuse_what_fetches()
         for field in ("resources", "bases"):
-            for each in self.entries.items(field):
-                resources += self._resource(each)
+            for item in self.entries.items(field):
+                resources += self._resource(item)
         self._generators(resources)
-        for each in self.entries.items("components"):
-            path = self._path(each)
+        for component in self.entries.items("components"):
+            path = self._path(component)
             if path is not None and path.is_dir():
                 resources = self.builder.folder(path, resources, self.above)
         self._transformers(resources)
-        return [each for each in resources if not each.deleted]
+        return [resource for resource in resources if not resource.deleted]
 
     def _refuse_what_fetches(self) -> None:
         for field in ("helmCharts", "helmChartInflationGenerator"):
-            for each in self.entries.items(field):
+            for item in self.entries.items(field):
                 raise CheckError(
-                    f"{each.file}:{each.line}: {field} is not rendered here; "
+                    f"{item.file}:{item.line}: {field} is not rendered here; "
                     "render the chart and check the result: helm template ... | preflight check -"
                 )
         for field in ("crds", "configurations"):
@@ -191,8 +191,8 @@ class _Level:
         if namespace is not None and namespace.text():
             transformers.set_namespace(resources, namespace)
         transformers.add_affix(resources, self.entries.get("namePrefix"), self.entries.get("nameSuffix"))
-        for each in self.entries.items("labels"):
-            transformers.add_labels(resources, each, each.entries("pairs"), common=False)
+        for label in self.entries.items("labels"):
+            transformers.add_labels(resources, label, label.entries("pairs"), common=False)
         common = self.entries.get("commonLabels")
         if common is not None:
             transformers.add_labels(resources, common, common.entries(), common=True)
@@ -207,8 +207,8 @@ class _Level:
                 edit = self._edit("image", f"{field}[{index}]", each, f"image {each.text('name')}")
                 self._follow(edit, lambda each=each, edit=edit: transformers.set_image(resources, each, edit))  # type: ignore[misc]
         self._replacements(resources)
-        for each in self.entries.items("transformers"):
-            for config in self._plugin_configs(each):
+        for transformer in self.entries.items("transformers"):
+            for config in self._plugin_configs(transformer):
                 self._plugin(resources, config)
 
     def _plugin(self, resources: list[Resource], config: Node) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import resource
 import sys
 import time
 from typing import Any
 
-from . import distributions, settings_types, topics
+from . import distributions, metrics, settings_types, topics
 from .attribution import PLACEHOLDERS, Attribution, problems_of
 from .sandbox import Environ, Refused, Sandbox, leave_the_network
 
@@ -75,6 +76,7 @@ def of_code(question: dict[str, Any], folder: str) -> dict[str, Any]:
         "unseen": sorted(sandbox.looked_unseen),
         "looked_up": sorted(Environ.looked_up),
         "all_read": Environ.all_read,
+        "memory": importer.memory,
         "loaded": sorted({name.partition(".")[0] for name in sys.modules}),
     }
 
@@ -111,6 +113,8 @@ def _ask(question: dict[str, Any], importer: Importer, sandbox: Sandbox, deadlin
         found = importer.load()
     if question["ask"] == "topics":
         return {"topics": topics.names(found)}
+    if question["ask"] == "metrics":
+        return {"metrics": metrics.names(found)}
     # asyncio is worth importing only now
     from . import routes
 
@@ -134,6 +138,11 @@ def _form(importer: Importer, sandbox: Sandbox, question: dict[str, Any]) -> set
     return settings_types.form(found, importer.load)
 
 
+def _most_memory() -> int:
+    """The most memory this process has had, in bytes."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 class Importer:
     """Imports `module:attribute` (or a module), and again as if for the first time."""
 
@@ -141,6 +150,8 @@ class Importer:
         self.module, _, self.attribute = name.partition(":")
         self.roots = [os.path.realpath(root) for root in roots]
         self.error: BaseException | None = None
+        self.memory = 0
+        """Bytes that the first import took, beside what the process had before."""
         self.found: Any = None
         """What an error at import has left behind."""
 
@@ -149,8 +160,10 @@ class Importer:
         for name in [name for name, module in sys.modules.items() if self._is_ours(module)]:
             del sys.modules[name]
         importlib.invalidate_caches()
+        before = _most_memory()
         try:
             found: Any = importlib.import_module(self.module)
+            self.memory = self.memory or _most_memory() - before
         except ModuleNotFoundError as error:
             if error.name and (self.module + ".").startswith(error.name + "."):
                 raise NotFoundError(f"no module {error.name}") from None

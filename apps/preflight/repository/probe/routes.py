@@ -43,8 +43,8 @@ ADDRESS = "10.244.0.7"
 
 
 def ask(app: Any, requests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers to the kubelet's requests (`path`, `port`, `headers`), each with `status`, `starts` and, of a
-    redirect, `location` and `stays`.
+    """The answers to the kubelet's requests (`path`, `port`, `headers`), each with `status`, `starts` and,
+    of a redirect, `location` and `stays`.
 
     The Host is the pod's address and port unless the headers name another. Redirects on the same host are
     followed, as the kubelet does. An app that raises has answered 500; one that does not answer in time has

@@ -46,8 +46,8 @@ def fields_exclude_each_other(model: Model) -> Iterator[Violation]:
     """Two fields of which only one may be given.
 
     `value` and `valueFrom`, two handlers of a probe, two types of a volume, `rollingUpdate` under
-    `type: Recreate`. A strategic merge joins containers, variables and volumes by name: a patch that gives one
-    another source or type leaves it both, unless it sets the base's to null.
+    `type: Recreate`. A strategic merge joins containers, variables and volumes by name: a patch that gives
+    one another source or type leaves it both, unless it sets the base's to null.
 
         volumes:
         - name: data

@@ -57,8 +57,8 @@ def image_not_pinned(model: Model) -> Iterator[Violation]:
     """An image without a tag or with `latest` that is the repository's own, or is not pulled again.
 
     Without a tag the name means `latest`. Where the repository builds the image itself, nothing rolls out
-    when it changes and nothing can be rolled back; with `imagePullPolicy: IfNotPresent` a node keeps the first
-    `latest` it has pulled. A name that a kustomization of the repository gives a tag (`images:`), or that
+    when it changes and nothing can be rolled back; with `imagePullPolicy: IfNotPresent` a node keeps the
+    first `latest` it has pulled. A name that a kustomization of the repository gives a tag (`images:`), or that
     skaffold builds, is fine.
 
         image: vhm-worker:latest              # and dockerfile = "images/worker.Dockerfile" declared for it

@@ -94,7 +94,9 @@ def _programs(line: Words) -> Iterator[tuple[int, str, bool]]:
                 asked = re.search(
                     rf"\b(command -v|which|type|hash|add|install)\b[^\n;]*\b{re.escape(found)}\b", word
                 )
-                other = re.search(rf"\b{re.escape(found)}\b[^;\n]*\|\|\s*(?!exit|false|return|kill)", word)
+                other = re.search(
+                    rf"\b{re.escape(found)}\b[^;\n]*\|\|(?!\s*(?:exit|false|return|kill))", word
+                )
                 if not asked and not other:
                     yield index, found, False
             return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from typing import Any
 
+from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig
 from preflight.facts.images import ContainerImage, container_images
 from preflight.facts.known_images import known
@@ -13,7 +15,7 @@ from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import HASHED
 
-SYSTEM = ("/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/local/bin")
+SYSTEM = ("/", "/bin", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib")
 """Folders without which hardly any program starts."""
 
 
@@ -37,7 +39,7 @@ def mount_hides_program(model: Model) -> Iterator[Violation]:
             hidden = _hidden(image, folder) if image is not None else ""
             for own in known(container.image).programs:
                 hidden = hidden or (own if below(own, folder) else "")
-            if folder in SYSTEM and not hidden:
+            if folder in SYSTEM and not hidden and not _is_filled(container, mount.volume):
                 hidden = folder
             if hidden:
                 yield at(
@@ -48,6 +50,16 @@ def mount_hides_program(model: Model) -> Iterator[Violation]:
                     message=f"{folder} hides {hidden} of the image, where its programs are",
                     fix="mount it elsewhere, or one file of it with subPath",
                 )
+
+
+def _is_filled(container: Container, volume: dict[str, Any]) -> bool:
+    """Whether an init container of the pod mounts the volume too, and may copy programs into it."""
+    return any(
+        dig(mount, "name") == volume.get("name")
+        for other in container.workload.containers
+        if other.role == "init" and other is not container
+        for mount in other.items("volumeMounts")
+    )
 
 
 def _hidden(image: ContainerImage, folder: str) -> str:

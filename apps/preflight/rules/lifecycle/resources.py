@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from preflight.cluster.quantities import quantity
 from preflight.cluster.workloads import Container
+from preflight.facts.settings import import_memory
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 
@@ -101,3 +102,36 @@ def request_above_limit(model: Model) -> Iterator[Violation]:
                     message=f"limits.{name} {limit} is below requests.{name} {requests[name]}",
                     fix="raise the limit or lower the request",
                 )
+
+
+INTERPRETER = 8 * 2**20
+"""Bytes of a Python that has imported nothing."""
+
+
+@rule("memory-below-import", family="lifecycle", severity="error", outcome="OOMKilled")
+def memory_below_import(model: Model) -> Iterator[Violation]:
+    """A memory limit below what the app takes to be imported.
+
+    What importing the declared settings and app takes is measured here, in an interpreter that may have other
+    versions of the libraries: an error below half of it, a warning below all of it. What the app takes at
+    work comes on top.
+
+        limits:
+          memory: 64Mi                 # importing shop.main takes 180Mi
+    """
+    for container in model.containers:
+        limit, taken = amount(container, "limits", "memory"), import_memory(model, container)
+        if limit is None or not taken or not LEAST <= limit < taken + INTERPRETER:
+            continue
+        app = model.app(container)
+        name = (app.config.app or app.config.settings or "").partition(":")[0] if app is not None else ""
+        yield at(
+            container,
+            "resources",
+            "limits",
+            "memory",
+            message=f"importing {name} takes {(taken + INTERPRETER) // 2**20}Mi here, and the memory limit "
+            f"of {container.name} is {container.get('resources', 'limits', 'memory')}",
+            fix=f"write at least {2 * (taken + INTERPRETER) // 2**20}Mi",
+            severity="error" if limit < (taken + INTERPRETER) / Decimal(2) else "warning",
+        )

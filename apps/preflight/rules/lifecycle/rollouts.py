@@ -119,7 +119,11 @@ def drain_blocked(model: Model) -> Iterator[Violation]:
 
         minAvailable: 1                # and replicas: 1
     """
-    evicted = [each for each in model.workloads if each.kind in ("Deployment", "StatefulSet", "ReplicaSet")]
+    evicted = [
+        workload
+        for workload in model.workloads
+        if workload.kind in ("Deployment", "StatefulSet", "ReplicaSet")
+    ]
     for budget in model.objects_of("PodDisruptionBudget"):
         selector = budget.get("spec", "selector")
         selected = [

@@ -61,7 +61,7 @@ def autoscaler_without_requests(model: Model) -> Iterator[Violation]:
     for scaler, workload in scalers(model):
         if scaler.kind != "HorizontalPodAutoscaler" or workload.get("resources") is not None:
             continue
-        if any(each.namespace == workload.namespace for each in model.objects_of("LimitRange")):
+        if any(obj.namespace == workload.namespace for obj in model.objects_of("LimitRange")):
             continue
         metrics: list[tuple[object, tuple[str | int, ...], object]] = []
         if scaler.get("spec", "targetCPUUtilizationPercentage") is not None:
@@ -77,11 +77,11 @@ def autoscaler_without_requests(model: Model) -> Iterator[Violation]:
                     )
         for resource, path, only in metrics:
             lacking = [
-                each.name
-                for each in workload.containers
-                if each.role != "init"
-                and (only is None or each.name == only)
-                and not _requests(each.doc.get("resources"), resource)
+                container.name
+                for container in workload.containers
+                if container.role != "init"
+                and (only is None or container.name == only)
+                and not _requests(container.doc.get("resources"), resource)
             ]
             if lacking and isinstance(resource, str):
                 yield at(

@@ -34,13 +34,13 @@ def budget(probe: dict[str, Any]) -> int:
     return number(probe.get("initialDelaySeconds"), 0) + max(period, 1) * max(failures - 1, 0)
 
 
-@rule("killed-before-started", family="lifecycle", severity="error", outcome="CrashLoopBackOff")
+@rule("killed-before-started", family="lifecycle", severity="warning", outcome="CrashLoopBackOff")
 def killed_before_started(model: Model) -> Iterator[Violation]:
     """A liveness or startup probe that restarts the container before the readiness probe is first asked.
 
-    The readiness probe's `initialDelaySeconds` says how long the app takes to start. A liveness probe without
-    a startup probe, or a startup probe itself, that has failed for good by then kills every start of an app
-    that takes so long.
+    The readiness probe's `initialDelaySeconds` hints at how long the app takes to start. A liveness probe
+    without a startup probe, or a startup probe itself, that has failed for good by then kills every start of
+    an app that takes so long.
 
         readinessProbe: {initialDelaySeconds: 60}
         livenessProbe: {periodSeconds: 10, failureThreshold: 3}      # kills after 20 s
@@ -130,9 +130,10 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                     container,
                     "lifecycle",
                     "preStop",
-                    message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: the "
-                    "app gets SIGKILL without SIGTERM",
+                    message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: "
+                    "the app gets SIGTERM, and SIGKILL 2 s later",
                     fix=f"raise terminationGracePeriodSeconds above {sleeps}",
+                    severity="error" if sleeps > grace else "warning",
                 )
                 continue
             settings = values.get(container)
@@ -164,8 +165,8 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                 yield at(
                     workload,
                     "terminationGracePeriodSeconds",
-                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} is "
-                    f"told to take up to {seconds:g} s for what is in flight",
+                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} "
+                    f"is told to take up to {seconds:g} s for what is in flight",
                     fix=f"write more than {sleeps + seconds:g}",
                     severity="warning",
                 )

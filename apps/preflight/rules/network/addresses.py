@@ -10,7 +10,7 @@ from preflight.cluster.services import Service
 from preflight.cluster.workloads import Workload
 from preflight.facts.addresses import Call, calls, listening
 from preflight.facts.custom_resources import made_services
-from preflight.facts.existence import Missing, missing
+from preflight.facts.existence import Missing, is_in_repository, missing
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -43,7 +43,9 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
             continue
         same = _longer(model, name, namespace) or _by_port(model, call, name, namespace)
         meant = same or absent.meant
-        is_near = bool(same or absent.elsewhere) or (bool(meant) and absent.severity == "error")
+        is_near = (absent.severity == "error" and bool(meant or absent.elsewhere)) or (
+            bool(same) and not is_in_repository(model, "Service", name)
+        )
         complete = call.unresolved is not None and absent.severity == "error"
         if not call.known and not meant and not absent.elsewhere and not complete:
             continue
@@ -121,7 +123,8 @@ def address_port_not_served(model: Model) -> Iterator[Violation]:
     """An address in a setting whose port the Service does not have.
 
     A connection to a port that is not the Service's `port` is refused or runs into a timeout. A headless
-    Service does not translate ports: its name leads to the pods, so the port is theirs.
+    Service does not translate ports: its name leads to the pods, so the port is theirs. A warning where the
+    address names no port and a program that nothing is known of may take it from elsewhere.
 
         QDRANT_URL=http://qdrant-service:6334    # the Service has 6333
     """

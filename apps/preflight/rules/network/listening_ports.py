@@ -84,8 +84,9 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
 
     The app itself is asked, in memory and without starting it, by the pod's own address as the kubelet does.
     From 400 on an answer is a failure: 404 and 405 mean that the path is not served, 401 and 403 that it
-    expects credentials, 400 often that the app does not know the pod's address as its host. 503 only means not yet. A
-    redirect to https is followed, and nobody answers there. A warning where the app adds routes as it starts.
+    expects credentials, 400 often that the app does not know the pod's address as its host. 503 only means
+    not yet. A redirect to https is followed, and nobody answers there. A warning where the app adds routes as
+    it starts.
 
         readinessProbe:
           httpGet:
@@ -108,8 +109,8 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
                     name,
                     "httpGet",
                     "path",
-                    message=f"{name}: the app answers {route.status}{redirected} on GET {request.path}, which "
-                    "the kubelet takes for a failure",
+                    message=f"{name}: the app answers {route.status}{redirected} on GET {request.path}, "
+                    "which the kubelet takes for a failure",
                     fix=_ANSWERS.get(route.status or 0, "let the app answer this path with 200"),
                     severity="warning" if route.starts and route.status in (404, 405) else None,
                     outcome=outcome_of([name]),

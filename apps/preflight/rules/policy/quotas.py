@@ -37,7 +37,7 @@ def quota_refuses_pods(model: Model) -> Iterator[Violation]:
     for quota in model.objects_of("ResourceQuota"):
         hard = quota.mapping("spec", "hard")
         scoped = quota.get("spec", "scopes") is not None or quota.get("spec", "scopeSelector") is not None
-        ranged = any(each.namespace == quota.namespace for each in model.objects_of("LimitRange"))
+        ranged = any(obj.namespace == quota.namespace for obj in model.objects_of("LimitRange"))
         for name, (kind, resource) in COUNTED.items() if not scoped and not ranged else ():
             most = quantity(hard.get(name))
             if most is None:
@@ -45,7 +45,7 @@ def quota_refuses_pods(model: Model) -> Iterator[Violation]:
             for workload in model.workloads:
                 if workload.namespace != quota.namespace or workload.get("resources") is not None:
                     continue
-                sizes = {each: _size(each, kind, resource) for each in workload.containers}
+                sizes = {container: _size(container, kind, resource) for container in workload.containers}
                 silent = next((each for each, size in sizes.items() if size is None), None)
                 main = [size for each, size in sizes.items() if size is not None and each.role != "init"]
                 if silent is not None:

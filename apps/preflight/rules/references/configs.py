@@ -10,10 +10,11 @@ from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Located, Obj
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import Step, dig, list_at
+from preflight.facts.custom_resources import made_secrets
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import near
+from preflight.spelling import is_slip, near
 
 SELF_FILLING = ("kubernetes.io/service-account-token",)
 """Types of Secrets whose data a controller writes."""
@@ -105,7 +106,8 @@ def missing_secret_key(model: Model) -> Iterator[Violation]:
 
     The same as for ConfigMaps: CreateContainerConfigError for an environment variable, FailedMount for a
     volume's item. Of what is `optional: true` only a slip is reported: nothing is passed on then. A Secret
-    without any data is taken for one that is filled in later and only warned about.
+    without any data is taken for one that is filled in later and only warned about. Of an ExternalSecret or
+    SealedSecret the keys it names are the Secret's.
 
         valueFrom:
           secretKeyRef:
@@ -119,9 +121,17 @@ def _keyless(model: Model, kind: str) -> Iterator[Violation]:
     for workload in model.workloads:
         for use in uses(workload):
             source = model.find(kind, workload.namespace, use.name)
-            if use.kind != kind or source is None or _fills_itself(source):
+            made = made_secrets(model).get((workload.namespace, use.name)) if kind == "Secret" else None
+            if use.kind != kind:
                 continue
-            data = data_of(source)
+            if source is not None and made is None and not _fills_itself(source):
+                data = set(data_of(source))
+            elif source is None and made is not None and made.keys is not None:
+                data = set(made.keys)
+            else:
+                continue
+            maker = f", which {made.maker} makes," if made is not None else ""
+            owner = made.maker if made is not None else f"the {kind}"
             for key, path in use.keys:
                 meant = near(key, data) if key not in data else None
                 # an optional key may well be absent, but not under nearly its name
@@ -130,10 +140,10 @@ def _keyless(model: Model, kind: str) -> Iterator[Violation]:
                     yield at(
                         use.part,
                         *path,
-                        message=f"{kind} {use.name} has no key {key}{so}"
+                        message=f"{kind} {use.name}{maker} has no key {key}{so}"
                         + (f"; did you mean {meant}?" if meant else ""),
-                        fix=f"write {meant}" if meant else f"add {key} to the {kind}, or take a key it has",
-                        severity="error" if data else "warning",
+                        fix=f"write {meant}" if meant else f"add {key} to {owner}, or take a key it has",
+                        severity="error" if data and (not so or is_slip(key, meant or "")) else "warning",
                         outcome="applies nothing" if use.optional else use.outcome,
                     )
 

@@ -8,11 +8,11 @@ from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Obj, selects
 from preflight.documents.paths import Step, dig, strings
 from preflight.facts.custom_resources import named_objects
-from preflight.facts.existence import is_given
+from preflight.facts.existence import is_given, is_in_repository
 from preflight.facts.selectors import equals, nearly
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import base_of, distance, hint, listed, near
+from preflight.spelling import base_of, hint, is_slip, listed, near
 
 
 @rule("custom-reference-misspelt", family="references", severity="error", outcome="applies nothing")
@@ -41,7 +41,13 @@ def custom_reference_misspelt(model: Model) -> Iterator[Violation]:
                     fix=f"write {meant}"
                     if not same
                     else "add disableNameSuffixHash: true, or a nameReference",
-                    severity="error" if same or distance(named.name, meant or "") == 1 else "warning",
+                    severity="error"
+                    if same
+                    or (
+                        is_slip(named.name, meant or "")
+                        and not is_in_repository(model, named.kind, named.name)
+                    )
+                    else "warning",
                 )
         elif found is not None and named.key is not None and found.kind in ("ConfigMap", "Secret"):
             keys = data_of(found)
@@ -123,12 +129,12 @@ def monitor_port_missing(model: Model) -> Iterator[Violation]:
 
 
 def _monitors(model: Model) -> Iterator[tuple[Obj, str, list[tuple[dict[str, str], set[str]]], str]]:
-    """Each monitor, what it selects, labels and port names of all there is of that, and where its ports are."""
+    """Each monitor, what it selects, the labels and port names of all of these, where its ports are."""
     for monitor in model.objects_of(*MONITORS):
         what, pattern = MONITORS[monitor.kind]
         spaces = dig(monitor.get("spec"), "namespaceSelector", "matchNames", default=[monitor.namespace])
         everywhere = dig(monitor.get("spec"), "namespaceSelector", "any") is True
-        chosen = [each for each in model.services if everywhere or each.namespace in spaces]
+        chosen = [service for service in model.services if everywhere or service.namespace in spaces]
         labelled = [
             (each.obj.labels, {str(port.get("name")) for port in each.ports if "name" in port})
             for each in chosen
@@ -136,15 +142,15 @@ def _monitors(model: Model) -> Iterator[tuple[Obj, str, list[tuple[dict[str, str
         if what == "pod":
             labelled = [
                 (
-                    each.labels,
+                    workload.labels,
                     {
                         name
-                        for c in each.containers
+                        for c in workload.containers
                         for port in c.ports
                         if (name := strings(port).get("name"))
                     },
                 )
-                for each in model.workloads
-                if everywhere or each.namespace in spaces
+                for workload in model.workloads
+                if everywhere or workload.namespace in spaces
             ]
         yield monitor, what, labelled, pattern

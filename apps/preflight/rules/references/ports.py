@@ -22,7 +22,7 @@ def target_port_name_missing(model: Model) -> Iterator[Violation]:
           targetPort: http             # the container's port is called health
     """
     for service in model.services:
-        containers = [each for workload in service.workloads for each in workload.containers]
+        containers = [container for workload in service.workloads for container in workload.containers]
         names = [str(port["name"]) for each in containers for port in each.ports if "name" in port]
         for index, port in enumerate(service.obj.items("spec", "ports")):
             target = dig(port, "targetPort")

@@ -28,7 +28,7 @@ def service_selects_nothing(model: Model) -> Iterator[Violation]:
           app: indexr                  # the pods have app: indexer
     """
     # a template that differs from its own selector is refused, and that is said elsewhere
-    refused = [equals(each.obj.get("spec", "selector")) or {} for each in model.workloads]
+    refused = [equals(workload.obj.get("spec", "selector")) or {} for workload in model.workloads]
     for service in model.services:
         wanted = of_manifests(service.selector)
         pods = chain(pods_of(model, service.namespace), refused)

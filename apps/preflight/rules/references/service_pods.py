@@ -25,9 +25,9 @@ def service_selects_others(model: Model) -> Iterator[Violation]:
     """
     for service in model.services:
         reached = [
-            each
-            for each in service.workloads
-            if _receives(service, each) and are_applied_together(model, service.obj, each.obj)
+            workload
+            for workload in service.workloads
+            if _receives(service, workload) and are_applied_together(model, service.obj, workload.obj)
         ]
         serving = [_serving(service, each) for each in reached]
         running = serving if all(serving) else [each.containers for each in reached]
@@ -53,19 +53,19 @@ def service_selects_others(model: Model) -> Iterator[Violation]:
 
 
 def _names(containers: list[Container]) -> set[str]:
-    return {each.name for each in containers if each.role == "main"}
+    return {container.name for container in containers if container.role == "main"}
 
 
 def _serving(service: Service, workload: Workload) -> list[Container]:
     """The containers that declare a port the Service leads to."""
     targets = [port.get("targetPort", port.get("port")) for port in service.ports]
     return [
-        each
-        for each in workload.containers
+        container
+        for container in workload.containers
         if any(
             target in (port.get("containerPort"), port.get("name"))
             for target in targets
-            for port in each.ports
+            for port in container.ports
         )
     ]
 
@@ -73,18 +73,18 @@ def _serving(service: Service, workload: Workload) -> list[Container]:
 def _program(containers: list[Container]) -> tuple[object, ...]:
     """What the main ones of these containers run, as far as two versions of one program agree."""
     found = []
-    for each in containers:
-        if each.role == "main":
-            words = [word for word in (*each.command, *each.args) if not word.startswith("-")]
-            repository = each.image.partition("@")[0]
+    for container in containers:
+        if container.role == "main":
+            words = [word for word in (*container.command, *container.args) if not word.startswith("-")]
+            repository = container.image.partition("@")[0]
             last = repository.rpartition("/")[2]
             repository = repository.removesuffix(":" + last.partition(":")[2]) if ":" in last else repository
-            found.append((repository, tuple(each.command), tuple(words[:1])))
+            found.append((repository, tuple(container.command), tuple(words[:1])))
     return tuple(sorted(found))
 
 
 def _receives(service: Service, workload: Workload) -> bool:
     """Whether the pods become endpoints of any port: a named target port must be one of theirs."""
-    names = {str(port.get("name")) for each in workload.containers for port in each.ports}
+    names = {str(port.get("name")) for container in workload.containers for port in container.ports}
     targets = [port.get("targetPort", port.get("port")) for port in service.ports]
     return any(isinstance(target, int) or str(target) in names for target in targets)

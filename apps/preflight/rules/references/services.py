@@ -46,7 +46,7 @@ def missing_service_port(model: Model) -> Iterator[Violation]:
 
 def _find(model: Model, backend: Backend) -> Service | None:
     wanted = (backend.namespace, backend.name)
-    return next((each for each in model.services if (each.namespace, each.name) == wanted), None)
+    return next((service for service in model.services if (service.namespace, service.name) == wanted), None)
 
 
 @rule(
