@@ -263,7 +263,7 @@ def test_the_same_question_is_asked_once_and_what_no_variable_decides_for_all_po
 def test_a_run_has_its_time_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "m.py").write_text("import time; time.sleep(60)\n")
     with Apps(tmp_path, {"main": ContainerConfig(settings="m:S")}, seconds=0.2) as apps:
-        apps.known["main"]._process.left = 0.3
+        apps._process.left = 0.3
         whys = [failure(apps, Pod(state={"A": str(n)})).why for n in range(4)]
     assert whys[0].startswith("takes longer than 0.2 s")
     assert whys[-1].startswith("was not asked")

@@ -148,7 +148,8 @@ class Importer:
 
     def __init__(self, name: str, roots: list[str]) -> None:
         self.module, _, self.attribute = name.partition(":")
-        self.roots = [os.path.realpath(root) for root in roots]
+        self.roots = roots
+        self._before = set(sys.modules)
         self.error: BaseException | None = None
         self.memory = 0
         """Bytes that the first import took, beside what the process had before."""
@@ -157,8 +158,9 @@ class Importer:
 
     def load(self) -> Any:
         """What the name stands for. Raises NotFoundError where the repository has no such module or name."""
-        for name in [name for name, module in sys.modules.items() if self._is_ours(module)]:
-            del sys.modules[name]
+        for name in [name for name in sys.modules if name not in self._before]:
+            if self._is_own_file(getattr(sys.modules[name], "__file__", None)):
+                del sys.modules[name]
         importlib.invalidate_caches()
         before = _most_memory()
         try:
@@ -193,11 +195,9 @@ class Importer:
             os.path.exists(os.path.join(root, name + end)) for root in self.roots for end in ("", ".py")
         )
 
-    def _is_ours(self, module: Any) -> bool:
-        file = os.path.realpath(getattr(module, "__file__", None) or "/")
-        packages = ("/site-packages/", "/dist-packages/", "/lib/python")
-        own = any(file.startswith(root + "/") for root in self.roots)
-        return own and not any(part in file for part in packages) and "preflight_probe" not in module.__name__
+    def _is_own_file(self, file: str | None) -> bool:
+        own = file is not None and any(file.startswith(root + os.sep) for root in self.roots)
+        return own and not any(part in str(file) for part in ("site-packages", "dist-packages"))
 
 
 def _one_line(error: BaseException, secrets: list[str]) -> str:
