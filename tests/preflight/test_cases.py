@@ -18,7 +18,7 @@ from preflight.run import Options
 
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(CASES.glob("*/*.yaml"))
-EXPECTED = re.compile(r"# (error|warning)\[([a-z-]+)\]: (.+)$")
+EXPECTED = re.compile(r"# (error|warning)\[([a-z0-9-]+)\]: (.+)$")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")

@@ -58,8 +58,8 @@ def image_not_pinned(model: Model) -> Iterator[Violation]:
 
     Without a tag the name means `latest`. Where the repository builds the image itself, nothing rolls out
     when it changes and nothing can be rolled back; with `imagePullPolicy: IfNotPresent` a node keeps the
-    first `latest` it has pulled. A name that a kustomization of the repository gives a tag (`images:`), or that
-    skaffold builds, is fine.
+    first `latest` it has pulled. A name that a kustomization of the repository gives a tag (`images:`), or
+    that skaffold builds, is fine.
 
         image: vhm-worker:latest              # and dockerfile = "images/worker.Dockerfile" declared for it
     """
