@@ -359,6 +359,41 @@ def test_what_only_the_cluster_knows_gets_a_placeholder_that_is_taken(ask: Ask) 
     assert problem(ask(SETTINGS, Pod(state={**GOOD, "SIZE": "x"}, unknown=("CODE",)))).variables == ("SIZE",)
 
 
+DSN = """
+    from pydantic import PostgresDsn, model_validator
+    from pydantic_settings import BaseSettings
+
+    class Settings(BaseSettings):
+        database: PostgresDsn
+        name: str = "a"
+        code: int = 0
+
+        @model_validator(mode="after")
+        def together(self):
+            if self.name == "wrong":
+                raise ValueError("no such name")
+            return self
+"""
+
+
+def test_an_unseen_address_gets_one_of_its_scheme_so_that_the_whole_is_asked(ask: Ask) -> None:
+    pytest.importorskip("pydantic_settings")
+    answer = ask(DSN, Pod(state={"NAME": "wrong"}, unknown=("DATABASE",)))
+    assert problem(answer).message == "no such name"
+
+
+def test_nothing_is_called_unread_because_the_settings_could_not_be_made(ask: Ask) -> None:
+    pytest.importorskip("pydantic_settings")
+    answer = ask(DSN, Pod(state={"DATABASE": "mysql://h", "NAME": "b", "OTHER": "c"}))
+    assert problem(answer).variables == ("DATABASE",)
+    assert answer.unread == ("OTHER",)
+    never = DSN.replace("code: int = 0", "code: int = Field(multiple_of=7, gt=100)").replace(
+        "import PostgresDsn", "import Field, PostgresDsn"
+    )
+    answer = ask(never, Pod(state={"NAME": "b", "OTHER": "c"}, unknown=("DATABASE", "CODE")))
+    assert (answer.problems, answer.unread) == ((), ("OTHER",))
+
+
 def test_the_words_of_a_class_hold_no_secret(ask: Ask) -> None:
     pytest.importorskip("pydantic_settings")
     state = {**GOOD, "TOKEN": "canary-5e1f"}

@@ -265,7 +265,8 @@ class Attribution:
         return tuple(value for value in listed if value != state.get(name))
 
     def _choices(self, name: str) -> list[str]:
-        return [each for f in self.form.fields if f.has(name) for each in type_hints.choices(f.hint)]
+        found = [field for field in self.form.fields if field.has(name)]
+        return [each for field in found for each in type_hints.samples(field.hint)]
 
     def _candidates(self, state: State, outcome: Outcome) -> list[str]:
         """The variables and files that may have a part in an outcome."""
@@ -308,6 +309,11 @@ class Attribution:
         """The variables of the pod whose absence and whose every other value change nothing."""
         read = self.read_at_import | last.looked_up | {name for cause in causes for name in cause.names}
         asked = [name for name in (*self.given, *self.unknown) if name[:1] != "/" and name not in read]
+        if last.problems:
+            # of what could not be made, a field's own variable may be read and change nothing
+            asked = [
+                name for name in asked if self.form.fields and not any(f.has(name) for f in self.form.fields)
+            ]
         found = []
         for name in dict.fromkeys(asked):
             if last.all_read and self._is_read(name, state, last):
