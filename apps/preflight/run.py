@@ -14,6 +14,7 @@ from preflight.cluster.dry_run import refusals
 from preflight.cluster.schemas import unavailable
 from preflight.documents.paths import dotted
 from preflight.facts.existence import are_alternatives, has_uncertain_names
+from preflight.facts.settings import ask_ahead
 from preflight.findings import CheckError, Finding
 from preflight.model import Model
 from preflight.render.checkout import Checkout
@@ -92,6 +93,8 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         for target in expanded:
             try:
                 models.append(look(target))
+                if not options.only:
+                    ask_ahead(models[-1], apps)
             except CheckError as error:
                 if len(expanded) == 1:
                     raise
