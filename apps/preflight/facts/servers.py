@@ -300,6 +300,7 @@ def _listening(
         if match is None:
             return None
         # Django takes a bare port as one of 127.0.0.1, and 0 for every address
+        given_host = match[1] is not None
         host = {None: server.host, "0": EVERY}.get(match[1], match[1])
         port = match[2]
     host = host or variable(container, image, server.host_variable) or server.host

@@ -154,7 +154,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     stays: bool = False
     """Whether that is the pod's own address still: by https, or once too often."""
     starts: bool = False
-    """Whether the app does something as it starts, which may add routes."""
+    """Whether the app may serve the path once it has started."""
 
     @property
     def fails(self) -> bool:

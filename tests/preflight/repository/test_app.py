@@ -93,7 +93,32 @@ def test_a_litestar_app_answers_without_lifespan(ask: Ask) -> None:
     assert app is not None
     routes = app.routes(Pod(), [Request(path=path) for path in ("/livez", "/livez/", "/healthz")])
     assert [route.fails for route in routes] == [False, False, True]
-    assert all(route.starts for route in routes)
+    assert [route.starts for route in routes] == [False, False, True], "its start fails here"
+
+
+@pytest.mark.parametrize(("added", "starts"), [("/late", True), ("/other", False)])
+def test_a_route_that_a_start_adds_may_be_there(ask: Ask, added: str, starts: bool) -> None:
+    app = ask(
+        f"""
+        paths = set()
+
+        async def app(scope, receive, send):
+            if scope["type"] == "lifespan":
+                await receive()
+                paths.add("{added}")
+                await send({{"type": "lifespan.startup.complete"}})
+                await receive()
+                return
+            status = 200 if scope["path"] in paths else 404
+            await send({{"type": "http.response.start", "status": status, "headers": []}})
+            await send({{"type": "http.response.body", "body": b""}})
+        """,
+        "web",
+        app="web:app",
+    ).get("main")
+    assert app is not None
+    [route] = app.routes(Pod(), [Request(path="/late")])
+    assert (route.status, route.starts) == (404, starts)
 
 
 def test_an_app_is_asked_as_the_kubelet_asks(ask: Ask) -> None:

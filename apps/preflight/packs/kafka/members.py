@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import Step
 from preflight.facts.known_images import known, shown
 from preflight.facts.settings import written_at
 from preflight.model import Model
@@ -33,12 +35,30 @@ def identity_shared_by_pods(model: Model) -> Iterator[Violation]:
             offered = container.env.get(name)
             if offered is not None and offered.value and name not in words:
                 part, path = written_at(container, offered)
-                yield at(
-                    part,
-                    *path,
-                    message=f"{name} is {offered.value} in each of the {count} pods of "
-                    f"{container.workload.name}, and {shown(container.image)} expects another in each",
-                    fix="take it from the pod: fieldPath metadata.labels['apps.kubernetes.io/pod-index'] or "
-                    "metadata.name",
-                    place=offered.place,
-                )
+                value, place = offered.value, offered.place
+            elif (found := _option(container, name)) is not None:
+                part, (path, value), place = container, found, None
+            else:
+                continue
+            yield at(
+                part,
+                *path,
+                message=f"{name} is {value} in each of the {count} pods of {container.workload.name}, and "
+                f"{shown(container.image)} expects another in each",
+                fix="take it from the pod: fieldPath metadata.labels['apps.kubernetes.io/pod-index'] or "
+                "metadata.name",
+                place=place,
+            )
+
+
+def _option(container: Container, name: str) -> tuple[tuple[Step, ...], str] | None:
+    """Where an option is given a value that is the same in every pod, and that value."""
+    for field in ("command", "args"):
+        words = [str(word) for word in container.items(field)]
+        for index, word in enumerate(words):
+            value = word.partition("=")[2] if word.startswith(f"{name}=") else ""
+            if word == name and index + 1 < len(words):
+                index, value = index + 1, words[index + 1]
+            if name.startswith("--") and value and "$" not in value:
+                return (field, index), value
+    return None

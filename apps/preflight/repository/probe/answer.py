@@ -118,7 +118,13 @@ def _ask(question: dict[str, Any], importer: Importer, sandbox: Sandbox, deadlin
     # asyncio is worth importing only now
     from . import routes
 
-    return {"routes": routes.ask(routes.made(found), question["requests"])}
+    app, requests = routes.made(found), question["requests"]
+    answers = routes.ask(app, requests)
+    # what a start tries to do is no fault: it is not asked for
+    tried = len(sandbox.tried)
+    added = routes.adds_routes(app, requests, answers)
+    del sandbox.tried[tried:]
+    return {"routes": [{**answer, "starts": starts} for answer, starts in zip(answers, added, strict=True)]}
 
 
 def _form(importer: Importer, sandbox: Sandbox, question: dict[str, Any]) -> settings_types.Form:

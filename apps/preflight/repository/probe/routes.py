@@ -43,28 +43,57 @@ ADDRESS = "10.244.0.7"
 
 
 def ask(app: Any, requests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers to the kubelet's requests (`path`, `port`, `headers`), each with `status`, `starts` and,
-    of a redirect, `location` and `stays`.
+    """The answers to the kubelet's requests (`path`, `port`, `headers`): `status` and, of a redirect,
+    `location` and `stays`.
 
     The Host is the pod's address and port unless the headers name another. Redirects on the same host are
     followed, as the kubelet does. An app that raises has answered 500; one that does not answer in time has
-    `status` None. `starts` says that the app does something as it starts, which is not done here.
+    `status` None.
     """
-    starts = _starts(app)
-    return [{**answer, "starts": starts} for answer in asyncio.run(_ask_all(app, requests))]
+    return asyncio.run(_ask_all(app, requests))
 
 
-def _starts(app: Any) -> bool:
-    """Whether an app, or one that a middleware wraps, has work for its start, as Starlette's and Litestar's
-    have it."""
-    for _ in range(5):
-        router = getattr(app, "router", app)
-        lifespan = getattr(router, "lifespan_context", None)
-        default = lifespan is None or type(lifespan).__name__ == "_DefaultLifespan"
-        if not default or any(getattr(each, "on_startup", None) for each in (app, router)):
-            return True
-        app = getattr(app, "app", None)
-    return False
+def adds_routes(app: Any, requests: list[dict[str, Any]], answers: list[dict[str, Any]]) -> list[bool]:
+    """Whether an app that answers 404 or 405 may serve the path once it has started, by request: its start
+    is tried, and the request made again. True as well where the start does not come to an end here."""
+    doubtful = [answer["status"] in (404, 405) for answer in answers]
+    if not any(doubtful):
+        return doubtful
+    later = asyncio.run(_after_start(app, requests))
+    return [
+        doubt and (later is None or answer["status"] != again["status"])
+        for doubt, answer, again in zip(doubtful, answers, later or answers, strict=True)
+    ]
+
+
+async def _after_start(app: Any, requests: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The answers after the app has started; None where it did not start. An app that knows no lifespan has
+    nothing to start."""
+    told: list[str] = []
+    over = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if not over.is_set():
+            return {"type": "lifespan.startup"}
+        await asyncio.Event().wait()
+        return {"type": "lifespan.shutdown"}
+
+    async def send(message: Any) -> None:
+        told.append(message["type"])
+        over.set()
+
+    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
+    running = app(scope)(receive, send) if _required(app) == 1 else app(scope, receive, send)
+    start = asyncio.ensure_future(running)
+    await asyncio.wait(
+        [start, asyncio.ensure_future(over.wait())], timeout=SECONDS, return_when="FIRST_COMPLETED"
+    )
+    try:
+        if told[:1] == ["lifespan.startup.complete"] or (start.done() and not told):
+            return await _ask_all(app, requests)
+        return None
+    finally:
+        start.cancel()
 
 
 async def _ask_all(app: Any, requests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

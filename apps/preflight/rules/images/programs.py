@@ -30,7 +30,7 @@ POSITION = (
 """What stands before the name of a program in a shell script."""
 INTERPRETERS = re.compile(
     r"(?:/\S+/)?(python[\d.]*|node|npm|npx|yarn|pnpm|deno|bun|java|ruby|bundle|rake|php|perl|dotnet|go|sh|bash"
-    r"|uvicorn|gunicorn|hypercorn|granian|celery|flask|django-admin|uv|poetry)|/\S+"
+    r"|uvicorn|gunicorn|hypercorn|granian|celery|flask|django-admin|uv|poetry)|\.?/\S+"
 )
 """Words that begin a command line and are no argument of another program."""
 
@@ -86,6 +86,8 @@ def _programs(line: Words) -> Iterator[tuple[int, str, bool]]:
     folder, name = posixpath.split(first)
     if folder in ("", "/bin", "/usr/bin", "/usr/local/bin") and not re.search(r"\s", first):
         yield 0, name, True
+    if name == "env" and len(line.words) > 1 and re.fullmatch(r"[\w.-]+", line.words[1]):
+        yield 1, line.words[1], True
     if name not in SHELLS:
         return
     for index, word in enumerate(line.words[1:], 1):

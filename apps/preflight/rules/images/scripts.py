@@ -11,7 +11,7 @@ from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig, list_at
 from preflight.facts.images import SHELLS, ContainerImage, container_images
 from preflight.facts.mounts import below, mounts
-from preflight.facts.servers import command_words
+from preflight.facts.servers import command_words, server_commands
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.repository.build_context import locate
@@ -151,21 +151,18 @@ def script_not_in_image(model: Model) -> Iterator[Violation]:
         args: [python, manage.py, migrate]     # COPY web ./web
     """
     for container, image in container_images(model).items():
-        words = command_words(container, image)
-        runs = len(words) > 1 and re.fullmatch(
-            r"(/\S+/)?(python[\d.]*|node|deno|bun|ruby|perl|php|java|sh|bash|ash|dash)", words[0]
-        )
-        word = next((each for each in words[1:] if not each.startswith("-")), "") if runs else ""
-        if not SCRIPT.fullmatch(word) or "-m" in words[1 : words.index(word)] or word.startswith("/"):
-            continue
+        word = _file_run(command_words(container, image)) or _configuration(model, container)
         path = posixpath.normpath(posixpath.join(image.workdir, word))
+        if not word or not below(path, image.workdir):
+            continue
+        name = posixpath.relpath(path, image.workdir)
         source = locate(image.dockerfile, image.stage, path, image.root)
         texts = [run.text for run in image.runs]
         hidden = any(below(path, mount.folder) for mount in mounts(container))
         unsure = any(OPAQUE.search(text) or posixpath.basename(word) in text for text in texts)
         if hidden or unsure or (source is not None and (image.root / source).exists()):
             continue
-        if (image.root / word).is_file():
+        if (image.root / name).is_file():
             field, index = next(
                 (
                     (field, index)
@@ -179,8 +176,29 @@ def script_not_in_image(model: Model) -> Iterator[Violation]:
             yield at(
                 container,
                 *((field, index) if index >= 0 else (field,)),
-                message=f"{word} is in the repository, and {image.file} copies it nowhere: the container "
+                message=f"{name} is in the repository, and {image.file} copies it nowhere: the container "
                 f"finds no {path}",
-                fix=f"COPY {word} into {image.workdir}",
+                fix=f"COPY {name} into {image.workdir}",
                 place=image.place(entry.line) if index < 0 and entry is not None else None,
             )
+
+
+INTERPRETER = re.compile(r"(/\S+/)?(python[\d.]*|node|deno|bun|ruby|perl|php|java|sh|bash|ash|dash)")
+
+
+def _file_run(words: list[str]) -> str:
+    """The file that a command line runs: what an interpreter is given, or a program named by its path."""
+    if words and "/" in words[0] and not INTERPRETER.fullmatch(words[0]):
+        return words[0]
+    for index, word in enumerate(words[1:] if words and INTERPRETER.fullmatch(words[0]) else (), 1):
+        if word in ("-m", "-c", "-e"):
+            return ""
+        if not word.startswith("-") and words[index - 1] not in ("-X", "-W"):
+            return word if SCRIPT.fullmatch(word) else ""
+    return ""
+
+
+def _configuration(model: Model, container: Container) -> str:
+    """The file of settings that a server's command line names."""
+    command = server_commands(model).get(container)
+    return (command.option(command.server.config) or "") if command is not None else ""

@@ -189,7 +189,13 @@ def namespace_label_unset(model: Model) -> Iterator[Violation]:
     """
     for policy in model.objects_of("NetworkPolicy"):
         for pattern in ("spec.ingress.*.from.*", "spec.egress.*.to.*"):
-            for field in policy.fields(f"{pattern}.namespaceSelector.matchLabels.name"):
+            by_expression = (
+                expression.field("values", 0)
+                for expression in policy.fields(f"{pattern}.namespaceSelector.matchExpressions.*")
+                if (expression.get("key"), expression.get("operator")) == ("name", "In")
+                and len(expression.items("values")) == 1
+            )
+            for field in (*policy.fields(f"{pattern}.namespaceSelector.matchLabels.name"), *by_expression):
                 name = field.doc
                 namespace = model.find("Namespace", "", str(name))
                 labelled = any(each.labels.get("name") == name for each in model.objects_of("Namespace"))

@@ -142,8 +142,8 @@ def _written(
     model: Model, container: Container, listens: Listening, text: str
 ) -> tuple[tuple[Step, ...], Place | None]:
     """Where the command line says it: the word of the value, or the one that names the server."""
-    program = listens.command.name.partition(" ")[0]
-    for wanted in (text, program):
+    program, *task = listens.command.name.split()
+    for wanted in (text, program, *task):
         for field, words in (("command", container.command), ("args", container.args)):
             for index, word in enumerate(words):
                 if wanted and wanted in word:

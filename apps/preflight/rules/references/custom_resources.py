@@ -8,7 +8,7 @@ from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Obj, selects
 from preflight.documents.paths import Step, dig, strings
 from preflight.facts.custom_resources import named_objects
-from preflight.facts.existence import is_given, is_in_repository
+from preflight.facts.existence import is_given
 from preflight.facts.selectors import equals, nearly
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -34,6 +34,9 @@ def custom_reference_misspelt(model: Model) -> Iterator[Violation]:
             same = next((name for name in others if base_of(name) == named.name), None)
             if meant or same:
                 where = f" in namespace {named.namespace}" if named.namespace else ""
+                # what mentions the name is the custom resource itself
+                elsewhere = next(model.checkout.holders(named.kind, None, named.name), None)
+                certain = is_slip(named.name, meant or "") and elsewhere is None
                 why = "; kustomize gave it a hash that it does not put here" if same else hint(meant)
                 yield at(
                     named.field,
@@ -41,13 +44,7 @@ def custom_reference_misspelt(model: Model) -> Iterator[Violation]:
                     fix=f"write {meant}"
                     if not same
                     else "add disableNameSuffixHash: true, or a nameReference",
-                    severity="error"
-                    if same
-                    or (
-                        is_slip(named.name, meant or "")
-                        and not is_in_repository(model, named.kind, named.name)
-                    )
-                    else "warning",
+                    severity="error" if same or certain else "warning",
                 )
         elif found is not None and named.key is not None and found.kind in ("ConfigMap", "Secret"):
             keys = data_of(found)
