@@ -87,7 +87,7 @@ class CollectionAccess(Protocol):
 async def reindex(
     settings: EmbeddingSettings,
     embedder: Embedder,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[Progress], None] = lambda progress: None,  # noqa: ARG005 - nobody listens
     *,
     settling_seconds: float | None = None,
 ) -> Reindexed:

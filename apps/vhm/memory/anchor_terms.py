@@ -98,7 +98,7 @@ class _Sentence(msgspec.Struct, frozen=True):
 
 
 @functools.lru_cache(maxsize=CACHED_TURNS)
-def _turn_terms(text: str, stored_at: datetime, offset: timedelta | None, named: str | None) -> TurnTerms:
+def _turn_terms(text: str, stored_at: datetime, offset: timedelta | None, named: str | None) -> TurnTerms:  # noqa: ARG001 - part of the cache's key
     who = speaker(text, named)
     label = tokens(text[: who.said_from])
     said = list(_sentences(text[who.said_from :]))

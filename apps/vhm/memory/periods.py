@@ -352,7 +352,7 @@ def _calendar_unit(groups: Groups, now: datetime) -> Period:
     return _months(now.year - back, 1, 12, now)
 
 
-def _weekend(groups: Groups, now: datetime) -> Period:
+def _weekend(groups: Groups, now: datetime) -> Period:  # noqa: ARG001 - all readings are called alike
     return _days(now.date() - (now.weekday() - 5) % 7 * _DAY, 2, now)
 
 
@@ -456,7 +456,7 @@ def _past(groups: Groups, now: datetime) -> Period:
     return Period(_back(now, count, groups["unit"] or ""), now)
 
 
-def _recently(groups: Groups, now: datetime) -> Period:
+def _recently(groups: Groups, now: datetime) -> Period:  # noqa: ARG001 - all readings are called alike
     return Period(now - RECENT, now)
 
 

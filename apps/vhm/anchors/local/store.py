@@ -92,7 +92,7 @@ class Folder:
         with cls._guard:
             if key not in cls._all:
                 cls._all[key] = cls(key)
-            cls._all[key]._users += 1
+            cls._all[key]._users += 1  # noqa: SLF001 - the registry of its own class
             return cls._all[key]
 
     def release(self) -> None:
@@ -299,7 +299,12 @@ class LocalCollections:
         await self._folder.run(lambda: self._folder.describe(name, metadata))
 
     async def page(
-        self, name: str, after: int | None, count: int, *, vectors: bool = False
+        self,
+        name: str,
+        after: int | None,
+        count: int,
+        *,
+        vectors: bool = False,  # noqa: ARG002 - they are always there
     ) -> tuple[list[Row], int | None]:
         """The next anchors of what the collection held when its first page was read."""
         start = after or 0
