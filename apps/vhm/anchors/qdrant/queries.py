@@ -21,9 +21,10 @@ from vhm.memory import match as matching
 from vhm.memory.periods import Period
 from vhm.memory.question import Question
 
-PREFETCH = 100
-"""Points that each part of a recall prefetches where age and salience count a fifth: of the exact top three
-.99 are then among the page that is scored. The more they count, the more are prefetched."""
+PREFETCH = 200
+"""Points that each part of a recall prefetches where age and salience count a fifth; the more they count, the
+more. Of the exact top three among 10 000 made-up anchors up to ten years old .993 are then found, with 100
+.953, with 400 all."""
 
 PAYLOAD = ["text", "stored_at", "salience", "meta", OWNER_KEY, ANCHOR_ID_KEY]
 """What an anchor is made of."""
