@@ -65,11 +65,16 @@ class Client:
         consistency: models.ReadConsistency | None = None,
     ) -> list[list[models.ScoredPoint]]:
         """The points that each of the queries finds, by one request. Raises as `call`."""
-        requests = [query.request for query in queries]
-        answers = await self.call(
-            lambda client: client.query_batch_points(collection, requests, consistency=consistency)
+        # not the client's own method, which copies every vector number by number to look for texts to embed
+        batch = models.QueryRequestBatch.model_construct(searches=[query.request for query in queries])
+        answer = await self.call(
+            lambda client: client.http.search_api.query_batch_points(
+                collection_name=collection,
+                consistency=consistency,  # type: ignore[arg-type]  # its own default is None
+                query_request_batch=batch,
+            )
         )
-        return [answer.points for answer in answers]
+        return [part.points for part in answer.result or ()]
 
     async def close(self) -> None:
         """Let go of the sockets."""
