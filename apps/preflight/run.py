@@ -14,6 +14,7 @@ from preflight.cluster.dry_run import refusals
 from preflight.cluster.schemas import unavailable
 from preflight.documents.paths import dotted
 from preflight.facts.existence import are_alternatives, has_uncertain_names
+from preflight.facts.settings import ask_ahead
 from preflight.findings import CheckError, Finding
 from preflight.model import Model
 from preflight.render.checkout import Checkout
@@ -92,6 +93,8 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         for target in expanded:
             try:
                 models.append(look(target))
+                if not options.only:
+                    ask_ahead(models[-1], apps)
             except CheckError as error:
                 if len(expanded) == 1:
                     raise
@@ -268,23 +271,31 @@ def confirmed(
         if model.checkout.is_component(model.path):
             return [msgspec.structs.replace(each, severity="warning") for each in observed]
         return list(observed)
-    asked: dict[Path, list[Observed]] = {}
+    names = {each.rule for each in observed}
+    chosen = [rule for rule in rules if rule.id in names or {*rule.unless} & names]
+    found: dict[Observed, Observed] = {}
+    asked = 0
     unasked = False
     for whole in sorted({each for several in wholes.values() for each in several}):
-        if len(asked) == MOST_WHOLES:
+        if all(each in found for each in observed if wholes[each]):
+            break
+        if asked == MOST_WHOLES:
             unasked = True
             break
+        asked += 1
         try:
-            asked[whole] = observe(rules, look(str(whole)))
+            here = observe(chosen, look(str(whole)))
         except CheckError:
             unasked = True
+            continue
+        for each in observed:
+            same = [other for other in here if _is_same(each, other)]
+            if same and whole in wholes[each] and each not in found:
+                found[each] = min(same, key=lambda other: other.severity)
     left = []
     for each in observed:
-        same = [other for whole in wholes[each] for other in asked.get(whole, ()) if _is_same(each, other)]
-        if same:
-            left.append(
-                msgspec.structs.replace(min(same, key=lambda other: other.severity), targets=each.targets)
-            )
+        if each in found:
+            left.append(msgspec.structs.replace(found[each], targets=each.targets))
         elif not wholes[each]:
             left.append(each)
         elif unasked:

@@ -15,11 +15,11 @@ HASHED = re.compile(r"^(.+)-[2456789bcdfghkmt]{10}$")
 """kustomize's name suffix: ten letters and digits that cannot spell a word."""
 COLLECTION = re.compile(r"(\w+_)?(COLLECTION(_NAME)?|INDEX_NAME|VECTOR_TABLE)")
 """Variables that name a collection of a store."""
-PLACEHOLDER = re.compile(r"\$\{|\$\(|\{\{")
+PLACEHOLDER = re.compile(r"\$\{|\$\(|\{\{|\.\.\.|^<.*>$")
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether another tool fills the text in before it is applied: envsubst, Flux, a template."""
+    """Whether the text is filled in before it is applied: by envsubst, Flux, a template, a person."""
     return PLACEHOLDER.search(text) is not None
 
 

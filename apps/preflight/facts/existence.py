@@ -76,7 +76,7 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
             space = elsewhere.namespace
             return Missing("error", f"; it is in namespace {space}", elsewhere=space)
     generated = any(base_of(each) != each for each in here) and model.kustomization is not None
-    if generated and not is_part(model) and not _deployers(model) and not is_in_repository(model, kind, name):
+    if generated and not is_part(model) and not _deployers(model):
         return Missing("error", "")
     return Missing("warning", "")
 
@@ -129,10 +129,12 @@ def _keys(model: Model) -> set[tuple[str, str, str]]:
 
 
 def is_in_repository(model: Model, kind: str, name: str) -> bool:
-    """Whether an object of this name is anywhere in the repository, or something that may create it."""
-    checkout = model.checkout
-    found = next(checkout.holders(kind, None, name), None) or next(checkout.mentions(name), None)
-    return found is not None
+    """Whether an object of this name is anywhere in the repository, or a custom resource of another part that
+    may create it; what this render itself says of the name is the reference that is looked at."""
+    if next(model.checkout.holders(kind, None, name), None) is not None:
+        return True
+    own = {obj.origin for obj in model.objects}
+    return any(node.place not in own for _, node in model.checkout.mentions(name))
 
 
 @fact

@@ -12,7 +12,7 @@ from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig, list_at
 from preflight.facts.pods import Start, starts
 from preflight.model import Model, fact
-from preflight.repository.app import Answer, AppKnowledge, Problem, Request, Route, Topic, Variable
+from preflight.repository.app import Answer, AppKnowledge, Apps, Problem, Request, Route, Topic, Variable
 
 
 class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -35,7 +35,13 @@ class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def variable(self, name: str) -> Variable | None:
         """The variable read by this name, aliases included."""
-        return self.answer.variable(name)
+        if name not in self._by_name:
+            self._by_name[name] = self.answer.variable(name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Variable | None]:
+        return {}
 
     def offered(self, variable: Variable) -> list[EnvVar]:
         """Every name the variable is offered by, with a value or one that cannot be seen here; the name that
@@ -78,6 +84,12 @@ def container_settings(model: Model) -> dict[Container, ContainerSettings]:
         if app is not None and answer is not None and answer.failed is None:
             found[container] = ContainerSettings(container=container, app=app, start=start, answer=answer)
     return found
+
+
+def ask_ahead(model: Model, apps: Apps) -> None:
+    """Begin to ask the apps of a model's containers, while other targets are rendered."""
+    for container, start in starts(model).items():
+        apps.ask_ahead(container.name, start.pod, list(requests(container).values()))
 
 
 def topics(model: Model, container: Container) -> tuple[Topic, ...]:

@@ -12,8 +12,8 @@ from typing import Any
 from preflight.cluster.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
 from preflight.documents.node import Node, split_list
 from preflight.documents.parse import parse
-from preflight.findings import CheckError
-from preflight.render.files import KUSTOMIZATION_NAMES, is_remote, kustomization_file
+from preflight.findings import CheckError, Place
+from preflight.render.files import KUSTOMIZATION_NAMES, Reader, is_remote, kustomization_file
 from preflight.render.trace import Built, build
 from preflight.render.trace.resource import Resource
 from preflight.repository.config import Config
@@ -26,6 +26,9 @@ SUFFIXES = (".yaml", ".yml", ".json")
 MOST_FILES = 20_000
 MOST_BYTES = 1024 * 1024
 """Of one file that is looked through; larger ones are bundles of definitions."""
+
+BUNDLE_BYTES = 64 * 1024
+"""From this size on a file with CustomResourceDefinitions is taken to hold nothing else."""
 
 Key = tuple[str, str, str]
 """Kind, namespace, name."""
@@ -43,6 +46,7 @@ class Checkout:
         self.config = config
         self.facts: dict[object, Any] = {}
         """What others have worked out of it once."""
+        self._read: dict[Path, list[Node]] = {}
         self._objects: dict[Path, list[Node]] = {}
         self._built: dict[Path, Built | None] = {}
 
@@ -179,7 +183,7 @@ class Checkout:
         """The kustomization of a folder, carried out without kustomize; None where it cannot be read."""
         if folder not in self._built:
             try:
-                self._built[folder] = build(folder, self.root, allow_remote=True)
+                self._built[folder] = build(folder, self.root, reader=_QuickReader(self.root, self._read))
             except CheckError:
                 self._built[folder] = None
         return self._built[folder]
@@ -237,6 +241,23 @@ class Checkout:
                         scalar.text() == name for _, scalar in each.scalars()
                     ):
                         yield path, each
+
+
+class _QuickReader(Reader):
+    """Reads each file once for all kustomizations, and bundles of definitions, the bulk of many a repository,
+    not at all."""
+
+    def __init__(self, root: Path, known: dict[Path, list[Node]]) -> None:
+        super().__init__(root, allow_remote=True)
+        self.known = known
+
+    def documents(self, path: Path, asked: Place) -> list[Node]:
+        """Copies of the file's documents: they are edited."""
+        if path not in self.known:
+            data = self.read(path, asked)
+            is_bundle = len(data) > BUNDLE_BYTES and b"kind: CustomResourceDefinition" in data
+            self.known[path] = [] if is_bundle else parse(data, self.name(path)).documents
+        return [each.copy() for each in self.known[path]]
 
 
 def _is_read(path: Path) -> bool:

@@ -16,7 +16,9 @@ An answer that did not depend on the pod's variables is kept for every pod; the 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -166,10 +168,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 class AppKnowledge:
     """What is known of one declared container's application."""
 
-    def __init__(self, container: str, config: ContainerConfig, process: Process, answers: Answers) -> None:
+    def __init__(self, container: str, config: ContainerConfig, answers: Answers) -> None:
         self.container = container
         self.config = config
-        self._process = process
         self._answers = answers
 
     def settings(self, pod: Pod) -> Answer | None:
@@ -223,12 +224,12 @@ class AppKnowledge:
 
     def providers(self, modules: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Top-level module → canonical names of the installed distributions that provide it."""
-        found = self._process.ask(modules=list(modules)).get("modules", {})
+        found = self._answers.distributions(modules, ()).get("modules", {})
         return msgspec.convert(found, dict[str, tuple[str, ...]])
 
     def closure(self, distributions: Iterable[str]) -> frozenset[str]:
         """These distributions with all they require, as far as they are installed."""
-        return frozenset(self._process.ask(modules=[], installed=sorted(distributions)).get("closure", ()))
+        return frozenset(self._answers.distributions((), sorted(distributions)).get("closure", ()))
 
     def _mended(self, pod: Pod) -> Pod:
         """The pod with values that its settings take for what cannot be seen here."""
@@ -243,10 +244,20 @@ class Answers:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._lock = threading.Lock()
         self._known: dict[tuple[Key, str, tuple[Request, ...]], list[tuple[Pod, dict[str, Any]]]] = {}
 
     def get(self, ask: Key, name: str, pod: Pod, requests: Sequence[Request] = ()) -> dict[str, Any]:
         """The answer to a question, as `probe.answer` has it; `failed` where the probe ended over it."""
+        with self._lock:
+            return self._get(ask, name, pod, requests)
+
+    def distributions(self, modules: Sequence[str], installed: Sequence[str]) -> dict[str, Any]:
+        """Who provides some modules, and what some distributions draw in."""
+        with self._lock:
+            return self._process.ask(modules=modules, installed=installed)
+
+    def _get(self, ask: Key, name: str, pod: Pod, requests: Sequence[Request]) -> dict[str, Any]:
         known = self._known.setdefault((ask, name, tuple(requests)), [])
         for other, answer in known:
             if other == pod or _same(other, pod, answer):
@@ -281,9 +292,8 @@ class Apps:
         }
         self._process = Process(root, sorted(names), import_roots, seconds)
         answers = Answers(self._process)
-        self.known = {
-            name: AppKnowledge(name, config, self._process, answers) for name, config in containers.items()
-        }
+        self.known = {name: AppKnowledge(name, config, answers) for name, config in containers.items()}
+        self._ahead = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Apps:
         if self.known:
@@ -293,7 +303,14 @@ class Apps:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._process.stop()
+        self._ahead.shutdown(cancel_futures=True)
         self._process.close()
+
+    def ask_ahead(self, container: str, pod: Pod, requests: Sequence[Request]) -> None:
+        """Begin to ask what will be asked of a container's app, while other work goes on."""
+        if container in self.known:
+            self._ahead.submit(self.known[container].failures, pod, requests)
 
     def get(self, container: str) -> AppKnowledge | None:
         """What is known of the container of this name; None when it is not declared."""

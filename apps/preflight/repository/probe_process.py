@@ -61,6 +61,11 @@ class Process:
                     stream.close()
             self._process = None
 
+    def stop(self) -> None:
+        """Answer nothing any more."""
+        self.left = 0
+        self._kill()
+
     def _kill(self) -> None:
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)

@@ -123,7 +123,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return self.doc.partition("\n")[0]
 
 
-_RULES: dict[str, Rule] = {}
+_RULES: dict[tuple[str, str], Rule] = {}
+"""By module and id: repositories that are checked by one process may have rules of the same name."""
 
 
 def rule(
@@ -131,7 +132,7 @@ def rule(
 ) -> Callable[[RuleFunction], RuleFunction]:
     """Register a rule under `id` (lower-case words joined by `-`, named after what is wrong).
 
-    Raises `ValueError` at import where the id is taken or the documentation missing.
+    Raises `ValueError` at import where the module has the id already or the documentation is missing.
     """
 
     def register(function: RuleFunction) -> RuleFunction:
@@ -162,11 +163,11 @@ def declare(
     function: RuleFunction | None = None,
 ) -> None:
     """Register a rule that need not have a function; see `rule`."""
-    if id in _RULES and (_RULES[id].module, _RULES[id].doc) != (module, _clean(doc)):
-        raise ValueError(f"rule {id}: registered twice, in {_RULES[id].module} and in {module}")
+    if (module, id) in _RULES and _RULES[module, id].doc != _clean(doc):
+        raise ValueError(f"rule {id}: declared twice in {module}")
     if not doc.strip():
         raise ValueError(f"rule {id}: a docstring documents it")
-    _RULES[id] = Rule(
+    _RULES[module, id] = Rule(
         id=id,
         family=family,
         severity=severity,
@@ -181,7 +182,7 @@ def declare(
 def rules(own: Sequence[str] = ()) -> list[Rule]:
     """Every rule of preflight, of its packs and of the modules named, by family, then in its file's order.
 
-    Raises `CheckError` where one of these modules cannot be imported.
+    Raises `CheckError` where one of these modules cannot be imported, or a name is taken.
     """
     for package in SHIPPED:
         _import(package)
@@ -195,8 +196,12 @@ def rules(own: Sequence[str] = ()) -> list[Rule]:
                 f"{type(error).__name__}: {error}"
             ) from error
     order = {family: number for number, family in enumerate(FAMILIES)}
-    known = [each for each in _RULES.values() if _is_in(each.module, (*SHIPPED, *own))]
-    return sorted(known, key=lambda each: order.get(each.family, len(order)))
+    known = [rule for rule in _RULES.values() if _is_in(rule.module, (*SHIPPED, *own))]
+    modules: dict[str, str] = {}
+    for rule in known:
+        if modules.setdefault(rule.id, rule.module) != rule.module:
+            raise CheckError(f"two rules are called {rule.id}: in {modules[rule.id]} and in {rule.module}")
+    return sorted(known, key=lambda rule: order.get(rule.family, len(order)))
 
 
 def _is_in(module: str, packages: Sequence[str]) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union
 from uuid import UUID
 from pydantic import (
-    AliasChoices, AliasPath, AnyHttpUrl, BaseModel, Field, Json, PostgresDsn, SecretStr, field_validator, model_validator,
+    AliasChoices, AliasPath, AnyHttpUrl, BaseModel, Field, Json, PostgresDsn, SecretStr, field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings, JsonConfigSettingsSource, NoDecode, SettingsConfigDict, TomlConfigSettingsSource,
@@ -29,7 +30,7 @@ class Environment:
 
     id: str
     source: str
-    """Its fields, or whole classes. `{files}` and `{secrets}` are the folders of the mounted ConfigMap and Secret."""
+    """Its fields, or whole classes. `{files}` and `{secrets}` are the folders of two mounts."""
     variables: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class Settings(BaseSettings):
     retries: int = 3
 
     @classmethod
-    def settings_customise_sources(cls, settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings):
+    def settings_customise_sources(cls, settings_cls, init_settings, env_settings, **others):
         return env_settings, JsonConfigSettingsSource(settings_cls)
 """
 E = Environment
@@ -167,7 +168,7 @@ ENVIRONMENTS = [
     ),
     E(
         "populate-by-name",
-        'model_config = SettingsConfigDict(populate_by_name=True)\nurl: str = Field(validation_alias="STORE_URL")',
+        'model_config = SettingsConfigDict(populate_by_name=True)\nurl: str = Field(alias="STORE_URL")',
         {"URL": "s"},
     ),
     E(

@@ -288,7 +288,7 @@ def test_the_same_question_is_asked_once_and_what_no_variable_decides_for_all_po
 def test_a_run_has_its_time_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "m.py").write_text("import time; time.sleep(60)\n")
     with Apps(tmp_path, {"main": ContainerConfig(settings="m:S")}, seconds=0.2) as apps:
-        apps.known["main"]._process.left = 0.3
+        apps._process.left = 0.3
         whys = [failure(apps, Pod(state={"A": str(n)})).why for n in range(4)]
     assert whys[0].startswith("takes longer than 0.2 s")
     assert whys[-1].startswith("was not asked")
@@ -308,6 +308,24 @@ def test_an_app_is_imported_with_its_pods_variables(ask: Ask) -> None:
     for path in ("/a", "/b"):
         routes = app.routes(Pod(state={"SERVED": path}), [Request(path="/a"), Request(path="/b")])
         assert [route.status for route in routes] == [200 if each == path else 404 for each in ("/a", "/b")]
+
+
+def test_an_app_whose_settings_cannot_be_seen_is_imported_with_values_that_do(ask: Ask) -> None:
+    source = """
+        import os
+        if not os.environ["STORE"].startswith("https://"):
+            raise ValueError("STORE is no URL")
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+    """
+    app = ask(source, "m", app="m:app").known["main"]
+    [route] = app.routes(Pod(unknown=("STORE",)), [Request(path="/")])
+    assert route.status == 200
+    assert (
+        failure(ask(source, "m", app="m:app"), Pod(state={"STORE": "x"})).why == "ValueError: STORE is no URL"
+    )
 
 
 def test_modules_of_the_same_name_as_ours_are_the_repositorys_own(tmp_path: Path) -> None:

@@ -257,6 +257,37 @@ FUNCTION = """
 """
 
 
+INSTANCE = """
+    from functools import lru_cache
+    from pydantic_settings import BaseSettings, SettingsConfigDict
+
+    class Shop(BaseSettings):
+        model_config = SettingsConfigDict(env_prefix="SHOP_")
+        url: str
+        port: int = 80
+
+    @lru_cache
+    def get_settings() -> Shop:
+        return Shop()
+
+    settings = Shop()
+"""
+
+
+@pytest.mark.parametrize("name", ["Shop", "settings", "get_settings"])
+def test_settings_made_at_import_by_any_of_their_names(ask: Ask, name: str) -> None:
+    pytest.importorskip("pydantic_settings")
+    source = INSTANCE + f"    # {name}"
+    good = ask(source, Pod(state={"SHOP_URL": "s", "LOG": "x"}), name=name)
+    assert (good.problems, good.unread) == ((), ("LOG",))
+    assert variables(good)["SHOP_URL"].is_address
+    bad = ask(source, Pod(state={"SHOP_PORT": "x"}), name=name)
+    assert {each.kind: each.variables[0] for each in bad.problems} == {
+        "value": "SHOP_PORT",
+        "missing": "SHOP_URL",
+    }
+
+
 def test_a_function_without_arguments(ask: Ask) -> None:
     pytest.importorskip("pydantic")
     good = ask(FUNCTION, Pod(state={"PORT": "1", "STORE_URL": "s", "LOG": "x"}), name="load")
@@ -310,7 +341,8 @@ SETTINGS = """
         @model_validator(mode="after")
         def together(self):
             if self.token is not None and self.token.get_secret_value().startswith("canary"):
-                raise ValueError("no good token: " + self.token.get_secret_value() + ", of size " + str(self.size))
+                token = self.token.get_secret_value()
+                raise ValueError("no good token: " + token + ", of size " + str(self.size))
             return self
 """
 GOOD = {"URL": "http://s", "TENANT": "00000000-0000-4000-8000-000000000000"}
@@ -327,6 +359,41 @@ def test_what_only_the_cluster_knows_gets_a_placeholder_that_is_taken(ask: Ask) 
     assert problem(ask(SETTINGS, Pod(state={**GOOD, "SIZE": "x"}, unknown=("CODE",)))).variables == ("SIZE",)
 
 
+DSN = """
+    from pydantic import PostgresDsn, model_validator
+    from pydantic_settings import BaseSettings
+
+    class Settings(BaseSettings):
+        database: PostgresDsn
+        name: str = "a"
+        code: int = 0
+
+        @model_validator(mode="after")
+        def together(self):
+            if self.name == "wrong":
+                raise ValueError("no such name")
+            return self
+"""
+
+
+def test_an_unseen_address_gets_one_of_its_scheme_so_that_the_whole_is_asked(ask: Ask) -> None:
+    pytest.importorskip("pydantic_settings")
+    answer = ask(DSN, Pod(state={"NAME": "wrong"}, unknown=("DATABASE",)))
+    assert problem(answer).message == "no such name"
+
+
+def test_nothing_is_called_unread_because_the_settings_could_not_be_made(ask: Ask) -> None:
+    pytest.importorskip("pydantic_settings")
+    answer = ask(DSN, Pod(state={"DATABASE": "mysql://h", "NAME": "b", "OTHER": "c"}))
+    assert problem(answer).variables == ("DATABASE",)
+    assert answer.unread == ("OTHER",)
+    never = DSN.replace("code: int = 0", "code: int = Field(multiple_of=7, gt=100)").replace(
+        "import PostgresDsn", "import Field, PostgresDsn"
+    )
+    answer = ask(never, Pod(state={"NAME": "b", "OTHER": "c"}, unknown=("DATABASE", "CODE")))
+    assert (answer.problems, answer.unread) == ((), ("OTHER",))
+
+
 def test_the_words_of_a_class_hold_no_secret(ask: Ask) -> None:
     pytest.importorskip("pydantic_settings")
     state = {**GOOD, "TOKEN": "canary-5e1f"}
@@ -335,7 +402,7 @@ def test_the_words_of_a_class_hold_no_secret(ask: Ask) -> None:
     files = {**GOOD, "/run/secrets/shop/token": "canary-5e1f"}
     found = problem(ask(SETTINGS, Pod(state=files, secrets=("canary-5e1f",), mounts=("/run/secrets/shop",))))
     assert found.message == "no good token: ***, of size 1"
-    part = SETTINGS.replace("self.token.get_secret_value() + ", "self.token.get_secret_value()[:9] + ")
+    part = SETTINGS.replace("+ token +", "+ token[:9] +")
     found = problem(ask(part, Pod(state=state, secrets=("canary-5e1f",))))
     assert found.message == ""
 

@@ -30,13 +30,13 @@ class Built(msgspec.Struct):
     """Entries that name a file outside their kustomization's folder."""
 
 
-def build(folder: Path, root: Path, *, allow_remote: bool = False) -> Built:
-    """Read and carry out the kustomization of a folder.
+def build(folder: Path, root: Path, *, allow_remote: bool = False, reader: Reader | None = None) -> Built:
+    """Read and carry out the kustomization of a folder, by a reader of one's own if it is given.
 
     Raises `CheckError` for what may not be read (outside the repository, remote) or is no YAML. What
     kustomize itself will refuse is left to kustomize.
     """
-    builder = _Builder(Reader(root, allow_remote))
+    builder = _Builder(reader or Reader(root, allow_remote))
     resources = builder.folder(folder.resolve(), [], ())
     reader = builder.reader
     duplicates = [duplicate for stream in reader.streams for duplicate in stream.duplicates]

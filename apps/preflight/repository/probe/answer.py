@@ -88,7 +88,7 @@ def _ask(question: dict[str, Any], importer: Importer, sandbox: Sandbox, deadlin
         asked.read_at_import = frozenset(Environ.looked_up)
         answer = asked.answer()
         said = any(each["variables"] for each in answer["problems"])
-        if importer.error is not None and importer.found is None and not said:
+        if importer.error is not None and importer.found is None and answer["problems"] and not said:
             raise importer.error
         if importer.error is not None and not sandbox.tried and not answer["problems"]:
             # the class is content; the module that holds it may not be
@@ -98,7 +98,19 @@ def _ask(question: dict[str, Any], importer: Importer, sandbox: Sandbox, deadlin
             if again["problems"] and not answer["problems"]:
                 raise importer.error
         return answer
-    found = importer.load()
+    try:
+        found = importer.load()
+    except (ImportError, NotFoundError, Refused):
+        raise
+    except Exception as error:
+        if not question["unknown"]:
+            raise
+        # another value may do for what cannot be seen here
+        left = importer.left_behind(error)
+        form = settings_types.form(left, importer.load) if left else settings_types.Form([], importer.load)
+        state = Attribution(form, sandbox, question, deadline).answer()["state"]
+        sandbox.use({**question["state"], **state})
+        found = importer.load()
     if question["ask"] == "topics":
         return {"topics": topics.names(found)}
     if question["ask"] == "metrics":
@@ -142,7 +154,8 @@ class Importer:
 
     def __init__(self, name: str, roots: list[str]) -> None:
         self.module, _, self.attribute = name.partition(":")
-        self.roots = [os.path.realpath(root) for root in roots]
+        self.roots = roots
+        self._before = set(sys.modules)
         self.error: BaseException | None = None
         self.memory = 0
         """Bytes that the first import took, beside what the process had before."""
@@ -151,8 +164,9 @@ class Importer:
 
     def load(self) -> Any:
         """What the name stands for. Raises NotFoundError where the repository has no such module or name."""
-        for name in [name for name, module in sys.modules.items() if self._is_ours(module)]:
-            del sys.modules[name]
+        for name in [name for name in sys.modules if name not in self._before]:
+            if self._is_own_file(getattr(sys.modules[name], "__file__", None)):
+                del sys.modules[name]
         importlib.invalidate_caches()
         before = _most_memory()
         try:
@@ -169,15 +183,17 @@ class Importer:
         return found
 
     def left_behind(self, error: BaseException) -> Any:
-        """The class of the name, in the module that an error has kept from being imported; None without."""
-        trace = error.__traceback__
+        """The class of the name, in the module that an error has kept from being imported, or the settings
+        that were being made then; None without either."""
+        trace, making = error.__traceback__, None
         while trace is not None:
             names = trace.tb_frame.f_globals
-            if names.get("__name__") == self.module and self.attribute in names:
-                found = names[self.attribute]
-                return found if isinstance(found, type) else None
+            if names.get("__name__") == self.module and isinstance(names.get(self.attribute), type):
+                return names[self.attribute]
+            for value in trace.tb_frame.f_locals.values():
+                making = type(value) if settings_types.is_settings(type(value)) else making
             trace = trace.tb_next
-        return None
+        return making
 
     def is_own(self, name: str) -> bool:
         """Whether a top-level module is the repository's."""
@@ -185,11 +201,9 @@ class Importer:
             os.path.exists(os.path.join(root, name + end)) for root in self.roots for end in ("", ".py")
         )
 
-    def _is_ours(self, module: Any) -> bool:
-        file = os.path.realpath(getattr(module, "__file__", None) or "/")
-        packages = ("/site-packages/", "/dist-packages/", "/lib/python")
-        own = any(file.startswith(root + "/") for root in self.roots)
-        return own and not any(part in file for part in packages) and "preflight_probe" not in module.__name__
+    def _is_own_file(self, file: str | None) -> bool:
+        own = file is not None and any(file.startswith(root + os.sep) for root in self.roots)
+        return own and not any(part in str(file) for part in ("site-packages", "dist-packages"))
 
 
 def _one_line(error: BaseException, secrets: list[str]) -> str:

@@ -144,6 +144,8 @@ class Attribution:
         except BaseException as error:
             problems = list(problems_of(error))
         else:
+            if not self.form.fields and settings_types.is_settings(type(made)):
+                self.form.fields = list(settings_types.described(type(made)))
             values = frozenset(flat(made))
             if self._seen_values is None:
                 # what differs between two makings of the same is no answer to a variable: times, random keys
@@ -263,7 +265,8 @@ class Attribution:
         return tuple(value for value in listed if value != state.get(name))
 
     def _choices(self, name: str) -> list[str]:
-        return [each for f in self.form.fields if f.has(name) for each in type_hints.choices(f.hint)]
+        found = [field for field in self.form.fields if field.has(name)]
+        return [each for field in found for each in type_hints.samples(field.hint)]
 
     def _candidates(self, state: State, outcome: Outcome) -> list[str]:
         """The variables and files that may have a part in an outcome."""
@@ -293,7 +296,7 @@ class Attribution:
         others = (
             field
             for class_ in settings_types.settings_classes()
-            if class_.__name__ == problem.title
+            if not problem.title or class_.__name__ == problem.title
             for field in settings_types.described(class_)
         )
         for fields in (own, others, self.form.fields):
@@ -306,6 +309,11 @@ class Attribution:
         """The variables of the pod whose absence and whose every other value change nothing."""
         read = self.read_at_import | last.looked_up | {name for cause in causes for name in cause.names}
         asked = [name for name in (*self.given, *self.unknown) if name[:1] != "/" and name not in read]
+        if last.problems:
+            # of what could not be made, a field's own variable may be read and change nothing
+            asked = [
+                name for name in asked if self.form.fields and not any(f.has(name) for f in self.form.fields)
+            ]
         found = []
         for name in dict.fromkeys(asked):
             if last.all_read and self._is_read(name, state, last):

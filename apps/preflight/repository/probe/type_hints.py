@@ -87,6 +87,16 @@ def choices(hint: Any) -> list[str]:
     return [written(value) or str(value) for value in found]
 
 
+def samples(hint: Any) -> list[str]:
+    """Values that a hint may well take: its choices, a URL of each scheme that it allows."""
+    schemes = [
+        scheme
+        for part in (*metas(hint), *(getattr(option, "_constraints", None) for option in options(hint)))
+        for scheme in getattr(part, "allowed_schemes", None) or ()
+    ]
+    return choices(hint) + [f"{scheme}://user:placeholder@placeholder.invalid:1/name" for scheme in schemes]
+
+
 def written(value: Any) -> str | None:
     """A value as an environment would hold it; None for one that has no such form."""
     if isinstance(value, enum.Enum):
