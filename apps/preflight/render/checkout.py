@@ -237,7 +237,8 @@ class Checkout:
             if text in data:
                 for each in self.objects(path):
                     group = each.text("apiVersion").rpartition("/")[0]
-                    if group not in BUILT_IN_GROUPS and any(
+                    # kustomize's own files are input, nobody applies them
+                    if group not in BUILT_IN_GROUPS | {"kustomize.config.k8s.io"} and any(
                         scalar.text() == name for _, scalar in each.scalars()
                     ):
                         yield path, each
