@@ -10,6 +10,7 @@ import builtins
 import ctypes
 import io
 import os
+import pathlib
 import re
 import resource
 import site
@@ -139,8 +140,11 @@ class Sandbox:
         os.environ.__class__ = Environ
         self.use(state)
         os.chdir(self._rooted(self.workdir))
-        for name in LOOKING:
-            setattr(os, name, self._led(getattr(os, name)))
+        # before Python 3.11 pathlib keeps the functions of os for itself
+        for owner in (os, getattr(pathlib, "_normal_accessor", None)):
+            for name in LOOKING:
+                if hasattr(owner, name):
+                    setattr(owner, name, self._led(getattr(owner, name)))
         builtins.open = io.open = self._led(io.open)
         sys.addaudithook(self._guard)
 
