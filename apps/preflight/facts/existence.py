@@ -55,7 +55,7 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         return None
     if any(_has(each, kind, namespace, name) for each in (model, *model.beside)):
         return None
-    others = model.objects_of(kind)
+    others = [each for one in (model, *model.beside) for each in one.objects_of(kind)]
     here = [each.name for each in others if each.namespace in (namespace, "")]
     here += [ref.partition("/")[2] for ref in model.config.provided if ref.startswith(f"{kind}/")]
     base = base_of(name)
@@ -69,13 +69,21 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         certain = (is_slip(name, meant) or is_slip(base, meant)) and not is_in_repository(model, kind, name)
         return Missing("error" if certain else "warning", f"; did you mean {meant}?", meant)
     if kind not in CLUSTER_SCOPED:
-        elsewhere = next((each for each in others if base_of(each.name) == base), None)
+        own = model.objects_of(kind)
+        elsewhere = next((each for each in own if base_of(each.name) == base), None)
         if elsewhere is not None and (is_floating(elsewhere) or (namespace == "default" and _floats(model))):
             return None
         if elsewhere is not None:
             space = elsewhere.namespace
             return Missing("error", f"; it is in namespace {space}", elsewhere=space)
-    generated = any(base_of(each) != each for each in here) and model.kustomization is not None
+    generated = (
+        any(
+            base_of(each.name) != each.name
+            for each in model.objects_of(kind)
+            if each.namespace in (namespace, "")
+        )
+        and model.kustomization is not None
+    )
     if generated and not is_part(model) and not _deployers(model):
         return Missing("error", "")
     return Missing("warning", "")

@@ -231,16 +231,26 @@ class Checkout:
         }
 
     def mentions(self, name: str) -> Iterator[tuple[Path, Node]]:
-        """Objects of custom kinds, one of whose values is this name: they may create what bears it."""
+        """Objects of custom kinds that have this name in a field of names: they may create what bears it."""
         text = name.encode()
         for path, data in self.files.items():
             if text in data:
                 for each in self.objects(path):
                     group = each.text("apiVersion").rpartition("/")[0]
-                    if group not in BUILT_IN_GROUPS and any(
-                        scalar.text() == name for _, scalar in each.scalars()
+                    if group not in (*BUILT_IN_GROUPS, *MAKE_NO_NAMES) and any(
+                        scalar.text() == name and _is_name(where) for where, scalar in each.scalars()
                     ):
                         yield path, each
+
+
+MAKE_NO_NAMES = ("keda.sh", "kustomize.config.k8s.io")
+"""Groups of custom kinds that make nothing another object names."""
+
+
+def _is_name(path: tuple[str | int, ...]) -> bool:
+    """Whether a field holds names: `name`, `secretName`, an item of a list; not a `type` or a `kind`."""
+    last = path[-1] if path else ""
+    return isinstance(last, int) or (last.lower().endswith("name") and "/" not in last)
 
 
 class _QuickReader(Reader):

@@ -150,3 +150,15 @@ def test_a_name_two_edits_away_or_known_elsewhere_is_no_error(tmp_path: Path) ->
     elsewhere = "=== other/config.yaml\n" + (config % "shared").replace("}\ndata", ", namespace: x}\ndata")
     root = write(tmp_path, f"{tree}=== all/config.yaml\n{config % 'share'}{elsewhere}")
     assert said(root, "all") == [("missing-configmap", "warning")]
+
+
+def test_a_slip_is_seen_across_what_is_given_together(tmp_path: Path) -> None:
+    config = SHARED.replace("name: shared", "name: share")
+    root = write(
+        tmp_path,
+        f"=== web/kustomization.yaml\nnamespace: shop\nresources: [web.yaml]\n=== web/web.yaml\n{WEB}"
+        f"=== config/kustomization.yaml\nnamespace: shop\nresources: [config.yaml]\n"
+        f"=== config/config.yaml\n{config}",
+    )
+    assert said(root, "web", "config") == [("missing-configmap", "error")]
+    assert said(root, "web") == [("missing-configmap", "warning")]

@@ -33,7 +33,7 @@ def identity_shared_by_pods(model: Model) -> Iterator[Violation]:
             continue
         for name in known(container.image).own_each:
             offered = container.env.get(name)
-            if offered is not None and offered.value and name not in words:
+            if offered is not None and offered.value and not offered.is_secret and name not in words:
                 part, path = written_at(container, offered)
                 value, place = offered.value, offered.place
             elif (found := _option(container, name)) is not None:

@@ -10,7 +10,7 @@ from preflight.cluster.services import Service
 from preflight.cluster.workloads import Workload
 from preflight.facts.addresses import Call, calls, listening
 from preflight.facts.custom_resources import made_services
-from preflight.facts.existence import Missing, is_in_repository, missing
+from preflight.facts.existence import DEPLOYERS, Missing, missing
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -44,7 +44,7 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
         same = _longer(model, name, namespace) or _by_port(model, call, name, namespace)
         meant = same or absent.meant
         is_near = (absent.severity == "error" and bool(meant or absent.elsewhere)) or (
-            bool(same) and not is_in_repository(model, "Service", name)
+            bool(same) and not _may_be_deployed(model, name)
         )
         complete = call.unresolved is not None and absent.severity == "error"
         if not call.known and not meant and not absent.elsewhere and not complete:
@@ -104,6 +104,12 @@ def _longer(model: Model, name: str, namespace: str) -> str:
     return next(
         (each for each in (f"{name}-service", f"{name}-svc", f"{name}-headless") if each in names), ""
     )
+
+
+def _may_be_deployed(model: Model, name: str) -> bool:
+    """Whether the repository holds a Service of this name elsewhere, or what deploys one from a chart."""
+    held = next(model.checkout.holders("Service", None, name), None) is not None
+    return held or any(node.text("kind") in DEPLOYERS for _, node in model.checkout.mentions(name))
 
 
 def _by_port(model: Model, call: Call, name: str, namespace: str) -> str:
