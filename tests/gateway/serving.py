@@ -11,6 +11,7 @@ from types import TracebackType
 import uvicorn
 
 from vhm.client.kafka import KafkaTransport
+from vhm.client.transport import Transport
 from vhm.contract.env_loader import load
 from vhm.contract.settings import Settings
 from vhm.gateway.app import create_app
@@ -37,12 +38,14 @@ class Served:
         hosts: Sequence[str] = ("*",),
         per_minute: int = 1_000_000,
         lag: int = 0,
+        transport: Transport | None = None,
     ) -> None:
         self._system = system
         self._keys = keys
         self._hosts = hosts
         self._per_minute = per_minute
         self._lag = lag
+        self._transport = transport
         self._ready = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -61,7 +64,7 @@ class Served:
 
     async def _live(self) -> None:
         settings = load(Settings, {"KAFKA_BOOTSTRAP_SERVERS": self._system.bootstrap})
-        transport = KafkaTransport(settings, self._system.reader)
+        transport = self._transport or KafkaTransport(settings, self._system.reader)
         await transport.open()
         services = Services(
             transport=transport,

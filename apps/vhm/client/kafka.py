@@ -180,9 +180,7 @@ class KafkaTransport:
 
     async def remember(self, anchor: Anchor, *, filled: bool) -> PendingAnchor:
         """See `Transport.remember`."""
-        value = encode(anchor)
-        if len(value) > MOST_RECORD_BYTES:
-            raise TooLarge([f"the memory has {len(value)} bytes, more than the broker takes"])
+        value = record_of(anchor)
         while not self._has_room(len(value)):
             self._room.clear()
             await self._room.wait()
@@ -446,6 +444,14 @@ class KafkaTransport:
         """Make room for further memories."""
         if self._unanswered.pop(exchange, None) is not None:
             self._room.set()
+
+
+def record_of(anchor: Anchor) -> bytes:
+    """The value of anchors-write. Raises TooLarge where the broker would not take it."""
+    value = encode(anchor)
+    if len(value) > MOST_RECORD_BYTES:
+        raise TooLarge([f"the memory has {len(value)} bytes, more than the broker takes"])
+    return value
 
 
 def key_of(anchor: Anchor) -> bytes:
