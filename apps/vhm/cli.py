@@ -79,6 +79,7 @@ def _run() -> int:
         ("list", "listing:list_memories", "List what is remembered, the newest first.", use),
         ("show", "listing:show_memory", "Show one memory.", use),
         ("export", "listing:export", "Write all that is remembered as JSON lines.", use),
+        ("mcp", "mcp:mcp", "Offer it to a language model's program, as tools.", use),
         ("dead-letters", "dead_letters:app", "Look at what was refused, and send it again.", care),
         ("reindex", "reindex:reindex", "Embed a collection anew with another model.", care),
         ("settings", "settings:settings", "What each worker reads from its environment.", care),
