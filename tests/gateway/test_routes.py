@@ -146,6 +146,7 @@ def test_a_body_that_is_none_is_one_clear_fault(sam: httpx.Client, body: bytes, 
         ("limit=many", ["limit"]),
         ("since=yesterday", ["since"]),
         ("where=[1]", ["where"]),
+        (f'where={{"n":{2**63}}}', ["where"]),
         ("cursor=nonsense", ["cursor"]),
     ],
 )
@@ -155,6 +156,12 @@ def test_a_query_parameter_that_is_wrong_or_unknown_is_named(
     answer = sam.get(f"{MEMORIES}?{query}")
     assert answer.status_code == 400
     assert [fault.partition(":")[0] for fault in problem(answer)["faults"]] == names
+
+
+def test_a_number_that_no_store_can_compare_is_a_fault_of_the_question(sam: httpx.Client) -> None:
+    for number in (2**63, -(2**63) - 1, 10**40):
+        answer = sam.post(RECALL, json={"query": "a", "where": {"n": number}})
+        assert problem(answer)["faults"][0].startswith("where: ")
 
 
 def test_without_keys_it_says_which_secret_to_make(system: System) -> None:

@@ -29,7 +29,10 @@ Owner = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._@|~+-]{0,199})?$(
 """Whose memory it is; empty is an owner like any other, never everybody. (A bare `$` also matches before a
 final newline.)"""
 
-Where = Annotated[dict[str, str | int | bool], Meta(max_length=8)]
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What both stores can compare."""
+
+Where = Annotated[dict[str, str | Integer | bool], Meta(max_length=8)]
 """Top-level keys of `meta` and the value that each must equal."""
 
 M = TypeVar("M", bound="Message")
