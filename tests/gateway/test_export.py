@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 
-from gateway.conftest import client
 from gateway.serving import KEY, Served
 
 
