@@ -162,6 +162,8 @@ def test_a_number_that_no_store_can_compare_is_a_fault_of_the_question(sam: http
     for number in (2**63, -(2**63) - 1, 10**40):
         answer = sam.post(RECALL, json={"query": "a", "where": {"n": number}})
         assert problem(answer)["faults"][0].startswith("where: ")
+    answer = sam.post(RECALL, json={"query": "a", "min_age_seconds": 1e300})
+    assert problem(answer)["faults"][0].startswith("min_age_seconds: ")
 
 
 def test_without_keys_it_says_which_secret_to_make(system: System) -> None:
