@@ -33,7 +33,7 @@ def test_an_export_is_remembered_the_whole_way_round_the_same(
 ) -> None:
     there, back = (f"owner-{uuid.uuid4().hex[:8]}" for _ in range(2))
     first = str(uuid.uuid4())
-    memories = [
+    memories: list[dict[str, Any]] = [
         {"text": "a first\nof two lines \u2028 and “quotes”", "anchor_id": first, "salience": 0.3},
         {"text": "a second", "session": "s", "speaker": "Ana", "meta": {"n": 1.5, "deep": {"a": [None]}}},
         {
