@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from typing import Literal
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+MISUSED = 2
+"""Exit code where what was typed is no command, as shells have it."""
 
 WORKERS = ("indexer", "resonance", "reteller", "gateway")
 
@@ -55,7 +59,7 @@ def _is_of_output(error: OSError) -> bool:
 
 def _run() -> int:
     """The command that was typed, and its exit code."""
-    from cyclopts import App, Group, Parameter
+    from cyclopts import App, CycloptsError, Group, Parameter
 
     import vhm
 
@@ -67,7 +71,7 @@ def _run() -> int:
         default_parameter=Parameter(negative=""),
         result_action="return_int_as_exit_code_else_zero",
     )
-    app.register_install_completion_command()
+
     start, use, care, workers = (
         Group(name, sort_key=place) for place, name in enumerate(("Start", "Use", "Care", "Workers"))
     )
@@ -79,18 +83,38 @@ def _run() -> int:
         ("list", "listing:list_memories", "List what is remembered, the newest first.", use),
         ("show", "listing:show_memory", "Show one memory.", use),
         ("export", "listing:export", "Write all that is remembered as JSON lines.", use),
+        ("mcp", "mcp:mcp", "Offer it to a language model's program, as tools.", use),
         ("dead-letters", "dead_letters:app", "Look at what was refused, and send it again.", care),
         ("reindex", "reindex:reindex", "Embed a collection anew with another model.", care),
         ("settings", "settings:settings", "What each worker reads from its environment.", care),
     )
     for name, target, help, group in commands:
-        app.command(f"vhm.commands.{target}", name=name, help=help, group=group)
+        epilogue = {} if target.endswith(":app") else {"help_epilogue": ""}  # an app brings its own
+        app.command(f"vhm.commands.{target}", name=name, help=help, group=group, **epilogue)
+
+    @app.command(group=care, help_epilogue="")
+    def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
+        """Print what makes a shell complete these commands: `eval "$(vhm completion bash)"`.
+
+        Parameters
+        ----------
+        shell
+            Which shell.
+        """
+        print(app.generate_completion(shell=shell))
+        return 0
+
     for worker in WORKERS:
         app.command(
             f"vhm.commands.worker:{worker}",
             name=worker,
             help=f"Run the {worker} worker until it is asked to stop.",
+            help_epilogue="",
             group=workers,
         )
-    result = app()
+    try:
+        result = app(print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        print(f"vhm: {' '.join(str(error).split())}", file=sys.stderr)
+        return MISUSED
     return result if isinstance(result, int) else 0

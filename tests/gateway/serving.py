@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 
 import uvicorn
 
 from vhm.client.kafka import KafkaTransport
+from vhm.client.transport import Transport
 from vhm.contract.env_loader import load
 from vhm.contract.settings import Settings
 from vhm.gateway.app import create_app
@@ -21,14 +23,29 @@ from vhm.local import System
 KEY = "a-key-to-every-memory-of-this-test"
 SAMS_KEY = "a-key-to-the-memory-of-sam-alone--"
 READING_KEY = "a-key-to-read-the-memory-of-sam---"
+ANNS_KEY = "a-key-to-the-memory-of-ann-alone--"
+KEYS = f"*={KEY}, sam={SAMS_KEY}, sam:read={READING_KEY}, ann={ANNS_KEY}"
 
 
 class Served:
     """A gateway before `system`, on a free port of loopback, in a thread of its own."""
 
-    def __init__(self, system: System, *, per_minute: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        system: System,
+        *,
+        keys: str = KEYS,
+        hosts: Sequence[str] = ("*",),
+        per_minute: int = 1_000_000,
+        lag: int = 0,
+        transport: Transport | None = None,
+    ) -> None:
         self._system = system
+        self._keys = keys
+        self._hosts = hosts
         self._per_minute = per_minute
+        self._lag = lag
+        self._transport = transport
         self._ready = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -47,11 +64,15 @@ class Served:
 
     async def _live(self) -> None:
         settings = load(Settings, {"KAFKA_BOOTSTRAP_SERVERS": self._system.bootstrap})
-        transport = KafkaTransport(settings, self._system.reader)
+        transport = self._transport or KafkaTransport(settings, self._system.reader)
         await transport.open()
-        keyring = Keyring(f"*={KEY}, sam={SAMS_KEY}, sam:read={READING_KEY}")
-        services = Services(transport=transport, keyring=keyring, requests=RateLimit(self._per_minute))
-        config = uvicorn.Config(create_app(services), log_level="critical", ws="none")
+        services = Services(
+            transport=transport,
+            keyring=Keyring(self._keys),
+            requests=RateLimit(self._per_minute),
+            lag=self._lag,
+        )
+        config = uvicorn.Config(create_app(services, self._hosts), log_level="critical", ws="none")
         self._server = uvicorn.Server(config)
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         while not self._server.started:  # noqa: ASYNC110  uvicorn has no event

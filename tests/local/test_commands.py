@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from vhm import Refused, Unavailable, local_state
+from vhm.commands import dead_letters
 from vhm.commands.dates import shown
 from vhm.commands.recall import recall
 from vhm.commands.remember import remember
@@ -44,6 +45,13 @@ def test_a_remembered_text_is_recalled_and_retold(capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     assert "3 days ago" in printed
     assert printed.count("on the roof") == 2  # the beat and the story
+
+
+@pytest.mark.usefixtures("here")
+def test_no_dead_letters_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (dead_letters.show, dead_letters.list_):
+        assert command(only=dead_letters.Only(reason="never")) == 0
+        assert capsys.readouterr().out == "no dead letters of that kind\n"
 
 
 @pytest.mark.usefixtures("here")

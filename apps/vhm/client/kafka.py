@@ -180,9 +180,7 @@ class KafkaTransport:
 
     async def remember(self, anchor: Anchor, *, filled: bool) -> PendingAnchor:
         """See `Transport.remember`."""
-        value = encode(anchor)
-        if len(value) > MOST_RECORD_BYTES:
-            raise TooLarge([f"the memory has {len(value)} bytes, more than the broker takes"])
+        value = record_of(anchor)
         while not self._has_room(len(value)):
             self._room.clear()
             await self._room.wait()
@@ -399,7 +397,7 @@ class KafkaTransport:
         looked = time.monotonic()
         while not self._closing.is_set():
             answers = []
-            for message in self._consumer.consume(500, POLL_SECONDS):
+            for message in self._next_messages():
                 if (error := message.error()) is not None:
                     self._note(error)
                 elif (to := _header(message, headers.REPLY_TO)) is not None and to.startswith(mine):
@@ -409,6 +407,11 @@ class KafkaTransport:
             if time.monotonic() - looked > PARTITIONS_SECONDS:
                 self._add_partitions()
                 looked = time.monotonic()
+
+    def _next_messages(self) -> list[Message]:
+        """What is there, waited for if nothing is. `consume` would wait for more until its time is up."""
+        first = self._consumer.poll(POLL_SECONDS)
+        return [] if first is None else [first, *self._consumer.consume(500, 0)]
 
     def _add_partitions(self) -> None:
         """Read partitions that were added to an answer topic, from their start."""
@@ -446,6 +449,14 @@ class KafkaTransport:
         """Make room for further memories."""
         if self._unanswered.pop(exchange, None) is not None:
             self._room.set()
+
+
+def record_of(anchor: Anchor) -> bytes:
+    """The value of anchors-write. Raises TooLarge where the broker would not take it."""
+    value = encode(anchor)
+    if len(value) > MOST_RECORD_BYTES:
+        raise TooLarge([f"the memory has {len(value)} bytes, more than the broker takes"])
+    return value
 
 
 def key_of(anchor: Anchor) -> bytes:

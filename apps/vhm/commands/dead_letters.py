@@ -16,7 +16,7 @@ from vhm.runtime.dead_letters import admin
 from vhm.runtime.dead_letters.admin import DEAD_LETTER_TOPICS, DeadLetter, DeadLettersError
 from vhm.runtime.kafka_config import Config, client_config
 
-app = App(name="dead-letters", help="Look at what was refused, and send it again.")
+app = App(name="dead-letters", help="Look at what was refused, and send it again.", help_epilogue="")
 
 
 @Parameter(name="*")
@@ -65,7 +65,7 @@ def list_(*, only: Only = EVERY, each: bool = False) -> int:
     if found:
         Console(markup=False, highlight=False).print(table)
     else:
-        print("no dead letters" if only == EVERY else "no dead letters of that kind")
+        print(_none(only))
     return 0
 
 
@@ -78,7 +78,10 @@ def show(*places: str, only: Only = EVERY) -> int:
     places
         Which, by place (`list --each` names them); all that the options leave, if none is given.
     """
-    for letter in _chosen(_config(), places, only):
+    found = _chosen(_config(), places, only)
+    if not found:
+        print(_none(only))
+    for letter in found:
         record = letter.record
         build = admin.payload(letter.build.encode())
         print(f"{letter.place}  {letter.reason}  {_when(letter.kept_at)}  build {build}")
@@ -144,6 +147,10 @@ def _chosen(config: Config, places: Sequence[str], only: Only) -> list[DeadLette
     if missing:
         raise UserError(f"no such dead letter: {', '.join(sorted(missing))}")
     return [letter for letter in found if not places or letter.place in places]
+
+
+def _none(only: Only) -> str:
+    return "no dead letters" if only == EVERY else "no dead letters of that kind"
 
 
 def _when(moment: datetime) -> str:

@@ -109,7 +109,9 @@ def _table(chosen: list[Variable]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("variable", "default", "wants", "read by"):
+    # a name is copied whole; the narrowest terminal that holds it folds the rest
+    table.add_column("variable", no_wrap=True, min_width=max(len(one.name) for one in chosen))
+    for title in ("default", "wants", "read by"):
         table.add_column(title, overflow="fold")
     for one in chosen:
         default = "[bold]required[/bold]" if one.required else escape(one.default) or "[dim]none[/dim]"

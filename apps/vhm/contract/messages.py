@@ -29,8 +29,14 @@ Owner = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._@|~+-]{0,199})?$(
 """Whose memory it is; empty is an owner like any other, never everybody. (A bare `$` would also match before
 a final newline.)"""
 
-Where = Annotated[dict[str, str | int | bool], Meta(max_length=8)]
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What both stores can compare."""
+
+Where = Annotated[dict[str, str | Integer | bool], Meta(max_length=8)]
 """Top-level keys of `meta` and the value that each must equal."""
+
+MinAge = Annotated[float, Meta(ge=0, le=3_155_760_000)]
+"""Seconds, up to a century: what is subtracted from a date within `YEARS` must leave a date."""
 
 M = TypeVar("M", bound="Message")
 
@@ -133,7 +139,7 @@ class RecallRequest(Message, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     where: Where = {}
-    min_age_seconds: Annotated[float, Meta(ge=0)] = 5.0
+    min_age_seconds: MinAge = 5.0
 
     def faults(self) -> Iterator[str]:
         """See `Message.faults`."""

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from vhm.contract.explain import MAX_CANDIDATES, Explanation
-from vhm.contract.messages import Anchor, Beat, Message, Where
+from vhm.contract.messages import Anchor, Beat, Message, MinAge, Where
 
 BEATS = 5
 """Beats that are asked for by default: three hold .60 of the answers, five .68."""
@@ -45,7 +45,7 @@ class Question(Message, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     where: Where = msgspec.field(default_factory=dict)
-    min_age_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    min_age_seconds: MinAge = 0.0
     tell: bool = True
     explain: Annotated[int, Meta(ge=0, le=MAX_CANDIDATES)] = 0
 

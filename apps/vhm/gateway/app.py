@@ -14,6 +14,7 @@ from litestar.middleware.authentication import AbstractAuthenticationMiddleware,
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import QueryParameter
 from litestar.types import Receive, Scope, Send
 
 import vhm
@@ -86,7 +87,12 @@ class _Admission(AbstractAuthenticationMiddleware):
 
 def _known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Refuse query parameters that the route does not have: a misspelt bound must not widen it."""
-    unknown = set(connection.query_params) - set(handler.parsed_fn_signature.parameters)
+    known = {
+        name
+        for name, parameter in handler.parsed_fn_signature.parameters.items()
+        if isinstance(parameter.kwarg_definition, QueryParameter)
+    }
+    unknown = set(connection.query_params) - known
     if unknown:
         faults = [f"{name[:80]}: unknown query parameter" for name in sorted(unknown)]
         raise ProblemError(400, "the request is not valid", faults=faults)

@@ -15,6 +15,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from vhm.client.errors import Refused, Unavailable
+from vhm.client.kafka import record_of
 from vhm.client.memory import anchor_of, checked
 from vhm.client.transport import ANSWER_SECONDS, PAGE_SIZE, Listing, Pending, Transport
 from vhm.contract.messages import Anchor, AnchorsForget, Where
@@ -45,7 +46,7 @@ async def remember(
     memories = await read_list(request, NewMemory)
     services.charge(request.user, len(memories) - 1)
     services.check_lag()
-    anchors = [_anchor(name, memory) for memory in memories]
+    anchors = _anchors(name, memories)
     handed = [
         await services.transport.remember(anchor, filled=memory.stored_at is None)
         for anchor, memory in zip(anchors, memories, strict=True)
@@ -171,6 +172,23 @@ async def _receipt(pending: Pending) -> MemoryReceipt:
     except Unavailable:
         return MemoryReceipt(anchor_id=pending.anchor_id)
     return MemoryReceipt(anchor_id=pending.anchor_id, ok=True)
+
+
+def _anchors(owner: str, memories: Sequence[NewMemory]) -> list[Anchor]:
+    """All of them, before the first is handed over. Raises Refused with every fault, TooLarge."""
+    anchors: list[Anchor] = []
+    faults: list[str] = []
+    for number, memory in enumerate(memories):
+        try:
+            anchors.append(_anchor(owner, memory))
+        except Refused as refused:
+            at = f"[{number}]." if len(memories) > 1 else ""
+            faults += [at + fault for fault in refused.faults]
+    if faults:
+        raise Refused(faults)
+    for anchor in anchors:
+        record_of(anchor)
+    return anchors
 
 
 def _anchor(owner: str, memory: NewMemory) -> Anchor:

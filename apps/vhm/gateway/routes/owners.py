@@ -22,7 +22,9 @@ OwnerPath = Annotated[
 ]
 
 RESPONSES = {
-    status: ResponseSpec(Problem, generate_examples=False, description=description)
+    status: ResponseSpec(
+        Problem, generate_examples=False, description=description, media_type="application/problem+json"
+    )
     for status, description in {
         400: "the request is not valid; every fault is listed",
         401: "no key, or one that is not known",
