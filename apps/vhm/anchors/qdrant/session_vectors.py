@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,9 +57,10 @@ class SessionVectors:
         self._uncertain: dict[Key, Content] = {}
         """Around these a write failed. It may still be done, and late."""
 
-    async def payloads(self, collection: str, anchors: Mapping[Key, Content]) -> Payloads:
+    async def payloads(self, collection: str, anchors: Collection[Key]) -> Payloads:
         """The payloads of those of the anchors that are there."""
-        answers = await self._read(collection, _by_ids(anchors))
+        # a collection without hybrid recall has no sparse vector to ask for
+        answers = await self._read(collection, _by_ids(anchors, with_vector=[]))
         return _payloads(anchors, itertools.chain.from_iterable(answers))
 
     async def derive(self, collection: str, anchors: Mapping[Key, Content]) -> Payloads:
@@ -208,8 +209,8 @@ def _spans(contents: Iterable[Content]) -> list[Span]:
     return spans
 
 
-def _by_ids(anchors: Iterable[Key]) -> list[ScopedQuery]:
-    """Anchors by their ids, a query an owner."""
+def _by_ids(anchors: Iterable[Key], with_vector: Sequence[str] = (sparse.WORDS,)) -> list[ScopedQuery]:
+    """Anchors by their ids, a query an owner; with those vectors."""
     scopes: dict[Scope, list[uuid.UUID]] = {}
     for scope, anchor_id in anchors:
         scopes.setdefault(scope, []).append(anchor_id)
@@ -219,7 +220,7 @@ def _by_ids(anchors: Iterable[Key]) -> list[ScopedQuery]:
             must=[models.HasIdCondition(has_id=queries.ids(scope, anchor_ids))],
             limit=len(anchor_ids),
             with_payload=[*queries.PAYLOAD, SHAPE_KEY],
-            with_vector=[sparse.WORDS],
+            with_vector=list(with_vector) or False,
         )
         for scope, anchor_ids in scopes.items()
     ]
