@@ -83,7 +83,7 @@ def test_sparse_vectors_are_rewritten_while_old_indexers_write_on(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(qdrant_store, "MAINTAIN_EVERY_SECONDS", 0.2)
-    monkeypatch.setattr(collection, "SHAPE_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(collection, "POINTS_EVERY_SECONDS", 0.2)
     late = [msgspec.structs.replace(anchor("a late walnut", session="a"), stored_at=TURNS[30].stored_at)]
     asked = [query(VECTORS[n], text="violin", limit=3, decay_lambda=0.0) for n in range(0, 72, 20)]
     irrelevant = query(VECTORS[0], text="quantum chromodynamics", least_match=0.99)
