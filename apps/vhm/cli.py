@@ -80,6 +80,7 @@ def _run() -> int:
         ("up", "up:up", "The whole system on this machine, with nothing to install.", start),
         ("remember", "remember:remember", "Store a memory, or a file of them.", use),
         ("recall", "recall:recall", "Ask what is remembered, and have it told.", use),
+        ("forget", "forget:forget", "Forget memories for good.", use),
         ("list", "listing:list_memories", "List what is remembered, the newest first.", use),
         ("show", "listing:show_memory", "Show one memory.", use),
         ("export", "listing:export", "Write all that is remembered as JSON lines.", use),

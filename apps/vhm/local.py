@@ -170,7 +170,7 @@ class System:
         opened = partial(open_store, indexer, embedder)
         self._store = await self._open(embedder, indexer, opened)
         handlers: list[tuple[Handler, WorkerSettings]] = [
-            (Indexer(embedder, opened), indexer),
+            (Indexer(embedder, partial(opened, maintain=True)), indexer),
             (Resonance(resonance, embedder, opened), resonance),
             (Reteller(reteller), reteller),
         ]

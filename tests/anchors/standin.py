@@ -65,6 +65,8 @@ class StandIn:
         return 200, plain
 
     def _do(self, method: str, path: str, body: Any) -> Any:
+        if path == "/collections":
+            return self.client.get_collections()
         if path == "/":
             return {"title": "qdrant - vector search engine", "version": self.version}
         match = re.fullmatch(r"/collections/([^/]+)(/.*)?", path)
@@ -106,7 +108,10 @@ class StandIn:
                 return done
             case ("POST", "/points/payload"):
                 asked = models.SetPayload(**body)
-                self.client.set_payload(name, asked.payload, points=asked.points)
+                self.client.set_payload(name, asked.payload, points=asked.points or asked.filter)
+                return done
+            case ("POST", "/points/delete"):
+                self.client.delete(name, models.FilterSelector(**body))
                 return done
             case ("PUT", "/points/vectors"):
                 self.client.update_vectors(name, [models.PointVectors(**point) for point in body["points"]])

@@ -76,7 +76,9 @@ def test_another_page_only_where_repeats_leave_too_few(standin: StandIn) -> None
     assert [beat.text for beat in ranking.beats] == ["Coffee", "the wedding"]
 
 
-def test_a_batch_of_anchors_is_an_insert_and_a_reading(standin: StandIn) -> None:
+def test_a_batch_of_anchors_is_an_insert_and_a_reading_between_two_looks_at_what_is_forgotten(
+    standin: StandIn,
+) -> None:
     seen: list[str] = []
 
     def note(method: str, path: str) -> Answer | None:
@@ -95,11 +97,11 @@ def test_a_batch_of_anchors_is_an_insert_and_a_reading(standin: StandIn) -> None
     async def lived() -> None:
         async with Place(standin.url).opened(hybrid=True) as store:
             standin.fault = note
-            read, write = "POST /query/batch", "PUT /vectors"
-            assert await add(store, anchor("without a session")) == ["PUT ", read]
-            assert await add(store, turn(0), turn(10)) == ["PUT ", read]
-            assert await add(store, turn(20)) == ["PUT ", read, write, read]
-            assert await add(store, turn(20_000)) == ["PUT ", read]
+            look, read, write = "POST /scroll", "POST /query/batch", "PUT /vectors"
+            assert await add(store, anchor("without a session")) == [look, "PUT ", read, look]
+            assert await add(store, turn(0), turn(10)) == [look, "PUT ", read, look]
+            assert await add(store, turn(20)) == [look, "PUT ", read, write, read, look]
+            assert await add(store, turn(20_000)) == [look, "PUT ", read, look]
 
     asyncio.run(lived())
 

@@ -234,6 +234,47 @@ def test_memories_are_listed_newest_first_also_of_one_moment(memory: Memory) -> 
         assert len(list(owner.memories(since=same + timedelta(hours=130)))) == 20
 
 
+def test_what_is_forgotten_is_recalled_no_more_and_does_not_come_back(memory: Memory) -> None:
+    about, at = word(), datetime(2026, 5, 1, tzinfo=UTC)
+    owner = memory.of(f"forgets-{uuid.uuid4().hex[:8]}")
+
+    def texts() -> set[str]:
+        return {beat.text.removeprefix(f"{about} ") for beat in owner.recall(about, k=10)}
+
+    did = ["cooked lentil soup", "rode the night train", "painted our garden fence", "met a heron"]
+    ids = []
+    for days, text in enumerate(did):
+        session = "s/1 é" if days == 2 else None
+        sent = owner.remember(f"{about} {text}", at=at + timedelta(days=days), session=session)
+        ids.append(sent.wait().anchor_id)
+    assert memory.forget(ids[0]) == 0  # another owner's
+    assert owner.forget(ids[0], uuid.uuid4()) == 1
+    assert texts() == set(did[1:])
+    with pytest.raises(Refused, match="anchor_forgotten"):
+        owner.remember(f"{about} {did[0]}", at=at, anchor_id=ids[0]).wait()
+    assert owner.forget(session="s/1 é") == 1
+    assert owner.forget(before=at + timedelta(days=2)) == 1
+    assert texts() == {did[3]}
+    assert owner.forget(everything=True) == 1
+    assert texts() == set()
+    owner.remember(f"{about} {did[3]} again", at=at).wait()
+    assert texts() == {f"{did[3]} again"}
+
+
+def test_what_is_superseded_or_has_expired_is_recalled_no_more(memory: Memory) -> None:
+    about, at = word(), datetime(2026, 5, 1, tzinfo=UTC)
+    older = memory.remember(f"{about} eats meat", at=at).wait().anchor_id
+    newer = memory.remember(f"{about} is vegetarian", at=at + timedelta(days=1), supersedes=[older]).wait()
+    memory.remember(f"{about} is ill", at=at, expires_at=at + timedelta(days=7)).wait()
+    found = memory.recall(about, k=10, explain=10)
+    assert [beat.text for beat in found if about in beat.text] == [f"{about} is vegetarian"]
+    left_out = {one.text: one.left_out for one in found.candidates if about in one.text}
+    assert left_out[f"{about} eats meat"] == f"superseded by {newer.anchor_id}"
+    assert left_out[f"{about} is ill"] == "expired"
+    with pytest.raises(Refused, match="supersedes"):
+        memory.remember("a circle", anchor_id=older, at=at, supersedes=[newer.anchor_id]).wait()
+
+
 def test_kafka_alone_cannot_read_the_store(system: System) -> None:
     with Memory.connect(environment={"KAFKA_BOOTSTRAP_SERVERS": system.bootstrap}) as memory:
         for read in (memory.export, memory.memories, lambda: [memory.get(uuid.uuid4())]):

@@ -18,6 +18,7 @@ import pytest
 from vhm import Refused, Unavailable, local_state
 from vhm.commands import dead_letters
 from vhm.commands.dates import shown
+from vhm.commands.forget import forget
 from vhm.commands.recall import recall
 from vhm.commands.remember import remember
 from vhm.errors import UserError
@@ -118,6 +119,28 @@ def test_an_owner_s_memory_is_its_own(capsys: pytest.CaptureFixture[str]) -> Non
     assert f"{word} of Sam" not in capsys.readouterr().out
     recall(word, owner="sam", json=True)
     assert json.loads(capsys.readouterr().out)["beats"][0]["text"] == f"{word} of Sam"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_memory_is_forgotten(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    word = uuid.uuid4().hex
+    remember(f"{word} of Sam", owner="sam", session=word, expires="in 400 days")
+    with pytest.raises(UserError, match="--yes"):
+        forget(session=word, owner="sam")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda prompt: "n")
+    with pytest.raises(UserError, match="nothing was forgotten"):
+        forget(session=word, owner="sam")
+    with pytest.raises(UserError, match="exactly one of"):
+        forget(str(uuid.uuid4()), session=word, yes=True)
+    capsys.readouterr()
+    monkeypatch.setattr("builtins.input", lambda prompt: "y")
+    assert forget(session=word, owner="sam") == 0
+    printed = capsys.readouterr().out
+    assert "forgot 1 memory" in printed
+    assert "7 days" in printed
+    recall(word, owner="sam", json=True)
+    assert word not in json.dumps(json.loads(capsys.readouterr().out)["beats"])
 
 
 @pytest.mark.usefixtures("here")

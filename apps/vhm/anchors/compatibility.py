@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -82,6 +83,12 @@ def missing_error(info: CollectionInfo) -> StoreMismatchError:
 def target_name(base: str, model: str) -> str:
     """The collection that holds what `base` holds, re-embedded by `model`."""
     return f"{base}@{re.sub(r'[^A-Za-z0-9._-]', '-', model)}"
+
+
+def belongs(base: str, name: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether a collection is `base` or holds what that holds, re-embedded."""
+    model = metadata.get(MODEL_KEY)
+    return name == base or (isinstance(model, str) and name == target_name(base, model))
 
 
 def _advice(info: CollectionInfo) -> str:

@@ -1,8 +1,9 @@
 """An anchor as the payload of a point, and back: `{text, stored_at, salience, meta}` and keys of our own.
 
 Other programs write points too, so what is read may lack a field or hold another type. Keys of our own begin
-with `vhm_`: the model, the shape of the sparse vector, and for owners other than "" the owner and the id of
-the anchor (that of the point is another one, see `Scope.point_id`).
+with `vhm_`: the model, the shape of the sparse vector, for owners other than "" the owner and the id of the
+anchor (that of the point is another one, see `Scope.point_id`), the timestamp of the record that wrote it,
+what it supersedes, by what and since when it is superseded, and when it expires.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ SHAPE = 2
 none."""
 
 OWNER_KEY, ANCHOR_ID_KEY = "vhm_owner", "vhm_anchor_id"
+WRITTEN_KEY = "vhm_written"
+SUPERSEDES_KEY, EXPIRES_KEY = "vhm_supersedes", "vhm_expires_at"
+SUPERSEDED_AT_KEY, SUPERSEDED_BY_KEY = "vhm_superseded_at", "vhm_superseded_by"
 
 _JSON_INTEGERS = range(-(2**63), 2**64)
 
@@ -39,9 +43,11 @@ _SAME_FLOAT = 1e-14
 """Relative difference that a float may take on between being written and being read."""
 
 
-def to_payload(anchor: Anchor, scope: Scope, model: str, shape: int | None) -> dict[str, Any]:
-    """The payload of the anchor's point, embedded by `model`."""
-    payload = {
+def to_payload(
+    anchor: Anchor, scope: Scope, model: str, shape: int | None, written: int | None
+) -> dict[str, Any]:
+    """The payload of the anchor's point, embedded by `model`, of a record with the timestamp `written`."""
+    payload: dict[str, Any] = {
         "text": anchor.text,
         "stored_at": anchor.stored_at.isoformat(),
         "salience": anchor.salience,
@@ -52,17 +58,29 @@ def to_payload(anchor: Anchor, scope: Scope, model: str, shape: int | None) -> d
         payload[SHAPE_KEY] = shape
     if scope.owner:
         payload |= {OWNER_KEY: scope.owner, ANCHOR_ID_KEY: str(anchor.anchor_id)}
+    if written is not None:
+        payload[WRITTEN_KEY] = written
+    if anchor.supersedes:
+        payload[SUPERSEDES_KEY] = [str(older) for older in anchor.supersedes]
+    if anchor.expires_at is not None:
+        payload[EXPIRES_KEY] = anchor.expires_at.isoformat()
     return payload
 
 
 class Content(msgspec.Struct, frozen=True):
-    """What a point remembers. `meta` is as the store gives it back."""
+    """What a point remembers. `meta` is as the store gives it back; `written` is the timestamp of the record
+    that wrote it, in milliseconds, where that is known."""
 
     text: str
     stored_at: datetime
     salience: float = 1.0
     meta: dict[str, Any] = {}
     owner: str = msgspec.field(default="", name=OWNER_KEY)
+    supersedes: list[uuid.UUID] = msgspec.field(default_factory=list, name=SUPERSEDES_KEY)
+    expires_at: datetime | None = msgspec.field(default=None, name=EXPIRES_KEY)
+    written: int | None = msgspec.field(default=None, name=WRITTEN_KEY)
+    superseded_at: datetime | None = msgspec.field(default=None, name=SUPERSEDED_AT_KEY)
+    superseded_by: uuid.UUID | None = msgspec.field(default=None, name=SUPERSEDED_BY_KEY)
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "stored_at", checked_moment(self.stored_at))
@@ -99,7 +117,15 @@ class Row(msgspec.Struct, frozen=True):
 
 def to_content(anchor: Anchor, scope: Scope) -> Content:
     """What the anchor's point will remember."""
-    return Content(anchor.text, anchor.stored_at, anchor.salience, anchor.meta, scope.owner)
+    return Content(
+        anchor.text,
+        anchor.stored_at,
+        anchor.salience,
+        anchor.meta,
+        scope.owner,
+        supersedes=anchor.supersedes,
+        expires_at=anchor.expires_at,
+    )
 
 
 def from_payload(payload: Mapping[str, Any] | None) -> Content | None:
@@ -136,15 +162,20 @@ def to_anchor(row: Row) -> Anchor:
         salience=content.salience,
         meta=content.meta,
         owner=content.owner,
+        supersedes=content.supersedes,
+        expires_at=content.expires_at,
     )
 
 
-def same(anchor: Anchor, content: Content | None) -> bool:
-    """Whether the point with the anchor's id already holds just this anchor."""
+def same(anchor: Anchor, content: Content | None, *, filled: bool = False) -> bool:
+    """Whether the point with the anchor's id already holds just this anchor. `filled`: its stored_at was only
+    filled in and does not count."""
     return (
         content is not None
         and content.text == anchor.text
-        and content.stored_at == anchor.stored_at
+        and (filled or content.stored_at == anchor.stored_at)
+        and content.expires_at == anchor.expires_at
+        and set(content.supersedes) == set(anchor.supersedes)
         and _alike(content.salience, anchor.salience)
         and _alike(content.meta, anchor.meta)
     )

@@ -18,6 +18,7 @@ import numpy as np
 
 from vhm.anchors.compatibility import CURRENT_KEY, CollectionInfo, target_name
 from vhm.anchors.errors import AnchorRejectedError, StoreUnavailableError
+from vhm.anchors.lifecycle import Delivery
 from vhm.anchors.payload import MODEL_KEY, Row, to_anchor
 from vhm.anchors.store import AnchorStore, open_store
 from vhm.contract.settings import EmbeddingSettings
@@ -107,7 +108,7 @@ async def reindex(
             await collections.describe(source.name, {MODEL_KEY: embedder.name})
             return Reindexed(source=source.name, target=source.name, adopted=True)
         wanted = msgspec.structs.replace(settings, qdrant_collection=target)
-        store = await open_store(wanted, embedder, follow=False)
+        store = await open_store(wanted, embedder, follow=False, base=base.name)
         copy = _Copy(collections, source, store, embedder, report)
         try:
             await copy.run(base.name, target, settling_seconds)
@@ -202,7 +203,8 @@ class _Copy:
             return
         try:
             vectors = await self._embedder.embed([row.content.text for row in rows])
-            await self._store.add([to_anchor(row) for row in rows], vectors)
+            written = [Delivery(row.content.written) for row in rows]
+            await self._store.add([to_anchor(row) for row in rows], vectors, written)
         except (EmbeddingFailedError, AnchorRejectedError) as error:
             if len(rows) == 1:
                 self.refused.add(f"{rows[0].anchor_id}: {error}")

@@ -7,9 +7,11 @@ the strongest of these exactly, by the same code.
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
 from collections.abc import Sequence, Set
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -34,6 +36,16 @@ class Columns(Protocol):
     @property
     def moments(self) -> Floats:
         """When each was said, in seconds since 1970."""
+        ...
+
+    @property
+    def superseded(self) -> Floats:
+        """From when on another takes each one's place, in seconds since 1970; inf where none does."""
+        ...
+
+    @property
+    def expiring(self) -> Floats:
+        """When each expires, in seconds since 1970; inf where it does not."""
         ...
 
     def of_session(self, session_id: str) -> Flags:
@@ -73,6 +85,8 @@ def exclusions(query: Query, columns: Columns) -> list[Exclusion]:
     rules = [Exclusion("to be ignored", columns.among(query.ignore))]
     if query.session_id is not None:
         rules.append(Exclusion(SAME_SESSION, columns.of_session(query.session_id)))
+    rules.append(Exclusion("expired", columns.expiring <= max(now, time.time())))
+    rules.append(Exclusion(SUPERSEDED, columns.superseded <= now))
     rules.append(Exclusion("in the future", moments > now))
     rules.append(Exclusion(f"younger than {query.min_age_seconds:g} s", moments > oldest))
     if query.since is not None:
@@ -82,6 +96,11 @@ def exclusions(query: Query, columns: Columns) -> list[Exclusion]:
     if query.where:
         rules.append(Exclusion("not of that `where`", ~columns.matching(query.where)))
     return rules
+
+
+def instant(moment: datetime | None) -> float:
+    """A moment in seconds since 1970; inf for none."""
+    return math.inf if moment is None else moment.timestamp()
 
 
 def eligible(rules: Sequence[Exclusion]) -> Flags:
@@ -174,6 +193,9 @@ class Scorer:
         rules = exclusions(self.query, candidates)
         for rule in reversed(rules):
             reasons |= dict.fromkeys(np.flatnonzero(rule.excluded).tolist(), rule.reason)
+        for row, reason in reasons.items():
+            if reason == SUPERSEDED:
+                reasons[row] = f"{SUPERSEDED} {candidates.rows[row].content.superseded_by}"
         rows = np.flatnonzero(eligible(rules))
         if self.query.at_least is not None:
             below = rows[scores.matches[rows] < self.query.at_least]
@@ -222,6 +244,9 @@ class Scorer:
 WEAKER = "weaker than those chosen"
 """The reason once as many as asked for differ from one another: what follows could not be a beat."""
 
+SUPERSEDED = "superseded by"
+"""How the reason begins of an anchor that another one, then named, replaces."""
+
 PAGE = 40
 WIDER = 4
 """Candidates ranked exactly, at least; where repeats use them up, so many times more."""
@@ -235,6 +260,8 @@ class _Candidates:
         self.vectors = np.stack([row.vector for row in rows if row.vector is not None])
         self.moments = np.array([row.content.stored_at.timestamp() for row in rows])
         self.saliences = np.array([row.content.salience for row in rows])
+        self.superseded = np.array([instant(row.content.superseded_at) for row in rows])
+        self.expiring = np.array([instant(row.content.expires_at) for row in rows])
 
     def of_session(self, session_id: str) -> Flags:
         return np.array([row.content.session == session_id for row in self.rows], dtype=bool)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from vhm.anchors.lifecycle import Delivery, Tombstone
 from vhm.anchors.listing import AnchorReader
 from vhm.anchors.scope import Scope
 from vhm.anchors.types import Model, Query, Ranking, Vectors, WriteOutcome
@@ -21,17 +22,30 @@ class AnchorStore(Protocol):
     """Anchors and their embeddings in one collection, filled by one model.
 
     Calls may overlap. Each raises StoreUnavailableError while the store cannot be used; the same call may
-    succeed later, and is safe to repeat. Nothing that was stored ever changes or goes.
+    succeed later, and is safe to repeat. What was stored never changes, and goes when it is forgotten or has
+    expired.
     """
 
-    async def add(self, anchors: Sequence[Anchor], vectors: Vectors) -> list[WriteOutcome]:
-        """Store each anchor whose id is free; what became of each, in order.
+    async def add(
+        self, anchors: Sequence[Anchor], vectors: Vectors, deliveries: Sequence[Delivery] | None = None
+    ) -> list[WriteOutcome]:
+        """Store each anchor whose id is free and that was not forgotten; what became of each, in order.
 
-        `vectors` is (n, size), of unit length. Once this returned, the anchors are found by recall, and the
+        `vectors` is (n, size), of unit length. `deliveries` tells how each came, if that is known. Once this
+        returned, the anchors are found by recall, those they supersede from their moment on no more, and the
         sparse vectors around them are as if all turns of their sessions had come in order. After
         StoreUnavailableError some may be stored. Raises AnchorRejectedError where the store will never take
         one of them.
         """
+        ...
+
+    async def forget(self, tombstones: Sequence[Tombstone]) -> int:
+        """Forget for good what these concern, also where it is written later; how many anchors are gone.
+        Once this returned, no recall finds them, nor their words in their neighbours' vectors."""
+        ...
+
+    async def remove_expired(self) -> int:
+        """Remove what has expired; how many anchors."""
         ...
 
     async def recall(self, queries: Sequence[Query]) -> list[Ranking]:
@@ -61,21 +75,26 @@ async def open_store(
     *,
     maintain: bool = False,
     follow: bool = True,
+    base: str | None = None,
 ) -> AnchorStore:
     """Open the collection that the settings name, or make it. `model` must know its size by now.
 
     HYBRID_RECALL=true: words count beside meaning; all workers on a collection must agree. `maintain`: bring
-    sparse vectors of an older shape up to date in the background. `follow`: use the collection that took this
-    one's place when it was re-embedded, if any. Raises StoreUnavailableError, StoreMismatchError.
+    sparse vectors of an older shape up to date and remove what has expired, in the background. `follow`: use
+    the collection that took this one's place when it was re-embedded, if any. `base`: the collection that
+    this one is a copy of; what was forgotten there is forgotten here. Raises StoreUnavailableError,
+    StoreMismatchError.
     """
     url, name = settings.qdrant_url, settings.qdrant_collection
     if url.startswith("local:"):
         from vhm.anchors.local.store import LocalStore
 
-        return await LocalStore.open(url, name, model, hybrid=settings.hybrid_recall, follow=follow)
+        return await LocalStore.open(
+            url, name, model, hybrid=settings.hybrid_recall, maintain=maintain, follow=follow, base=base
+        )
     # the client takes 0.5 s to import, and only workers that store anchors need it
     backend = await asyncio.to_thread(_qdrant_store)
-    return await backend.open(settings, model, maintain=maintain, follow=follow)
+    return await backend.open(settings, model, maintain=maintain, follow=follow, base=base)
 
 
 def open_reader(settings: StoreSettings) -> AnchorReader:

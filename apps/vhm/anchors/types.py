@@ -32,13 +32,20 @@ MIN_AGE_SECONDS = 5.0
 
 
 class WriteOutcome(enum.Enum):
-    """What became of an anchor. Content is text, moment of `stored_at`, salience and meta."""
+    """What became of an anchor. Content is text, moment of `stored_at`, salience, meta, what it supersedes
+    and when it expires."""
 
     STORED = "stored"
     """It is there with this content, since now or since before."""
 
     DIFFERENT = "different"
     """Its id holds other content, which stays as it is."""
+
+    FORGOTTEN = "forgotten"
+    """It was forgotten, and stays so."""
+
+    CIRCULAR = "circular"
+    """It supersedes an anchor that supersedes it, and is not stored."""
 
 
 class Model(Protocol):

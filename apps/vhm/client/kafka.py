@@ -186,7 +186,7 @@ class KafkaTransport:
             await self._room.wait()
         exchange = Exchange([ANCHORS_INDEXED], "the indexer")
         self._unanswered[exchange] = len(value)
-        extra = [(headers.STORED_AT, b"filled")] if filled else []
+        extra = [(headers.STORED_AT, headers.FILLED)] if filled else []
         await self._send(exchange, ANCHORS_WRITE, key_of(anchor), value, extra)
         return PendingAnchor(anchor, exchange, self._silence)
 

@@ -41,6 +41,8 @@ def remember(
     salience: float = 1.0,
     session: str | None = None,
     speaker: str | None = None,
+    supersedes: Annotated[tuple[str, ...], Parameter(name="--supersedes")] = (),
+    expires: str | None = None,
     file: Annotated[Path | None, Parameter(name=["--file", "-f"], allow_leading_hyphen=True)] = None,
     new_ids: bool = False,
     url: str | None = None,
@@ -64,6 +66,10 @@ def remember(
         The conversation it belongs to; a recall within the same one leaves it out.
     speaker
         Who said it.
+    supersedes
+        The id of a memory that this one replaces in recalls; may be given several times.
+    expires
+        From when on it is recalled no more, and removed within the hour.
     file
         Many at once: a JSON object a line (or an array of them; gzipped, if you like) with `text`, and
         optionally `anchor_id`, `stored_at` or `created_at` (as for --at), `salience`, `meta`; what
@@ -91,7 +97,15 @@ def remember(
     with Memory.connect(url) as memory:
         receipt = (
             memory.of(owner)
-            .remember(text, at=when, salience=salience, session=session, speaker=speaker)
+            .remember(
+                text,
+                at=when,
+                salience=salience,
+                session=session,
+                speaker=speaker,
+                supersedes=supersedes,
+                expires_at=moment(expires, "--expires", now) if expires is not None else None,
+            )
             .wait(timeout)
         )
     print(f"remembered {receipt.anchor_id}" + (f", of {shown(when)}" if at is not None else ""))

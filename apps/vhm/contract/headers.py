@@ -14,6 +14,8 @@ TELL = "vhm-tell"
 STORED_AT = "vhm-stored-at"
 """On anchors-write: `filled` says that the client only filled stored_at in."""
 
+FILLED = b"filled"
+
 STRICT = "vhm-strict"
 """`1`: unknown fields are refused."""
 

@@ -13,6 +13,9 @@ from msgspec import Meta
 
 from vhm.contract.env_loader import Environment, Secret
 
+RETENTION_HOURS = 168
+"""How long topics keep texts, unless a setting says otherwise."""
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 LogLevel = Annotated[
@@ -97,7 +100,7 @@ class Settings(Environment, frozen=True, kw_only=True, rename=str.upper):
         Meta(
             ge=1, le=87_600, description="of topics that carry texts: what is forgotten stays there so long"
         ),
-    ] = 168
+    ] = RETENTION_HOURS
     kafka_group_protocol: Annotated[
         Literal["classic", "consumer"],
         Meta(description="consumer (KIP-848) only where the brokers' group.consumer.* are tuned for it"),

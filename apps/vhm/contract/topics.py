@@ -41,6 +41,8 @@ def dead_letter(topic: str) -> str:
 _GRAPH = (
     Topic(name=ANCHORS_WRITE, key="anchor_id", writers=(CLIENT,), readers=("indexer",)),
     Topic(name=ANCHORS_INDEXED, key="anchor_id", writers=("indexer",), readers=(CLIENT,)),
+    Topic(name=ANCHORS_FORGET, key="request_id", writers=(CLIENT,), readers=("indexer",)),
+    Topic(name=ANCHORS_FORGOTTEN, key="request_id", writers=("indexer",), readers=(CLIENT,)),
     Topic(name=RECALL_REQUEST, key="request_id", writers=(CLIENT,), readers=("resonance",)),
     Topic(name=RECALL_RESPONSE, key="request_id", writers=("resonance",), readers=("reteller", CLIENT)),
     Topic(name=RETELL_RESPONSE, key="request_id", writers=("reteller",), readers=(CLIENT,)),

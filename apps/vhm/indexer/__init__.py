@@ -1,1 +1,1 @@
-"""The worker that remembers: anchors-write → store → anchors-indexed."""
+"""The worker that remembers and forgets: what comes to anchors-write and anchors-forget goes to the store."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cronsim import CronSim, CronSimError
 
@@ -52,7 +52,7 @@ def _fault(schedule: str) -> str:
     if len(fields) != 5:
         return f"{len(fields)} fields, expected 5"
     # what Kubernetes reads as `*`, cronsim does not know
-    start, text = datetime(2024, 1, 1), " ".join(fields).replace("?", "*")
+    start, text = datetime(2024, 1, 1, tzinfo=UTC), " ".join(fields).replace("?", "*")
     try:
         CronSim(text, start)
     except CronSimError as error:

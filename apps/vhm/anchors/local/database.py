@@ -1,16 +1,18 @@
 """The file of an embedded store: a SQLite database that one process has at a time.
 
-Two tables: `collections` (name, size of the vectors, metadata as JSON) and `anchors` (collection, id of the
-point, payload as JSON, vector as float32). A folder written by earlier versions, which kept qdrant-client's
-own format, is taken over when it is first opened; its files stay and are not read again.
+Three tables: `collections` (name, size of the vectors, metadata as JSON), `anchors` (collection, id of the
+point, payload as JSON, vector as float32) and `lifecycle` (collection, tombstone or mark as JSON). A folder
+written by earlier versions, which kept qdrant-client's own format, is taken over when it is first opened; its
+files stay, are not read again, and go when anything is forgotten, for they hold texts.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy as np
 import portalocker
 
 from vhm.anchors.errors import StoreUnavailableError
+from vhm.anchors.lifecycle import Entry
 from vhm.anchors.types import Vector
 
 DATABASE, LOCK = "anchors.sqlite", ".lock"
@@ -30,6 +33,9 @@ _SCHEMA = """
     CREATE TABLE IF NOT EXISTS anchors (
         collection TEXT NOT NULL, id TEXT NOT NULL, payload TEXT NOT NULL, vector BLOB NOT NULL,
         PRIMARY KEY (collection, id)
+    );
+    CREATE TABLE IF NOT EXISTS lifecycle (
+        collection TEXT NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (collection, entry)
     );
 """
 
@@ -65,6 +71,7 @@ class Database:
 
     def __init__(self, path: Path | None) -> None:
         """Raises StoreUnavailableError when another process has it or it cannot be written."""
+        self._path = path
         self._lock: portalocker.Lock | None = None
         self._database: sqlite3.Connection | None = None
         try:
@@ -99,6 +106,53 @@ class Database:
         with self._connection as database:
             _insert(database, name, points)
 
+    def payloads(
+        self, name: str, ids: Iterable[str] | None = None, *, holding: str = ""
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The payloads of points: of those ids, or of all that hold such a key."""
+        if ids is None:
+            query = "SELECT id, payload FROM anchors WHERE collection = ? AND instr(payload, ?)"
+            rows = iter(self._connection.execute(query, (name, holding)).fetchall())
+        else:
+            query = "SELECT id, payload FROM anchors WHERE collection = ? AND id = ?"
+            rows = (row for one in ids for row in self._connection.execute(query, (name, one)).fetchall())
+        return ((point_id, msgspec.json.decode(payload)) for point_id, payload in rows)
+
+    def update(self, name: str, payloads: Mapping[str, dict[str, Any]]) -> None:
+        """Replace the payloads of points."""
+        with self._connection as database:
+            database.executemany(
+                "UPDATE anchors SET payload = ? WHERE collection = ? AND id = ?",
+                ((_json(payload), name, point_id) for point_id, payload in payloads.items()),
+            )
+
+    def delete(self, name: str, ids: Iterable[str]) -> None:
+        """Remove points; `erase` removes what is left of their bytes."""
+        with self._connection as database:
+            database.executemany(
+                "DELETE FROM anchors WHERE collection = ? AND id = ?", ((name, one) for one in ids)
+            )
+
+    def erase(self) -> None:
+        """Leave no byte of what was deleted in any file of the folder."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._path is not None:
+            (self._path / _OLD_META).unlink(missing_ok=True)
+            shutil.rmtree(self._path / _OLD_COLLECTIONS, ignore_errors=True)
+
+    def entries(self, base: str) -> list[Entry]:
+        """The tombstones and marks of a collection and its copies."""
+        rows = self._connection.execute("SELECT entry FROM lifecycle WHERE collection = ?", (base,))
+        return [msgspec.json.decode(entry, type=Entry) for (entry,) in rows]
+
+    def record(self, base: str, entries: Iterable[Entry]) -> None:
+        """Add tombstones and marks; those that are there already make no difference."""
+        with self._connection as database:
+            database.executemany(
+                "INSERT OR IGNORE INTO lifecycle VALUES (?, ?)",
+                ((base, msgspec.json.encode(entry).decode()) for entry in entries),
+            )
+
     def close(self) -> None:
         """Let others have it."""
         if self._database is not None:
@@ -118,6 +172,7 @@ class Database:
         where = ":memory:" if path is None else str(path / DATABASE)
         database = sqlite3.connect(where, check_same_thread=False)
         database.execute("PRAGMA journal_mode=WAL")  # one sync for a batch instead of several
+        database.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten
         # all of it or none, so that an interrupted takeover starts anew
         with database:
             database.execute("BEGIN IMMEDIATE")
@@ -156,7 +211,7 @@ def _insert(database: sqlite3.Connection, name: str, points: Iterable[Point]) ->
             (
                 name,
                 point.id,
-                msgspec.json.encode(point.payload).decode(),
+                _json(point.payload),
                 point.vector.astype("<f4").tobytes(),
             )
             for point in points
@@ -170,6 +225,7 @@ def _json(value: dict[str, Any]) -> str:
 
 # the format of earlier versions
 
+_OLD_META, _OLD_COLLECTIONS = "meta.json", "collection"
 _MODELS = "qdrant_client.http.models.models"
 
 
@@ -187,7 +243,7 @@ class _OldMeta(msgspec.Struct):
 def _take_over(database: sqlite3.Connection, path: Path) -> None:
     """Copy what an earlier version left in the folder. An id comes again where an old client kept a row for
     each of its spellings; the last one counts."""
-    meta = path / "meta.json"
+    meta = path / _OLD_META
     if not meta.exists():
         return
     for name, old in msgspec.json.decode(meta.read_bytes(), type=_OldMeta).collections.items():
@@ -195,7 +251,7 @@ def _take_over(database: sqlite3.Connection, path: Path) -> None:
         if not isinstance(size, int):
             continue  # another program's
         _configure(database, name, CollectionConfig(size, old.metadata or {}))
-        storage = path / "collection" / name / "storage.sqlite"
+        storage = path / _OLD_COLLECTIONS / name / "storage.sqlite"
         if storage.exists():
             points = {point.id: point for point in _old_points(storage, size)}
             _insert(database, name, points.values())

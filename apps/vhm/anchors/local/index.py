@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import time
 import uuid
 from collections.abc import Sequence, Set
 
 import numpy as np
 
 from vhm.anchors import scoring
+from vhm.anchors.lifecycle import expired
 from vhm.anchors.listing import Listing
 from vhm.anchors.payload import Content, Row
 from vhm.anchors.scoring import Flags, Floats, Scorer
@@ -32,6 +34,8 @@ class Index:
         self._vectors = np.empty((0, size), dtype=np.float32)
         self._moments = np.empty(0, dtype=np.float64)
         self._saliences = np.empty(0, dtype=np.float64)
+        self._superseded = np.empty(0, dtype=np.float64)
+        self._expiring = np.empty(0, dtype=np.float64)
         self._session = np.empty(0, dtype=np.int32)
         self._session_numbers: dict[str, int] = {}
         self._sessions = Sessions()
@@ -58,6 +62,8 @@ class Index:
             self._vectors[row] = anchor.vector
             self._moments[row] = content.stored_at.timestamp()
             self._saliences[row] = content.salience
+            self._superseded[row] = scoring.instant(content.superseded_at)
+            self._expiring[row] = scoring.instant(content.expires_at)
             self._session[row] = (
                 NO_SESSION
                 if session is None
@@ -69,13 +75,20 @@ class Index:
         if self._hybrid:
             self._index_words(range(start, end))
 
+    def note(self, anchor_id: uuid.UUID, content: Content) -> None:
+        """Take over what an anchor says of when it was written and by what it is superseded."""
+        row = self._rows[anchor_id]
+        self._contents[row] = content
+        self._superseded[row] = scoring.instant(content.superseded_at)
+
     def page(self, listing: Listing) -> list[Row]:
         """See `AnchorReader.page`."""
-        keys = []
+        keys, now = [], time.time()
         for row, content in enumerate(self._contents):
             moment = content.stored_at
             if (
-                (listing.since is None or moment >= listing.since)
+                not expired(content, now)
+                and (listing.since is None or moment >= listing.since)
                 and (listing.until is None or moment < listing.until)
                 and (not listing.where or content.matches(listing.where))
                 and listing.text in content.text
@@ -87,9 +100,9 @@ class Index:
         return [self._row(row) for _, _, row in heapq.nsmallest(listing.limit, keys)]
 
     def get(self, anchor_id: uuid.UUID) -> Row | None:
-        """The anchor of that id, if it is there."""
+        """The anchor of that id, if it is there and has not expired."""
         row = self._rows.get(anchor_id)
-        return None if row is None else self._row(row)
+        return None if row is None or expired(self._contents[row], time.time()) else self._row(row)
 
     def recall(self, query: Query, calibration: Calibration) -> Ranking:
         """The exact answer."""
@@ -119,6 +132,16 @@ class Index:
     def moments(self) -> Floats:
         """See `scoring.Columns`."""
         return self._moments[: len(self)]
+
+    @property
+    def superseded(self) -> Floats:
+        """See `scoring.Columns`."""
+        return self._superseded[: len(self)]
+
+    @property
+    def expiring(self) -> Floats:
+        """See `scoring.Columns`."""
+        return self._expiring[: len(self)]
 
     def of_session(self, session_id: str) -> Flags:
         """See `scoring.Columns`."""
@@ -165,6 +188,8 @@ class Index:
         self._vectors = _grown(self._vectors, room)
         self._moments = _grown(self._moments, room)
         self._saliences = _grown(self._saliences, room)
+        self._superseded = _grown(self._superseded, room)
+        self._expiring = _grown(self._expiring, room)
         self._session = _grown(self._session, room)
 
 

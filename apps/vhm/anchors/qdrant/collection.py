@@ -11,14 +11,23 @@ from typing import Any, TypeVar
 import structlog
 from qdrant_client import AsyncQdrantClient, models
 
-from vhm.anchors.compatibility import CollectionInfo, check_model, missing_error, moved_error
+from vhm.anchors.compatibility import CollectionInfo, belongs, check_model, missing_error, moved_error
 from vhm.anchors.errors import (
     CollectionExistsError,
     CollectionMissingError,
     StoreMismatchError,
     StoreUnavailableError,
 )
-from vhm.anchors.payload import MODEL_KEY, OWNER_KEY, SHAPE_KEY, Row, to_row
+from vhm.anchors.payload import (
+    EXPIRES_KEY,
+    MODEL_KEY,
+    OWNER_KEY,
+    SHAPE_KEY,
+    SUPERSEDED_AT_KEY,
+    WRITTEN_KEY,
+    Row,
+    to_row,
+)
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Call, Client, RefusedError
 from vhm.anchors.types import Model
@@ -47,6 +56,9 @@ INDEXES: dict[str, Any] = {
     "meta.session": models.PayloadSchemaType.KEYWORD,
     OWNER_KEY: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     SHAPE_KEY: models.PayloadSchemaType.INTEGER,
+    WRITTEN_KEY: models.PayloadSchemaType.INTEGER,
+    EXPIRES_KEY: models.PayloadSchemaType.DATETIME,
+    SUPERSEDED_AT_KEY: models.PayloadSchemaType.DATETIME,
 }
 """What is filtered by."""
 
@@ -118,6 +130,13 @@ class Collections:
         )
         rows = (to_row(record.id, record.payload, record.vector) for record in records)
         return [row for row in rows if row is not None], following
+
+    async def copies(self, base: str) -> list[CollectionInfo]:
+        """The collection and those that hold what it holds, re-embedded."""
+        answer = await self._do(lambda client: client.get_collections())
+        names = [one.name for one in answer.collections]
+        found = [await self.info(name, "") for name in names if name == base or name.startswith(f"{base}@")]
+        return [one for one in found if one is not None and belongs(base, one.name, one.metadata)]
 
     async def outdated(self, name: str, count: int) -> list[tuple[PointId, Row | None]]:
         """Points whose sparse vector is missing or of an older shape, and the anchors that they are, if any;

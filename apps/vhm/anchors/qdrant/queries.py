@@ -6,14 +6,25 @@ import functools
 import math
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 from qdrant_client import models
 
+from vhm.anchors.lifecycle import Tombstone
 from vhm.anchors.listing import Listing
-from vhm.anchors.payload import ANCHOR_ID_KEY, OWNER_KEY, SHAPE, SHAPE_KEY
+from vhm.anchors.payload import (
+    ANCHOR_ID_KEY,
+    EXPIRES_KEY,
+    OWNER_KEY,
+    SHAPE,
+    SHAPE_KEY,
+    SUPERSEDED_AT_KEY,
+    SUPERSEDED_BY_KEY,
+    SUPERSEDES_KEY,
+    WRITTEN_KEY,
+)
 from vhm.anchors.qdrant import sparse
 from vhm.anchors.scope import Scope
 from vhm.anchors.types import Calibration, Query
@@ -21,13 +32,26 @@ from vhm.memory import activation
 from vhm.memory import match as matching
 from vhm.memory.periods import Period
 from vhm.memory.question import Question
+from vhm.memory.session_context import DEPTH, LONGEST_PAUSE
 
 PREFETCH = 200
 """Points that each part of a recall prefetches where age and salience count a fifth; the more they count, the
 more. Of the exact top three among 10 000 made-up anchors up to ten years old .993 are then found, with 100
 .953, with 400 all."""
 
-PAYLOAD = ["text", "stored_at", "salience", "meta", OWNER_KEY, ANCHOR_ID_KEY]
+PAYLOAD = [
+    "text",
+    "stored_at",
+    "salience",
+    "meta",
+    OWNER_KEY,
+    ANCHOR_ID_KEY,
+    SUPERSEDES_KEY,
+    EXPIRES_KEY,
+    SUPERSEDED_AT_KEY,
+    SUPERSEDED_BY_KEY,
+    WRITTEN_KEY,
+]
 """What an anchor is made of."""
 
 DENSE = ""
@@ -91,6 +115,42 @@ def listed(listing: Listing, **bounds: datetime) -> models.Filter:
     if listing.text:
         # without a full-text index it is an exact part of the text
         must.append(models.FieldCondition(key="text", match=models.MatchText(text=listing.text)))
+    return models.Filter(must=must, must_not=[expired(datetime.now(UTC))])
+
+
+def expired(now: datetime) -> models.FieldCondition:
+    """Anchors that expire at that moment or did before."""
+    return models.FieldCondition(key=EXPIRES_KEY, range=models.DatetimeRange(lte=now))
+
+
+def named(scope: Scope, anchor_ids: Iterable[uuid.UUID], written: int | None = None) -> models.Filter:
+    """The anchors of a scope with these ids, as far as they were not written after `written`."""
+    must: list[models.Condition] = [owned(scope), models.HasIdCondition(has_id=ids(scope, anchor_ids))]
+    return models.Filter(must=must, must_not=None if written is None else [written_after(written)])
+
+
+def written_after(written: int) -> models.Condition:
+    """Anchors whose records have a later timestamp."""
+    return models.FieldCondition(key=WRITTEN_KEY, range=models.Range(gt=written))
+
+
+def bounded(tombstone: Tombstone) -> models.Filter:
+    """The anchors that a tombstone of no single anchor concerns."""
+    must: list[models.Condition] = [owned(Scope(tombstone.owner))]
+    if tombstone.session is not None:
+        must.append(of_session(tombstone.session))
+    if tombstone.before is not None:
+        must.append(said(lt=tombstone.before))
+    return models.Filter(must=must, must_not=[written_after(tombstone.written)])
+
+
+def neighbours(tombstone: Tombstone) -> models.Filter:
+    """The anchors whose sparse vectors may hold words of those that `bounded` finds."""
+    must: list[models.Condition] = [owned(Scope(tombstone.owner))]
+    if tombstone.session is not None:
+        must.append(of_session(tombstone.session))
+    if tombstone.before is not None:
+        must.append(said(lt=tombstone.before + DEPTH * LONGEST_PAUSE))
     return models.Filter(must=must)
 
 
@@ -106,6 +166,8 @@ def exclusions(query: Query) -> list[models.Condition]:
     oldest = query.now - timedelta(seconds=query.min_age_seconds)
     # denied twice: an index of what must be would be gone through from end to end, and that is all there is
     found: list[models.Condition] = [models.Filter(must_not=[said(lte=oldest)])]
+    found.append(expired(max(query.now, datetime.now(UTC))))
+    found.append(models.FieldCondition(key=SUPERSEDED_AT_KEY, range=models.DatetimeRange(lte=query.now)))
     if query.session_id is not None:
         found.append(of_session(query.session_id))
     if query.since is not None:

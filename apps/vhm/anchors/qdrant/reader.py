@@ -12,6 +12,7 @@ import msgspec
 from qdrant_client import models
 
 from vhm.anchors.errors import CollectionMissingError, StoreUnavailableError
+from vhm.anchors.lifecycle import expired
 from vhm.anchors.listing import Listing, after
 from vhm.anchors.payload import OWNER_KEY, Row, to_row
 from vhm.anchors.qdrant import queries
@@ -43,7 +44,11 @@ class QdrantReader:
         found = await self._do(
             self._client.call(lambda client: client.retrieve(name, [point_id], with_payload=queries.PAYLOAD))
         )
-        rows = [row for row in _rows(found) if row.content.scope == scope]
+        rows = [
+            row
+            for row in _rows(found)
+            if row.content.scope == scope and not expired(row.content, time.time())
+        ]
         return rows[0] if rows else None
 
     async def page(self, listing: Listing) -> list[Row]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,7 +57,7 @@ class SessionVectors:
         self._uncertain: dict[Key, Content] = {}
         """Around these a write failed. It may still be done, and late."""
 
-    async def payloads(self, collection: str, anchors: Mapping[Key, Content]) -> Payloads:
+    async def payloads(self, collection: str, anchors: Collection[Key]) -> Payloads:
         """The payloads of those of the anchors that are there."""
         answers = await self._read(collection, _by_ids(anchors, vectors=[]))
         return _payloads(anchors, itertools.chain.from_iterable(answers))

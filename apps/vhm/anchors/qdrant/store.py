@@ -12,13 +12,15 @@ import structlog
 from qdrant_client import models
 
 from vhm.anchors.errors import AnchorRejectedError, CollectionMissingError, StoreUnavailableError
-from vhm.anchors.payload import SHAPE, SHAPE_KEY, from_payload, same, to_content, to_payload
+from vhm.anchors.lifecycle import Delivery, Entries, Tombstone, marks
+from vhm.anchors.payload import SHAPE, SHAPE_KEY, WRITTEN_KEY, from_payload, same, to_content, to_payload
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Client, RefusedError
 from vhm.anchors.qdrant.collection import LOOK_EVERY_SECONDS, Collection
 from vhm.anchors.qdrant.idf import IdfCache
+from vhm.anchors.qdrant.lifecycle import Lifecycle
 from vhm.anchors.qdrant.recall import Recall
-from vhm.anchors.qdrant.session_vectors import Key, SessionVectors
+from vhm.anchors.qdrant.session_vectors import Key, Payloads, SessionVectors
 from vhm.anchors.scope import Scope, scope_of
 from vhm.anchors.sessions import Sessions
 from vhm.anchors.types import Model, Query, Ranking, Vector, Vectors, WriteOutcome
@@ -36,6 +38,9 @@ OUTDATED_PAGE = 128
 """Sparse vectors of an older shape that are derived anew at once."""
 
 MAINTAIN_EVERY_SECONDS = 10.0
+REMOVE_EXPIRED_EVERY_SECONDS = 600.0
+"""What has expired is to be gone within the hour."""
+
 UNCERTAIN_EVERY_SECONDS = 3600.0
 """How often vectors around a write that failed are derived again: the server may have been late with it."""
 
@@ -45,13 +50,16 @@ T = TypeVar("T")
 class QdrantStore:
     """One collection of a Qdrant server. See `AnchorStore`."""
 
-    def __init__(self, client: Client, collection: Collection, model: Model, *, exact_below: int) -> None:
+    def __init__(
+        self, client: Client, collection: Collection, model: Model, *, base: str, exact_below: int
+    ) -> None:
         self._client = client
         self._collection = collection
         self._model = model
         self._exact_below = exact_below
         self._idf = IdfCache()
         self._vectors = SessionVectors(client)
+        self._lifecycle = Lifecycle(client, base, self._vectors)
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -62,6 +70,7 @@ class QdrantStore:
         *,
         maintain: bool,
         follow: bool,
+        base: str | None = None,
         exact_below: int = EXACT_BELOW,
     ) -> QdrantStore:
         """See `open_store`."""
@@ -69,14 +78,19 @@ class QdrantStore:
         collection = Collection(
             client, settings.qdrant_collection, model, hybrid=settings.hybrid_recall, follow=follow
         )
-        store = cls(client, collection, model, exact_below=exact_below)
+        store = cls(
+            client, collection, model, base=base or settings.qdrant_collection, exact_below=exact_below
+        )
         try:
             await collection.open()
+            await store._do(store._lifecycle.carry_out_all())
         except BaseException:
             await store.close()
             raise
+        if maintain:
+            store._tasks = [asyncio.create_task(store._remove_expired(), name="remove what has expired")]
         if maintain and settings.hybrid_recall:
-            store._tasks = [
+            store._tasks += [
                 asyncio.create_task(store._bring_up_to_date(), name="bring sparse vectors up to date"),
                 asyncio.create_task(store._derive_uncertain(), name="derive uncertain vectors again"),
             ]
@@ -140,22 +154,68 @@ class QdrantStore:
         )
         return {ids[str(record.id)] for record in records}
 
-    async def add(self, anchors: Sequence[Anchor], vectors: Vectors) -> list[WriteOutcome]:
-        """See `AnchorStore`. Inserts, then reads what is there and brings the sparse vectors around it up to
-        date."""
+    async def add(
+        self, anchors: Sequence[Anchor], vectors: Vectors, deliveries: Sequence[Delivery] | None = None
+    ) -> list[WriteOutcome]:
+        """See `AnchorStore`. Inserts what is not known to be forgotten, reads what is there and brings the
+        sparse vectors around it up to date; then looks whether it was forgotten meanwhile."""
         if not anchors:
             return []
         await self._collection.ensure_usable()
         self._collection.writable()
-        first: dict[Key, int] = {}
-        for index, anchor in enumerate(anchors):
-            first.setdefault((scope_of(anchor), anchor.anchor_id), index)
-        name = await self._insert({key: (anchors[index], vectors[index]) for key, index in first.items()})
+        came = deliveries if deliveries is not None else [Delivery()] * len(anchors)
+        entries = await self._do(self._lifecycle.entries(anchors))
+        outcomes: dict[int, WriteOutcome] = {}
+        for index, (anchor, delivery) in enumerate(zip(anchors, came, strict=True)):
+            if entries.circular(anchor):
+                outcomes[index] = WriteOutcome.CIRCULAR
+                continue
+            if _forgotten(entries, anchor, delivery):
+                outcomes[index] = WriteOutcome.FORGOTTEN
+            for mark in marks(anchor):
+                entries.add(mark)
+        left = [index for index in range(len(anchors)) if index not in outcomes]
+        if left:
+            outcomes |= await self._store(
+                {index: (anchors[index], vectors[index], came[index]) for index in left}
+            )
+        superseding = [
+            mark
+            for index, anchor in enumerate(anchors)
+            if outcomes[index] in (WriteOutcome.STORED, WriteOutcome.FORGOTTEN)
+            for mark in marks(anchor)
+        ]
+        if superseding:
+            await self._do(self._lifecycle.supersede(superseding))
+        return [outcomes[index] for index in range(len(anchors))]
+
+    async def forget(self, tombstones: Sequence[Tombstone]) -> int:
+        """See `AnchorStore`."""
+        await self._collection.ensure_usable()
+        self._collection.readable()
+        for scope in {Scope(one.owner) for one in tombstones}:
+            self._idf.forget(scope)
+        return await self._do(self._lifecycle.forget(tombstones))
+
+    async def remove_expired(self) -> int:
+        """See `AnchorStore`."""
+        self._collection.readable()
+        return await self._do(self._lifecycle.remove_expired())
+
+    async def _store(self, writes: Mapping[int, tuple[Anchor, Vector, Delivery]]) -> dict[int, WriteOutcome]:
+        """Insert these; what became of each."""
+        first: dict[Key, tuple[Anchor, Vector]] = {}
+        written: dict[Key, int | None] = {}
+        for anchor, vector, delivery in writes.values():
+            key = (scope_of(anchor), anchor.anchor_id)
+            first.setdefault(key, (anchor, vector))
+            written.setdefault(key, delivery.written)
+        name = await self._insert(first, written)
         self._collection.points += len(first)  # until it is looked at again
-        for scope in {key[0] for key in first}:
+        for scope, _ in first:
             self._idf.forget(scope)
             self._collection.shared = self._collection.shared or bool(scope.owner)
-        contents = {key: to_content(anchors[index], key[0]) for key, index in first.items()}
+        contents = {key: to_content(anchor, key[0]) for key, (anchor, _) in first.items()}
         read = self._vectors.derive if self._collection.hybrid else self._vectors.payloads
         held = await self._do(read(name, contents))
         if lost := first.keys() - held.keys():
@@ -163,21 +223,66 @@ class QdrantStore:
                 f"{self._client.address}: {len(lost)} anchors just written to {name!r} are not there, "
                 f"somebody emptied it meanwhile"
             )
-        return [_outcome(anchor, held) for anchor in anchors]
+        outcomes = {
+            index: _outcome(anchor, delivery, held) for index, (anchor, _, delivery) in writes.items()
+        }
+        stored = [one for index, one in writes.items() if outcomes[index] is WriteOutcome.STORED]
+        await self._note_rewritten(name, stored, held)
+        return outcomes | await self._take_out_forgotten(name, writes)
 
-    async def _insert(self, new: Mapping[Key, tuple[Anchor, Vector]]) -> str:
+    async def _note_rewritten(
+        self, name: str, stored: Sequence[tuple[Anchor, Vector, Delivery]], held: Payloads
+    ) -> None:
+        """Records may come again with a later timestamp, and are then not concerned by what was forgotten
+        before that."""
+        later: dict[Key, int] = {}
+        for anchor, _, delivery in stored:
+            key = (scope_of(anchor), anchor.anchor_id)
+            known = later.get(key, held[key].get(WRITTEN_KEY) or 0)
+            if delivery.written is not None and delivery.written > known:
+                later[key] = delivery.written
+        if not later:
+            return
+        await self._do(self._lifecycle.rewritten(name, later))
+        if later.keys() - await self._do(self._vectors.payloads(name, later)):
+            raise StoreUnavailableError(
+                f"{self._client.address}: anchors in {name!r} were removed while they were written again"
+            )
+
+    async def _take_out_forgotten(
+        self, name: str, writes: Mapping[int, tuple[Anchor, Vector, Delivery]]
+    ) -> dict[int, WriteOutcome]:
+        """Take those out again that were forgotten while they were written, and note on the others by what
+        they are superseded. Whoever forgets writes a tombstone, then removes; whoever writes inserts, then
+        looks for tombstones: one of the two sees the other."""
+        entries = await self._do(self._lifecycle.entries([anchor for anchor, _, _ in writes.values()]))
+        outcomes: dict[int, WriteOutcome] = {}
+        for index, (anchor, _, delivery) in writes.items():
+            mark = entries.superseded(anchor.owner, anchor.anchor_id)
+            if _forgotten(entries, anchor, delivery):
+                outcomes[index] = WriteOutcome.FORGOTTEN
+                await self._do(self._lifecycle.take_out(name, anchor, delivery.written))
+            elif mark is not None:
+                await self._do(self._lifecycle.note(mark))
+        return outcomes
+
+    async def _insert(
+        self, new: Mapping[Key, tuple[Anchor, Vector]], written: Mapping[Key, int | None]
+    ) -> str:
         """Add those whose ids are free; the collection that took them."""
         try:
-            return await self._upsert(new)
+            return await self._upsert(new, written)
         except (CollectionMissingError, RefusedError):
             # others may have made the collection anew since it was last looked at
             await self._collection.check()
             try:
-                return await self._upsert(new)
+                return await self._upsert(new, written)
             except RefusedError as error:
                 raise AnchorRejectedError(str(error)) from error
 
-    async def _upsert(self, new: Mapping[Key, tuple[Anchor, Vector]]) -> str:
+    async def _upsert(
+        self, new: Mapping[Key, tuple[Anchor, Vector]], written: Mapping[Key, int | None]
+    ) -> str:
         name, hybrid = self._collection.writable(), self._collection.hybrid
         sessions = Sessions()
         if hybrid:
@@ -185,7 +290,8 @@ class QdrantStore:
                 sessions.add(anchor_id, to_content(anchor, scope))
         points = []
         for (scope, anchor_id), (anchor, vector) in new.items():
-            payload = to_payload(anchor, scope, self._model.name, SHAPE if hybrid else None)
+            shape, record = SHAPE if hybrid else None, written[scope, anchor_id]
+            payload = to_payload(anchor, scope, self._model.name, shape, record)
             dense: list[float] = vector.tolist()
             # with hybrid recall off a plain vector, as published tools take it for granted
             vectors: Any = dense
@@ -238,6 +344,13 @@ class QdrantStore:
             await collections.set_payload(name, {SHAPE_KEY: SHAPE}, foreign)
         return len(outdated)
 
+    async def _remove_expired(self) -> None:
+        while True:
+            with contextlib.suppress(StoreUnavailableError, RefusedError):
+                if count := await self.remove_expired():
+                    log.info("expired anchors removed", count=count)
+            await asyncio.sleep(REMOVE_EXPIRED_EVERY_SECONDS)
+
     async def _derive_uncertain(self) -> None:
         while True:
             await asyncio.sleep(UNCERTAIN_EVERY_SECONDS)
@@ -245,6 +358,11 @@ class QdrantStore:
                 await self._vectors.derive_uncertain(self._collection.writable())
 
 
-def _outcome(anchor: Anchor, held: Mapping[Key, Mapping[str, Any]]) -> WriteOutcome:
+def _outcome(anchor: Anchor, delivery: Delivery, held: Payloads) -> WriteOutcome:
     content = from_payload(held[scope_of(anchor), anchor.anchor_id])
-    return WriteOutcome.STORED if same(anchor, content) else WriteOutcome.DIFFERENT
+    alike = same(anchor, content, filled=delivery.filled)
+    return WriteOutcome.STORED if alike else WriteOutcome.DIFFERENT
+
+
+def _forgotten(entries: Entries, anchor: Anchor, delivery: Delivery) -> bool:
+    return entries.forgotten(anchor.anchor_id, to_content(anchor, scope_of(anchor)), delivery.written)

@@ -1,0 +1,317 @@
+"""Tombstones and marks on a server, and carrying them out.
+
+They are points without vectors in a collection of their own, `<base>@forgotten`, which is made when the first
+of them is written. A tombstone of one anchor keeps where that stood in its session, so that a forgetting that
+was interrupted can still mend the vectors around it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+from qdrant_client import AsyncQdrantClient, models
+
+from vhm.anchors.compatibility import CollectionInfo
+from vhm.anchors.errors import CollectionExistsError, CollectionMissingError
+from vhm.anchors.lifecycle import Entries, Entry, Mark, Tombstone, payload_of
+from vhm.anchors.payload import SUPERSEDED_AT_KEY, WRITTEN_KEY, Content, Row, to_content, to_row
+from vhm.anchors.qdrant import queries, sparse
+from vhm.anchors.qdrant.client import Client
+from vhm.anchors.qdrant.collection import Collections
+from vhm.anchors.qdrant.session_vectors import PART, Key, SessionVectors
+from vhm.anchors.scope import Scope, scope_of
+from vhm.contract.messages import Anchor
+
+PAGE = 1_000
+"""Entries, or ids of anchors, in one request."""
+
+PLACE_KEY = "place"
+"""The payload key of a tombstone that holds where its anchor stood."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an anchor stood in its session."""
+
+    session: str
+    stored_at: datetime
+
+
+class Lifecycle:
+    """The tombstones and marks of a collection and its copies. Everything raises StoreUnavailableError, after
+    which the same call may be made again, or RefusedError."""
+
+    def __init__(self, client: Client, base: str, vectors: SessionVectors) -> None:
+        self._client = client
+        self._collections = Collections(client)
+        self._base = base
+        self._name = f"{base}@forgotten"
+        self._vectors = vectors
+
+    async def entries(self, anchors: Sequence[Anchor]) -> Entries:
+        """What concerns these anchors, and what supersedes those that supersede others."""
+        found = Entries()
+        owners = sorted({anchor.owner for anchor in anchors})
+        superseding = any(anchor.supersedes for anchor in anchors)
+        seen: set[uuid.UUID] = set()
+        waiting = {anchor.anchor_id for anchor in anchors}
+        while waiting:
+            which = _concerning(owners, waiting, bounds=not seen)
+            seen |= waiting
+            waiting = set()
+            async for payload in self._scroll(which):
+                entry = msgspec.convert(payload, Entry)
+                found.add(entry)
+                if superseding and isinstance(entry, Mark):
+                    waiting.add(entry.by)
+            waiting -= seen
+        return found
+
+    async def supersede(self, marks: Sequence[Mark]) -> None:
+        """Keep marks, and note them on the anchors that are there."""
+        await self._record({mark: {} for mark in marks})
+        for mark in marks:
+            await self.note(mark)
+
+    async def note(self, mark: Mark) -> None:
+        """Say on an anchor, in every copy and if it is there, by what it is superseded: by the earliest."""
+        which = queries.named(Scope(mark.owner), [mark.anchor_id])
+        earlier = models.FieldCondition(key=SUPERSEDED_AT_KEY, range=models.DatetimeRange(lte=mark.since))
+        which.must_not = [earlier]
+        for copy in await self._collections.copies(self._base):
+            await self._set(copy.name, payload_of(mark), which)
+
+    async def rewritten(self, collection: str, written: Mapping[Key, int]) -> None:
+        """Note later records that wrote the same anchors."""
+        for timestamp in sorted(set(written.values())):
+            for (scope, anchor_id), one in written.items():
+                if one == timestamp:
+                    which = queries.named(scope, [anchor_id], timestamp)
+                    await self._set(collection, {WRITTEN_KEY: timestamp}, which)
+
+    async def forget(self, tombstones: Sequence[Tombstone]) -> int:
+        """Keep tombstones and carry them out; how many anchors are gone."""
+        places = await self._places(tombstones)
+        await self._record({one: _with_place(places.get(one)) for one in tombstones})
+        return await self._bury(tombstones, places)
+
+    async def carry_out_all(self) -> None:
+        """Carry every tombstone out again: a copy of the collection may have been restored."""
+        page: dict[Tombstone, Place | None] = {}
+        async for payload in self._scroll(models.Filter()):
+            entry = msgspec.convert(payload, Entry)
+            if isinstance(entry, Tombstone):
+                page[entry] = _place(payload)
+            if len(page) == PAGE:
+                await self._bury(list(page), page)
+                page = {}
+        if page:
+            await self._bury(list(page), page)
+
+    async def take_out(self, collection: str, anchor: Anchor, written: int | None) -> None:
+        """Remove an anchor that was written after it had been forgotten, unless a later record wrote it too,
+        and its words in the vectors around it."""
+        scope = scope_of(anchor)
+        await self._delete(collection, queries.named(scope, [anchor.anchor_id], written))
+        for copy in await self._collections.copies(self._base):
+            if copy.name == collection:
+                await self._mend(copy, {(scope, anchor.anchor_id): to_content(anchor, scope)})
+
+    async def remove_expired(self) -> int:
+        """Remove what has expired from the collection and its copies; how many anchors."""
+        most = 0
+        for copy in await self._collections.copies(self._base):
+            count, which = 0, models.Filter(must=[queries.expired(datetime.now(UTC))])
+            while rows := await self._rows(copy.name, which, PART):
+                for row in rows:
+                    await self._delete(copy.name, queries.named(row.content.scope, [row.anchor_id]))
+                await self._mend(copy, {(row.content.scope, row.anchor_id): row.content for row in rows})
+                count += len(rows)
+            most = max(most, count)
+        return most
+
+    async def _bury(self, tombstones: Sequence[Tombstone], places: Mapping[Tombstone, Place | None]) -> int:
+        """Remove what they concern from every copy, and mend the vectors around it."""
+        most = 0
+        for copy in await self._collections.copies(self._base):
+            count = 0
+            for scope, part in _by_owner(tombstones).items():
+                which = queries.named(scope, part)
+                count += await self._remove(copy.name, which)
+            for bound in (one for one in tombstones if one.anchor_id is None):
+                count += await self._remove(copy.name, queries.bounded(bound))
+            gone = {
+                (Scope(one.owner), one.anchor_id): _content(one.owner, place)
+                for one, place in places.items()
+                if one.anchor_id is not None and place is not None
+            }
+            await self._mend(copy, gone)
+            for bound in (one for one in tombstones if one.anchor_id is None):
+                await self._mend_around(copy, bound)
+            most = max(most, count)
+        return most
+
+    async def _remove(self, collection: str, which: models.Filter) -> int:
+        counted = await self._client.call(
+            lambda client: client.count(collection, count_filter=which, exact=True)
+        )
+        await self._delete(collection, which)
+        return counted.count
+
+    async def _delete(self, collection: str, which: models.Filter) -> None:
+        selector = models.FilterSelector(filter=which)
+        await self._client.call(
+            lambda client: client.delete(collection, selector, ordering=models.WriteOrdering.STRONG)
+        )
+
+    async def _mend(self, copy: CollectionInfo, gone: Mapping[Key, Content]) -> None:
+        turns = [(key, content) for key, content in gone.items() if content.session is not None]
+        if sparse.WORDS not in copy.sparse:
+            return
+        for start in range(0, len(turns), PART):
+            await self._vectors.derive(copy.name, dict(turns[start : start + PART]))
+
+    async def _mend_around(self, copy: CollectionInfo, bound: Tombstone) -> None:
+        after: models.ExtendedPointId | None = None
+        while True:
+            rows, after = await self._page(copy.name, queries.neighbours(bound), PART, after)
+            await self._mend(copy, {(row.content.scope, row.anchor_id): row.content for row in rows})
+            if after is None:
+                return
+
+    async def _rows(self, collection: str, which: models.Filter, count: int) -> list[Row]:
+        return (await self._page(collection, which, count, None))[0]
+
+    async def _page(
+        self, collection: str, which: models.Filter, count: int, after: models.ExtendedPointId | None
+    ) -> tuple[list[Row], models.ExtendedPointId | None]:
+        records, following = await self._client.call(
+            lambda client: client.scroll(collection, scroll_filter=which, limit=count, offset=after)
+        )
+        rows = (to_row(record.id, record.payload) for record in records)
+        return [row for row in rows if row is not None], following
+
+    async def _places(self, tombstones: Sequence[Tombstone]) -> dict[Tombstone, Place | None]:
+        """Where the anchors stand that are to be forgotten, or stood when that was first asked for."""
+        by_key = {(one.owner, one.anchor_id): one for one in tombstones if one.anchor_id is not None}
+        places: dict[Tombstone, Place | None] = {}
+        for scope, anchor_ids in _by_owner(tombstones).items():
+            which = _concerning([scope.owner], set(anchor_ids), bounds=False)
+            async for payload in self._scroll(which):
+                entry = msgspec.convert(payload, Entry)
+                place = _place(payload)
+                if isinstance(entry, Tombstone) and entry.anchor_id is not None and place is not None:
+                    places[by_key[entry.owner, entry.anchor_id]] = place
+            for copy in await self._collections.copies(self._base):
+                named = queries.named(scope, anchor_ids)
+                for row in await self._rows(copy.name, named, len(anchor_ids)):
+                    if row.content.session is not None:
+                        place = Place(row.content.session, row.content.stored_at)
+                        places[by_key[scope.owner, row.anchor_id]] = place
+        return places
+
+    async def _record(self, entries: Mapping[Any, dict[str, Any]]) -> None:
+        """Keep entries, each with further keys of its payload."""
+        points = [
+            models.PointStruct(id=_point_id(entry), vector={}, payload=msgspec.to_builtins(entry) | more)
+            for entry, more in entries.items()
+        ]
+        if not points:
+            return
+        try:
+            await self._upsert(points)
+        except CollectionMissingError:
+            with contextlib.suppress(CollectionExistsError):
+                await self._client.call(
+                    lambda client: client.create_collection(self._name, vectors_config={})
+                )
+            for key in ("owner", "anchor_id"):
+                await self._index(key)
+            await self._upsert(points)
+
+    async def _index(self, key: str) -> None:
+        await self._client.call(
+            lambda client: client.create_payload_index(self._name, key, models.PayloadSchemaType.KEYWORD)
+        )
+
+    async def _upsert(self, points: list[models.PointStruct]) -> None:
+        await self._client.call(
+            lambda client: client.upsert(self._name, points, ordering=models.WriteOrdering.STRONG)
+        )
+
+    async def _set(self, collection: str, payload: dict[str, Any], which: models.Filter) -> None:
+        await self._client.call(
+            lambda client: client.set_payload(
+                collection, payload, points=which, ordering=models.WriteOrdering.STRONG
+            )
+        )
+
+    async def _scroll(self, which: models.Filter) -> AsyncIterator[dict[str, Any]]:
+        """The payloads of entries; none while there is no collection of them."""
+        after: models.ExtendedPointId | None = None
+        while True:
+            try:
+                records, after = await self._client.call(partial(self._read, which, after))
+            except CollectionMissingError:
+                return
+            for record in records:
+                if record.payload is not None:
+                    yield record.payload
+            if after is None:
+                return
+
+    async def _read(
+        self, which: models.Filter, after: models.ExtendedPointId | None, client: AsyncQdrantClient
+    ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
+        return await client.scroll(
+            self._name,
+            scroll_filter=which,
+            limit=PAGE,
+            offset=after,
+            consistency=models.ReadConsistencyType.MAJORITY,
+        )
+
+
+def _concerning(owners: Sequence[str], anchor_ids: Iterable[uuid.UUID], *, bounds: bool) -> models.Filter:
+    """The entries of these anchors, and the tombstones of no single anchor."""
+    named = models.FieldCondition(
+        key="anchor_id", match=models.MatchAny(any=[str(one) for one in anchor_ids])
+    )
+    nameless = models.IsEmptyCondition(is_empty=models.PayloadField(key="anchor_id"))
+    return models.Filter(
+        must=[models.FieldCondition(key="owner", match=models.MatchAny(any=list(owners)))],
+        should=[named, nameless] if bounds else [named],
+    )
+
+
+def _by_owner(tombstones: Iterable[Tombstone]) -> dict[Scope, list[uuid.UUID]]:
+    found: dict[Scope, list[uuid.UUID]] = {}
+    for one in tombstones:
+        if one.anchor_id is not None:
+            found.setdefault(Scope(one.owner), []).append(one.anchor_id)
+    return found
+
+
+def _point_id(entry: Entry) -> str:
+    """The same for the same entry, whenever it was asked for where that makes no difference."""
+    if isinstance(entry, Tombstone) and entry.anchor_id is not None:
+        entry = msgspec.structs.replace(entry, written=0)
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, msgspec.json.encode(entry).decode()))
+
+
+def _with_place(place: Place | None) -> dict[str, Any]:
+    return {} if place is None else {PLACE_KEY: msgspec.to_builtins(place)}
+
+
+def _place(payload: Mapping[str, Any]) -> Place | None:
+    return msgspec.convert(payload[PLACE_KEY], Place) if PLACE_KEY in payload else None
+
+
+def _content(owner: str, place: Place) -> Content:
+    """As much of a forgotten anchor as tells which vectors held its words."""
+    return Content("", place.stored_at, meta={"session": place.session}, owner=owner)
