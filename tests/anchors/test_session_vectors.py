@@ -177,7 +177,7 @@ def timed_out_update(call: Any) -> Any:
     """Updates of vectors are never answered, nor done."""
 
     async def broken(client: Client, request: Any) -> Any:
-        if "vectors" in request.__code__.co_freevars:
+        if "vectors" in getattr(getattr(request, "__code__", None), "co_freevars", ()):
             raise session_vectors.StoreUnavailableError("no answer within 5 s")
         return await call(client, request)
 

@@ -51,6 +51,10 @@ def equals(selector: object) -> dict[str, str] | None:
     return pairs
 
 
+MARKS = frozenset({"true", "false", "yes", "no", "1", "0", "enabled", "disabled", ""})
+"""Values that tell no name from another."""
+
+
 def nearly(wanted: Mapping[str, str], label_sets: Iterable[Mapping[str, str]]) -> NearMiss | None:
     """Where `wanted` selects none of the label sets and one slip in one pair explains it."""
     for labels in label_sets:
@@ -60,7 +64,9 @@ def nearly(wanted: Mapping[str, str], label_sets: Iterable[Mapping[str, str]]) -
         key = off[0]
         if key in labels and near(wanted[key], [labels[key]]):
             return NearMiss(key, f"{key}: {labels[key]}")
-        for other in near(key, labels), next((k for k, v in labels.items() if v == wanted[key]), None):
+        same = next((k for k, v in labels.items() if v == wanted[key]), None)
+        # `true` is the value of any mark: that two of them have it says nothing
+        for other in near(key, labels), None if wanted[key] in MARKS else same:
             if other and key not in labels and labels[other] == wanted[key]:
                 return NearMiss(key, f"{other}: {labels[other]}")
     return None

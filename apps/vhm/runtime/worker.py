@@ -180,7 +180,7 @@ class Worker:
                 self._check_clients()
                 await asyncio.sleep(0.02)
         status.stage = None
-        self._log.info("working", health_port=self.port)
+        self._log.info("consuming" if status.consumer else "serving", health_port=self.port)
         while True:
             self._check_clients()
             await self._check_handler()
