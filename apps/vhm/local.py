@@ -174,16 +174,17 @@ class System:
             (Resonance(resonance, embedder, opened), resonance),
             (Reteller(reteller), reteller),
         ]
-        gateway: Gateway | None = None
-        if self._gateway:
-            gateway, gateway_settings = self._make_gateway(given)
-            handlers.append((gateway, gateway_settings))
         workers = {handler.name: self._worker(handler, settings) for handler, settings in handlers}
         self._workers = workers
         running = [asyncio.create_task(worker.run()) for worker in workers.values()]
         try:
             await self._until_ready(workers, running)
-            self.url = f"http://{HOST}:{gateway.port}" if gateway is not None else ""
+            if self._gateway:  # its answers come by topics that the others make
+                gateway, settings = self._make_gateway(given)
+                workers[gateway.name] = self._worker(gateway, settings)
+                running.append(asyncio.create_task(workers[gateway.name].run()))
+                await self._until_ready(workers, running)
+                self.url = f"http://{HOST}:{gateway.port}"
             self.health = {name: f"http://{HOST}:{worker.port}" for name, worker in workers.items()}
             self._up.set()
             ending = asyncio.create_task(self._ending.wait())
