@@ -38,8 +38,6 @@ def test_any_request_has_a_documented_answer(served: Served, mode: GenerationMod
     failures: list[str] = []
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     for operation in operations:
-        if operation.method == "delete":  # forgetting is answered by an indexer that forgets
-            continue
 
         @settings(
             max_examples=REQUESTS,
