@@ -72,7 +72,9 @@ class Served:
             requests=RateLimit(self._per_minute),
             lag=self._lag,
         )
-        config = uvicorn.Config(create_app(services, self._hosts), log_level="critical", ws="none")
+        config = uvicorn.Config(
+            create_app(services, self._hosts), log_level="critical", ws="none", timeout_graceful_shutdown=10
+        )
         self._server = uvicorn.Server(config)
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         while not self._server.started:  # noqa: ASYNC110  uvicorn has no event
