@@ -59,11 +59,19 @@ def test_its_tools_are_described_with_flat_arguments(served: Served) -> None:
     talk(served, SAMS_KEY, look)
 
 
+def test_where_nothing_is_remembered_the_answer_says_so(served: Served) -> None:
+    async def use(client: Client) -> None:
+        answer = await client.call_tool("recall", {"question": "the roof", "owner": word()})
+        assert "Nothing remembered" in said(answer)
+
+    talk(served, KEY, use)
+
+
 def test_what_is_remembered_is_recalled_and_listed(served: Served) -> None:
     about = word()
 
     async def use(client: Client) -> None:
-        assert "Nothing remembered" in said(await client.call_tool("recall", {"question": about}))
+        assert about not in said(await client.call_tool("recall", {"question": about}))
         arguments = {"text": f"{about} on the roof", "speaker": "Sam", "at": "2026-05-01T09:00:00Z"}
         stored = said(await client.call_tool("remember", arguments))
         assert stored.startswith("remembered as ")

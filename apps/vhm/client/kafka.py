@@ -93,6 +93,7 @@ class Exchange:
 
     def add(self, topic: str, message: Message) -> bool:
         """Take an answer; whether it was the last one."""
+        self.take()  # it may come before the acknowledgement, and says the same
         if topic in self._missing:
             self._missing.discard(topic)
             self._values[topic] = message
@@ -183,7 +184,11 @@ class KafkaTransport:
         value = record_of(anchor)
         while not self._has_room(len(value)):
             self._room.clear()
-            await self._room.wait()
+            try:
+                await asyncio.wait_for(self._room.wait(), ANSWER_SECONDS)
+            except TimeoutError:
+                oldest = next(iter(self._unanswered))
+                raise Unavailable(self._silence(oldest, ANSWER_SECONDS)) from None
         exchange = Exchange([ANCHORS_INDEXED], "the indexer")
         self._unanswered[exchange] = len(value)
         extra = [(headers.STORED_AT, headers.FILLED)] if filled else []

@@ -78,7 +78,8 @@ class Transport(Reader, Protocol):
         ...
 
     async def remember(self, anchor: Anchor, *, filled: bool) -> Pending:
-        """Hand a memory over; waits only for room. `filled`: its stored_at was filled in for the caller."""
+        """Hand a memory over; waits only for room, ANSWER_SECONDS from one answer to the next at most.
+        `filled`: its stored_at was filled in for the caller."""
         ...
 
     async def recall(

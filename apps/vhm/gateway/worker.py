@@ -76,7 +76,7 @@ class Gateway:
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
         """See `Handler.handle`. Never called: no topic is read by the group `gateway`."""
-        raise NotImplementedError(f"the gateway handles no records, got {len(records)}")
+        raise RuntimeError(f"the gateway reads no topic, got {len(records)} records")
 
     async def not_ready(self) -> Sequence[str]:
         """Always able to answer, if only with a 503 that says why."""

@@ -47,11 +47,8 @@ async def remember(
     services.charge(request.user, len(memories) - 1)
     services.check_lag()
     anchors = _anchors(name, memories)
-    handed = [
-        await services.transport.remember(anchor, filled=memory.stored_at is None)
-        for anchor, memory in zip(anchors, memories, strict=True)
-    ]
-    await _accepted(handed)
+    filled = [memory.stored_at is None for memory in memories]
+    handed = await _hand_over(services.transport, anchors, filled)
     if not _waits(prefer):
         taken = [MemoryReceipt(anchor_id=pending.anchor_id) for pending in handed]
         return Response(Receipts(receipts=taken), status_code=202)
@@ -150,10 +147,19 @@ async def _lines(transport: Transport, listing: Listing, page: Memories) -> Asyn
         page = await transport.page(msgspec.structs.replace(listing, cursor=page.next))
 
 
-async def _accepted(handed: Sequence[Pending]) -> None:
+async def _hand_over(
+    transport: Transport, anchors: Sequence[Anchor], filled: Sequence[bool]
+) -> list[Pending]:
     """Return when the broker has all of them. Raises ProblemError that names those it has."""
+    handed: list[Pending] = []
+    failures: list[BaseException] = []
+    try:
+        for anchor, is_filled in zip(anchors, filled, strict=True):
+            handed.append(await transport.remember(anchor, filled=is_filled))
+    except Unavailable as error:
+        failures.append(error)
     outcomes = await asyncio.gather(*(pending.accepted() for pending in handed), return_exceptions=True)
-    failures = [outcome for outcome in outcomes if outcome is not None]
+    failures += [outcome for outcome in outcomes if outcome is not None]
     for failure in failures:
         if not isinstance(failure, Unavailable):
             raise failure
@@ -162,6 +168,7 @@ async def _accepted(handed: Sequence[Pending]) -> None:
             pending.anchor_id for pending, outcome in zip(handed, outcomes, strict=True) if outcome is None
         ]
         raise ProblemError(503, str(failures[0]), ids=taken, headers={"Retry-After": str(RETRY_SECONDS)})
+    return handed
 
 
 async def _receipt(pending: Pending) -> MemoryReceipt:
