@@ -267,7 +267,7 @@ def _struct(type_: Any) -> Form:
         except msgspec.ValidationError:
             # a custom type has its decoder in the app; what else is refused is wrong
             if type_hints.kind(field.hint) == "other":
-                raise NotImplementedError from None
+                raise type_hints.UndecidedError from None
             raise ValueError(raw) from None
         # no bound of msgspec refuses what is no number
         if value != value:
@@ -344,7 +344,7 @@ def _made(type_: Any, fields: list[Field], decode: Callable[[Field, str], Any]) 
                 values[name] = decode(field, next(iter(given.values())))
             except ValueError:
                 problems.append((name, "value", f"expected {field.expected}"))
-            except NotImplementedError:
+            except type_hints.UndecidedError:
                 whole = whole and not field.required
         elif field.required:
             problems.append((name, "missing", "required"))

@@ -149,19 +149,23 @@ def expected(hint: Any, limits: Mapping[str, Any], decodes_json: bool = False) -
     return ", ".join([base, *rest])
 
 
+class UndecidedError(Exception):
+    """Only the app's own decoder can tell."""
+
+
 def decode(raw: str, hint: Any) -> Any:
     """The value of a string, as the plainest of loaders would decode it. Raises ValueError when no option of
-    the hint takes it, NotImplementedError when only the app's own decoder can tell."""
+    the hint takes it, UndecidedError when only the app's own decoder can tell."""
     unknown = False
     for option in options(hint):
         try:
             return _decode(raw, option)
-        except NotImplementedError:
+        except UndecidedError:
             unknown = True
         except ValueError:
             continue
     if unknown:
-        raise NotImplementedError
+        raise UndecidedError
     raise ValueError(raw)
 
 
@@ -177,7 +181,7 @@ def _decode(raw: str, option: Any) -> Any:
         return _one_of(raw, {**option.__members__, **{written(each.value): each for each in members}})
     if getattr(option, "__name__", "") in SECRETS:
         return option(raw)
-    raise NotImplementedError
+    raise UndecidedError
 
 
 def _one_of(raw: str, values: Mapping[Any, Any]) -> Any:
