@@ -73,7 +73,9 @@ def unchanged_by_others(place: Place, seed: int) -> None:
             assert candidate.recalled.activation == pytest.approx(again.recalled.activation, abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
+)
 def test_what_others_remember_changes_nothing(place: Place, seed: int) -> None:
     unchanged_by_others(place, seed)
 

@@ -91,6 +91,7 @@ def test_embedded_like_brute_force(seed: int, count: int, calibration: Calibrati
     like_brute_force(Place("local::memory:brute"), seed, count, calibration)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**STORES)
 def test_server_like_brute_force(server_url: str, seed: int, count: int, calibration: Calibration) -> None:

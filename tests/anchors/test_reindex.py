@@ -110,6 +110,7 @@ def test_re_embedded_into_a_collection_beside_and_back(place: Place) -> None:
     asyncio.run(kept())
 
 
+@pytest.mark.slow
 def test_under_writes_nothing_is_lost_and_recall_never_stops(place: Place) -> None:
     """Workers of the old model write and recall until those of the new one have taken over."""
     acknowledged: list[str] = []

@@ -83,6 +83,7 @@ async def deliver(store: AnchorStore, batches: list[list[Anchor]], rng: random.R
             batches.append(batch)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 24), deadly=st.sampled_from([0.0, 0.1]))
 def test_several_indexers_in_any_order_with_kills_between(

@@ -103,6 +103,7 @@ def test_embedded_like_brute_force(seed: int, count: int) -> None:
     like_brute_force(Place("local::memory:brute"), seed, count)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**STORES)
 def test_server_like_brute_force(server_url: str, seed: int, count: int) -> None:

@@ -158,13 +158,6 @@ def test_an_address_that_is_none_is_refused() -> None:
         Memory.connect("localhost:8000")
 
 
-def test_importing_it_is_quick() -> None:
-    # whatever the machine does meanwhile: the best of a few
-    code = "import time; t = time.process_time(); from vhm import Memory; print(time.process_time() - t)"
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True) for _ in range(5)]
-    assert min(float(run.stdout) for run in runs) < 0.1
-
-
 def test_importing_it_brings_no_client_library() -> None:
     code = "import sys; from vhm import Memory; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)

@@ -10,20 +10,23 @@ installed when the rest is applied.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.preflight.test_cases import rules_with_a_case
 
 from manifests.overlays import OVERLAYS, ROOT
 from preflight.findings import CheckError, Finding
+from preflight.render.checkout import Checkout
 from preflight.render.kustomize import find_program
 from preflight.repository.app import Apps
-from preflight.repository.config import find_root, load_config
+from preflight.repository.config import Config, find_root, load_config
 from preflight.rules.registry import rules
 from preflight.run import findings_of, model_of
 
@@ -39,46 +42,59 @@ UNPROVEN = (
 """Rules not proved by a case: two run other programs, the others are about the check itself."""
 
 
+class Repository(msgspec.Struct):
+    """What is known of a repository before a target of it is looked at."""
+
+    config: Config
+    apps: Apps
+    checkout: Checkout
+
+
+@contextlib.contextmanager
+def repository(root: Path) -> Iterator[Repository]:
+    config = load_config(root)
+    with Apps(root, config.containers) as apps:
+        yield Repository(config, apps, Checkout(root, config))
+
+
 @pytest.fixture(scope="session")
-def apps(kustomize: Path) -> Iterator[Apps]:
-    """What is known of this repository's own containers, asked once for all cases."""
+def own(kustomize: Path) -> Iterator[Repository]:
+    """This repository, asked once for all cases: its checkout passes over tests, so none changes it."""
     os.environ["PATH"] = f"{kustomize.parent}{os.pathsep}{os.environ['PATH']}"
     find_program.cache_clear()
-    with Apps(ROOT, load_config(ROOT).containers) as own:
+    with repository(ROOT) as own:
         yield own
 
 
-def findings(folder: Path, own: Apps) -> list[Finding]:
+def findings(folder: Path, own: Repository) -> list[Finding]:
     """All findings on a folder, as `preflight check` would have them."""
     root = find_root(folder)
-    config = load_config(root)
     if root == ROOT:
-        return _findings(folder, root, own)
-    with Apps(root, config.containers) as apps:
-        return _findings(folder, root, apps)
+        # our own tree may be amid a change; that overlays name its tag is for test_image.py to say
+        return _findings(folder, own, skip=("image-not-of-this-tree",))
+    with repository(root) as other:
+        return _findings(folder, other)
 
 
-def _findings(folder: Path, root: Path, apps: Apps) -> list[Finding]:
-    config = load_config(root)
-    model = model_of(str(folder), root=root, config=config, apps=apps)
+def _findings(folder: Path, of: Repository, skip: tuple[str, ...] = ()) -> list[Finding]:
+    root, config = of.checkout.root, of.config
+    model = model_of(str(folder), root=root, config=config, apps=of.apps, checkout=of.checkout)
     if (folder / "before").is_dir():
-        model.before = model_of(str(folder / "before"), root=root, config=config)
-    # our own tree may be amid a change; that overlays name its tag is for test_image.py to say
-    edited = ("image-not-of-this-tree",) if root == ROOT else ()
-    return findings_of(model, skip=("not-in-schema", *edited))
+        model.before = model_of(str(folder / "before"), root=root, config=config, checkout=of.checkout)
+    return findings_of(model, skip=("not-in-schema", *skip))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_case_gives_exactly_its_findings(case: str, apps: Apps) -> None:
+def test_a_case_gives_exactly_its_findings(case: str, own: Repository) -> None:
     folder = BROKEN / case
     expected = json.loads((folder / "expected.json").read_text())
     if isinstance(expected, dict):
         with pytest.raises(CheckError) as raised:
-            findings(folder, apps)
+            findings(folder, own)
         assert expected["cannot look"] in str(raised.value)
         assert "\n" not in str(raised.value)
         return
-    found = [_shown(each) for each in findings(folder, apps)]
+    found = [_shown(each) for each in findings(folder, own)]
     wanted = [_wanted(folder, each) for each in expected]
     assert sorted(map(_line, found)) == sorted(map(_line, wanted)), "\n".join(map(str, found))
     for each in wanted:
@@ -86,8 +102,8 @@ def test_a_case_gives_exactly_its_findings(case: str, apps: Apps) -> None:
 
 
 @pytest.mark.parametrize("folder", ["base", *(f"overlays/{name}" for name in OVERLAYS)])
-def test_a_clean_overlay_gives_nothing(folder: str, apps: Apps) -> None:
-    assert findings(ROOT / folder, apps) == []
+def test_a_clean_overlay_gives_nothing(folder: str, own: Repository) -> None:
+    assert findings(ROOT / folder, own) == []
 
 
 def test_every_rule_has_a_case() -> None:

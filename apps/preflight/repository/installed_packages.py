@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -62,6 +63,7 @@ def read(text: str, folder: Path, seen: frozenset[Path] = frozenset()) -> Iterat
             yield own, start
 
 
+@lru_cache(maxsize=4096)
 def _name(entry: str) -> str | None:
     """The distribution of a requirement line, if it is one that Linux takes; of any version of Python."""
     try:
