@@ -216,13 +216,27 @@ class System:
         # only a system that is asked for one pays for its imports
         from vhm.gateway.keys import Keyring
         from vhm.gateway.settings import Settings as GatewaySettings
+        from vhm.gateway.system_health import WorkerState
         from vhm.gateway.worker import Gateway
 
         given = {"GATEWAY_HOST": HOST, "GATEWAY_ALLOWED_HOSTS": f"localhost,{HOST}"}
         settings = load(GatewaySettings, {**given, **environment})
         keyring = Keyring(settings.keys.reveal()) if settings.keys is not None else None
         port = _free(self._ports.get("api", 0))
-        return Gateway(settings, self.reader, keyring=keyring, port=port), settings
+
+        def states() -> list[WorkerState]:
+            return [
+                WorkerState(
+                    name=name,
+                    members=1,
+                    lag=sum(status.consumer.assignment.lag().values()) if status.consumer else None,
+                    reasons=status.ready(),
+                )
+                for name, status in ((name, worker.status) for name, worker in self._workers.items())
+                if name != Gateway.name
+            ]
+
+        return Gateway(settings, self.reader, keyring=keyring, port=port, workers=states), settings
 
     def _anchor_reader(self) -> AnchorReader:
         assert isinstance(self._store, LocalStore)  # noqa: S101  its address begins with local:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from gateway.serving import ANNS_KEY, KEY, SAMS_KEY, Served
+from vhm import Memory
 from vhm.local import System
 
 
@@ -47,3 +48,10 @@ def sam(served: Served) -> Iterator[httpx.Client]:
 def ann(served: Served) -> Iterator[httpx.Client]:
     with client(served, ANNS_KEY) as ann:
         yield ann
+
+
+@pytest.fixture
+def memory_of_sam(served: Served) -> Iterator[Memory]:
+    """What sam remembers, by his own key."""
+    with Memory.connect(served.url, key=SAMS_KEY) as memory:
+        yield memory.of("sam")

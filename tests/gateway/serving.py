@@ -17,7 +17,9 @@ from vhm.contract.settings import Settings
 from vhm.gateway.app import create_app
 from vhm.gateway.keys import Keyring
 from vhm.gateway.limits import RateLimit
+from vhm.gateway.page.sessions import Sessions
 from vhm.gateway.services import Services
+from vhm.gateway.system_health import SystemHealth
 from vhm.local import System
 
 KEY = "a-key-to-every-memory-of-this-test"
@@ -49,6 +51,7 @@ class Served:
         self._ready = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.bootstrap = system.bootstrap
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="served")
 
     def __enter__(self) -> Served:
@@ -66,10 +69,13 @@ class Served:
         settings = load(Settings, {"KAFKA_BOOTSTRAP_SERVERS": self._system.bootstrap})
         transport = self._transport or KafkaTransport(settings, self._system.reader)
         await transport.open()
+        keyring = Keyring(self._keys)
         services = Services(
             transport=transport,
-            keyring=Keyring(self._keys),
+            keyring=keyring,
             requests=RateLimit(self._per_minute),
+            sessions=Sessions(keyring),
+            health=SystemHealth(settings),
             lag=self._lag,
         )
         config = uvicorn.Config(

@@ -72,6 +72,9 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """Columns of scored anchors."""
 
     matches: Floats
+    meanings: Floats
+    words: Floats
+    """What the cosine and the words add to each match."""
     similarities: Floats
     activations: Floats
     in_period: Flags
@@ -129,17 +132,21 @@ class Scorer:
         """The scores of anchors with those cosines and sparse scores to the query."""
         query, meaning = self.query, self._calibration.similarity(cosines)
         in_period = np.zeros(len(cosines), dtype=bool)
-        matches = similarities = meaning
+        matches = similarities = meanings = meaning
+        by_words = np.zeros(len(cosines))
         if self.question is not None:
             words = matching.words_share(sparse, self.self_score)
             if self.question.period is not None:
                 in_period = matching.said_in(self.question.period, moments)
             matches = matching.match(meaning, words, in_period)
+            meanings, by_words = matching.shares(meaning, words)
             similarities = matching.similarity(matches)
         ages = np.maximum(query.now.timestamp() - moments, 0.0) / activation.SECONDS_PER_DAY
         base = activation.base_level(ages, saliences, query.decay_lambda)
         return Scores(
             matches=matches,
+            meanings=meanings,
+            words=by_words,
             similarities=similarities,
             activations=activation.activation(similarities, base, query.base_level_weight),
             in_period=in_period,
@@ -235,6 +242,8 @@ class Scorer:
             salience=content.salience,
             meta=content.meta,
             match=float(scores.matches[index]),
+            meaning=float(scores.meanings[index]),
+            words=float(scores.words[index]),
             similarity=float(scores.similarities[index]),
             decay=activation.decay(activation.age_days(content.stored_at, query.now), query.decay_lambda),
             activation=float(scores.activations[index]),

@@ -99,7 +99,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     """An anchor that answers a query: activation = similarity · (decay · salience) ^ base level weight.
-    `match` is how well it fits before that is read as a similarity (see `memory.match`)."""
+    `match` is how well it fits before that is read as a similarity, `meaning` and `words` what the two add to
+    it (see `memory.match`)."""
 
     anchor_id: uuid.UUID
     text: str
@@ -107,6 +108,8 @@ class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     salience: float
     meta: dict[str, Any]
     match: float
+    meaning: float
+    words: float
     similarity: float
     decay: float
     activation: float

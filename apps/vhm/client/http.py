@@ -13,7 +13,17 @@ from vhm.client.errors import Refused, Unavailable
 from vhm.client.results import Receipt, Recollection
 from vhm.client.transport import ANSWER_SECONDS, CLOSE_SECONDS, Listing
 from vhm.contract.messages import Anchor, AnchorsForget, RecallRequest
-from vhm.contract.rest import Forgotten, Memories, NewMemory, Owners, Problem, Question, Recalled, Receipts
+from vhm.contract.rest import (
+    Forgotten,
+    Memories,
+    NewMemory,
+    Owners,
+    Problem,
+    Question,
+    Recalled,
+    Receipts,
+    StoredAnchor,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -116,10 +126,10 @@ class HttpTransport:
             bound = {"everything": "true"}
         return (await self._ask("DELETE", path, Forgotten, query=bound, seconds=seconds)).forgotten
 
-    async def get(self, owner: str, anchor_id: uuid.UUID) -> Anchor | None:
+    async def get(self, owner: str, anchor_id: uuid.UUID) -> StoredAnchor | None:
         """See `Reader.get`."""
         try:
-            return await self._ask("GET", f"{_path(owner)}/memories/{anchor_id}", Anchor)
+            return await self._ask("GET", f"{_path(owner)}/memories/{anchor_id}", StoredAnchor)
         except _MissingError:
             return None
 

@@ -35,7 +35,7 @@ from vhm.contract.messages import (
     RetellResponse,
     encode,
 )
-from vhm.contract.rest import Memories
+from vhm.contract.rest import Memories, StoredAnchor
 from vhm.contract.settings import Settings
 from vhm.contract.topics import (
     ANCHORS_FORGET,
@@ -228,7 +228,7 @@ class KafkaTransport:
             raise Refused(forgotten.errors)
         return forgotten.forgotten or 0
 
-    async def get(self, owner: str, anchor_id: uuid.UUID) -> Anchor | None:
+    async def get(self, owner: str, anchor_id: uuid.UUID) -> StoredAnchor | None:
         """See `Reader.get`."""
         return await self._store().get(owner, anchor_id)
 

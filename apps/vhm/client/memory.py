@@ -19,7 +19,7 @@ from vhm.client.errors import Refused
 from vhm.client.results import Receipt, Recollection
 from vhm.client.transport import ANSWER_SECONDS, CLOSE_SECONDS, Listing, Pending, Transport
 from vhm.contract.messages import Anchor, AnchorsForget, InvalidMessageError, Message, RecallRequest, decode
-from vhm.contract.rest import BEATS
+from vhm.contract.rest import BEATS, StoredAnchor
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -115,7 +115,8 @@ class AsyncMemory:
         for one receipt."""
         ahead: deque[Pending | Refused] = deque()
         for anchor in anchors:
-            owned = msgspec.structs.replace(anchor, owner=self.owner)
+            written = anchor.anchor if isinstance(anchor, StoredAnchor) else anchor
+            owned = msgspec.structs.replace(written, owner=self.owner)
             try:
                 ahead.append(await self._transport.remember(owned, filled=False))
             except Refused as refused:
@@ -162,8 +163,8 @@ class AsyncMemory:
         request = checked(RecallRequest, fields)
         return await self._transport.recall(request, tell=tell, explain=explain, seconds=seconds)
 
-    async def get(self, anchor_id: uuid.UUID | str) -> Anchor | None:
-        """The memory of that id; None when there is none."""
+    async def get(self, anchor_id: uuid.UUID | str) -> StoredAnchor | None:
+        """The memory of that id, and what supersedes it; None when there is none."""
         return await self._transport.get(self.owner, _identity(anchor_id))
 
     async def memories(
@@ -172,7 +173,7 @@ class AsyncMemory:
         since: datetime | None = None,
         until: datetime | None = None,
         where: Mapping[str, str | int | bool] | None = None,
-    ) -> AsyncIterator[Anchor]:
+    ) -> AsyncIterator[StoredAnchor]:
         """All memories, newest first, read as they are iterated over."""
         cursor: str | None = None
         while True:
@@ -186,9 +187,10 @@ class AsyncMemory:
             if cursor is None:
                 return
 
-    def export(self) -> AsyncIterator[Anchor]:
-        """All memories, as `vhm export` writes them."""
-        return self.memories()
+    async def export(self) -> AsyncIterator[Anchor]:
+        """All memories as they were written, as `vhm export` writes them."""
+        async for stored in self.memories():
+            yield stored.anchor
 
     async def forget(
         self,
@@ -342,7 +344,7 @@ class Memory:
             )
         )
 
-    def get(self, anchor_id: uuid.UUID | str) -> Anchor | None:
+    def get(self, anchor_id: uuid.UUID | str) -> StoredAnchor | None:
         """See `AsyncMemory.get`."""
         return self._loop.run(self._memory.get(anchor_id))
 
@@ -352,7 +354,7 @@ class Memory:
         since: datetime | None = None,
         until: datetime | None = None,
         where: Mapping[str, str | int | bool] | None = None,
-    ) -> Iterator[Anchor]:
+    ) -> Iterator[StoredAnchor]:
         """See `AsyncMemory.memories`."""
         return self._loop.iterate(self._memory.memories(since=since, until=until, where=where))
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 
 from vhm.anchors.errors import StoreUnavailableError
 from vhm.anchors.listing import AnchorReader, CursorError, Listing, after, decode_cursor
-from vhm.anchors.payload import to_anchor
+from vhm.anchors.payload import Row, to_anchor
 from vhm.anchors.scope import Scope
 from vhm.client import transport
 from vhm.client.errors import Refused, Unavailable
-from vhm.contract.messages import Anchor
-from vhm.contract.rest import Memories
+from vhm.contract.rest import Memories, StoredAnchor
 
 
 class StoreReader:
@@ -21,13 +20,13 @@ class StoreReader:
     def __init__(self, opened: Callable[[], AnchorReader]) -> None:
         self._opened = opened
 
-    async def get(self, owner: str, anchor_id: uuid.UUID) -> Anchor | None:
+    async def get(self, owner: str, anchor_id: uuid.UUID) -> StoredAnchor | None:
         """See `Reader.get`."""
         try:
             row = await self._opened().get(Scope(owner), anchor_id)
         except StoreUnavailableError as error:
             raise Unavailable(str(error)) from None
-        return None if row is None else to_anchor(row)
+        return None if row is None else _stored(row)
 
     async def page(self, listing: transport.Listing) -> Memories:
         """See `Reader.page`."""
@@ -50,7 +49,7 @@ class StoreReader:
             raise Unavailable(str(error)) from None
         following = after(asked, rows)
         return Memories(
-            memories=[to_anchor(row) for row in rows], next=following.encode() if following else None
+            memories=[_stored(row) for row in rows], next=following.encode() if following else None
         )
 
     async def owners(self) -> list[str]:
@@ -59,3 +58,9 @@ class StoreReader:
             return await self._opened().owners()
         except StoreUnavailableError as error:
             raise Unavailable(str(error)) from None
+
+
+def _stored(row: Row) -> StoredAnchor:
+    anchor = to_anchor(row)
+    fields = {name: getattr(anchor, name) for name in anchor.__struct_fields__}
+    return StoredAnchor(**fields, superseded_by=row.content.superseded_by)

@@ -11,7 +11,7 @@ import msgspec
 
 from vhm.client.results import Receipt, Recollection
 from vhm.contract.messages import Anchor, AnchorsForget, RecallRequest
-from vhm.contract.rest import Memories
+from vhm.contract.rest import Memories, StoredAnchor
 
 ANSWER_SECONDS = 60.0
 """How long an answer is waited for, unless the caller says otherwise."""
@@ -56,7 +56,7 @@ class Pending(Protocol):
 class Reader(Protocol):
     """Reading what is stored, without asking a question. Raises Unavailable."""
 
-    async def get(self, owner: str, anchor_id: uuid.UUID) -> Anchor | None:
+    async def get(self, owner: str, anchor_id: uuid.UUID) -> StoredAnchor | None:
         """The memory of that id, if `owner` has it."""
         ...
 

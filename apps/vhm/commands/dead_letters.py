@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from vhm.client.connect import broker_settings
 from vhm.commands.dates import moment
+from vhm.contract.settings import Settings
 from vhm.contract.topics import DEAD_LETTER_SUFFIX, dead_letter
 from vhm.errors import UserError
 from vhm.runtime.dead_letters import admin
@@ -49,7 +50,7 @@ def list_(*, only: Only = EVERY, each: bool = False) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    found = _chosen(_config(), (), only)
+    found = _chosen(broker_settings(), (), only)
     table = Table(box=None)
     if each:
         for column in ("place", "when", "reason", "errors"):
@@ -78,7 +79,7 @@ def show(*places: str, only: Only = EVERY) -> int:
     places
         Which, by place (`list --each` names them); all that the options leave, if none is given.
     """
-    found = _chosen(_config(), places, only)
+    found = _chosen(broker_settings(), places, only)
     if not found:
         print(_none(only))
     for letter in found:
@@ -111,14 +112,14 @@ def replay(*places: str, only: Only = EVERY, all: bool = False, dry_run: bool = 
     """
     if not (places or only != EVERY or all):
         raise UserError("say which: places, --topic, --since, --reason or --all")
-    config = _config()
-    found = _chosen(config, places, only)
+    settings = broker_settings()
+    found = _chosen(settings, places, only)
     if dry_run:
         for letter in found:
             print(f"would send {letter.place} ({letter.reason})")
     else:
         try:
-            sent = admin.replay(config, found)
+            sent = admin.replay(_config(settings), found)
         except DeadLettersError as error:
             raise UserError(str(error)) from None
         for name, count in sorted(sent.items()):
@@ -128,18 +129,19 @@ def replay(*places: str, only: Only = EVERY, all: bool = False, dry_run: bool = 
     return 0
 
 
-def _config() -> Config:
-    return client_config(broker_settings(), "dead-letters") | {"log_level": 0}
+def _config(settings: Settings) -> Config:
+    return client_config(settings, "dead-letters") | {"log_level": 0}
 
 
-def _chosen(config: Config, places: Sequence[str], only: Only) -> list[DeadLetter]:
+def _chosen(settings: Settings, places: Sequence[str], only: Only) -> list[DeadLetter]:
     origin = only.topic.removesuffix(DEAD_LETTER_SUFFIX) if only.topic else None
     if origin is not None and dead_letter(origin) not in DEAD_LETTER_TOPICS:
         known = ", ".join(name.removesuffix(DEAD_LETTER_SUFFIX) for name in DEAD_LETTER_TOPICS)
         raise UserError(f"--topic: {only.topic} has no dead letters; those that have: {known}")
-    topics = [dead_letter(origin)] if origin is not None else DEAD_LETTER_TOPICS
+    names = [dead_letter(origin)] if origin is not None else DEAD_LETTER_TOPICS
+    topics = [settings.kafka_topic_prefix + name for name in names]
     try:
-        found = admin.read(config, topics, moment(only.since, "--since") if only.since else None)
+        found = admin.read(_config(settings), topics, moment(only.since, "--since") if only.since else None)
     except DeadLettersError as error:
         raise UserError(f"cannot read dead letters: {error}") from None
     found = [letter for letter in found if only.reason in (None, letter.reason)]

@@ -24,7 +24,8 @@ TEXT = 120
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One memory that was scored: activation = similarity * (decay * salience) ^ RESONANCE_BASE_LEVEL_WEIGHT.
-    `left_out` says why it is no beat; None when it is one."""
+    `meaning` and `words` are what the embedding and the words add to the match; what is left of it is the
+    period that was asked about. `left_out` says why it is no beat; None when it is one."""
 
     anchor_id: uuid.UUID
     text: str
@@ -34,14 +35,18 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decay: float
     salience: float
     activation: float
+    meaning: float = 0.0
+    words: float = 0.0
     left_out: str | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Candidates, strongest first, and about how many memories there are."""
+    """Candidates, strongest first, and about how many memories there are. `base_level_weight` is
+    RESONANCE_BASE_LEVEL_WEIGHT."""
 
     candidates: list[Candidate]
     memories: int
+    base_level_weight: float = 1.0
 
 
 def asked(header: bytes | None) -> int:

@@ -73,10 +73,21 @@ class Receipts(msgspec.Struct, frozen=True, kw_only=True):
     receipts: list[MemoryReceipt]
 
 
+class StoredAnchor(Anchor, frozen=True, kw_only=True):
+    """An anchor as the store has it: `superseded_by` is the one that takes its place in recalls."""
+
+    superseded_by: uuid.UUID | None = None
+
+    @property
+    def anchor(self) -> Anchor:
+        """The anchor alone, as it was written."""
+        return Anchor(**{name: getattr(self, name) for name in Anchor.__struct_fields__})
+
+
 class Memories(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Memories, newest first, and the cursor of those that follow, if any do."""
 
-    memories: list[Anchor]
+    memories: list[StoredAnchor]
     next: str | None = None
 
 

@@ -19,6 +19,7 @@ from litestar.types import Receive, Scope, Send
 
 import vhm
 from vhm.gateway.hosts import HostCheck
+from vhm.gateway.page.router import create_router
 from vhm.gateway.problems import HANDLERS, ProblemError
 from vhm.gateway.routes import memories, owners, recall
 from vhm.gateway.routes.tools import ToolsEndpoint
@@ -53,7 +54,7 @@ def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = 
         await tools.close()
 
     return Litestar(
-        [v1, mcp],
+        [v1, mcp, create_router(_same_origin)],
         lifespan=[life_of_tools],
         state=State({"services": services}),
         exception_handlers=HANDLERS,

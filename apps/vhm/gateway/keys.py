@@ -66,6 +66,17 @@ class Keyring:
                 found = principal
         return found
 
+    def fingerprint(self, key: str) -> str:
+        """What names a key and does not tell it."""
+        return _fingerprint(_digest(key))
+
+    def find_fingerprint(self, fingerprint: str) -> Principal | None:
+        """Whose key has that fingerprint."""
+        for known, principal in self._keys:
+            if hmac.compare_digest(_fingerprint(known).encode(), fingerprint.encode("utf-8", "replace")):
+                return principal
+        return None
+
 
 def faults(text: str) -> Iterator[str]:
     """What is wrong with GATEWAY_KEYS; no line holds a key."""
@@ -80,6 +91,10 @@ def faults(text: str) -> Iterator[str]:
 
 def _entries(text: str) -> list[str]:
     return [entry.strip() for entry in text.split(",") if entry.strip()]
+
+
+def _fingerprint(digest: bytes) -> str:
+    return hashlib.sha256(b"vhm fingerprint" + digest).hexdigest()[:32]
 
 
 def _digest(key: str) -> bytes:

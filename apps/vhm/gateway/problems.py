@@ -46,7 +46,29 @@ def too_many(seconds: float, detail: str) -> ProblemError:
     return ProblemError(429, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
-def _answer(problem: ProblemError) -> Response[Problem]:
+def problem_of(error: Exception) -> ProblemError:
+    """The problem that an exception is to whoever sent the request. What is a defect is logged."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, InvalidMessageError):
+        return ProblemError(400, "the request is not valid", faults=error.errors)
+    if isinstance(error, Refused):
+        status = 413 if isinstance(error, TooLarge) else 400
+        return ProblemError(status, "the request is refused", faults=error.faults)
+    if isinstance(error, Unavailable):
+        return ProblemError(503, str(error), headers={"Retry-After": str(RETRY_SECONDS)})
+    if isinstance(error, HTTPException):
+        faults: list[str] = []
+        if isinstance(error, ValidationException) and isinstance(error.extra, list):
+            faults = [f"{fault.get('key', 'request')}: {fault.get('message', '')}" for fault in error.extra]
+        detail = "the request is not valid" if faults else error.detail
+        return ProblemError(error.status_code, detail, faults=faults, headers=error.headers)
+    log.error("request failed", exc_info=error)
+    return ProblemError(500, "the gateway failed; its log says why")
+
+
+def _answer(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    problem = problem_of(error)
     body = Problem(
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
@@ -59,42 +81,7 @@ def _answer(problem: ProblemError) -> Response[Problem]:
     )
 
 
-def _of_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[Problem]:
-    return _answer(error)
-
-
-def _of_invalid(_: Request[Any, Any, Any], error: InvalidMessageError) -> Response[Problem]:
-    return _answer(ProblemError(400, "the request is not valid", faults=error.errors))
-
-
-def _of_refused(_: Request[Any, Any, Any], error: Refused) -> Response[Problem]:
-    status = 413 if isinstance(error, TooLarge) else 400
-    return _answer(ProblemError(status, "the request is refused", faults=error.faults))
-
-
-def _of_unavailable(_: Request[Any, Any, Any], error: Unavailable) -> Response[Problem]:
-    return _answer(ProblemError(503, str(error), headers={"Retry-After": str(RETRY_SECONDS)}))
-
-
-def _of_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
-    faults: list[str] = []
-    if isinstance(error, ValidationException) and isinstance(error.extra, list):
-        faults = [f"{fault.get('key', 'request')}: {fault.get('message', '')}" for fault in error.extra]
-    detail = "the request is not valid" if faults else error.detail
-    return _answer(ProblemError(error.status_code, detail, faults=faults, headers=error.headers))
-
-
-def _of_defect(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    log.error("request failed", exc_info=error)
-    return _answer(ProblemError(500, "the gateway failed; its log says why"))
-
-
-HANDLERS: dict[type[Exception] | int, Any] = {
-    ProblemError: _of_problem,
-    InvalidMessageError: _of_invalid,
-    Refused: _of_refused,
-    Unavailable: _of_unavailable,
-    HTTPException: _of_http,
-    Exception: _of_defect,
-}
+HANDLERS: dict[type[Exception] | int, Any] = dict.fromkeys(
+    (ProblemError, InvalidMessageError, Refused, Unavailable, HTTPException, Exception), _answer
+)
 """For `Litestar(exception_handlers=…)`; the narrowest type counts."""

@@ -9,9 +9,12 @@ from litestar import Litestar
 from litestar.connection import ASGIConnection
 
 from vhm.client.transport import Transport
+from vhm.contract.settings import RETENTION_HOURS
 from vhm.gateway.keys import LOCAL, Keyring, Principal
 from vhm.gateway.limits import RateLimit
+from vhm.gateway.page.sessions import Sessions
 from vhm.gateway.problems import ProblemError, too_many
+from vhm.gateway.system_health import SystemHealth
 
 WRONG_KEYS_PER_MINUTE = 20
 
@@ -31,13 +34,18 @@ class Services(msgspec.Struct, kw_only=True):
     lag: int = 0
     """Memories that the indexer has yet to take, as far as known."""
     most_lag: int = 10_000
+    sessions: Sessions
+    """Who is signed in on the page."""
+    health: SystemHealth | None = None
+    """How the workers are, where that can be told."""
+    retention_hours: int = RETENTION_HOURS
+    """How long Kafka's log keeps what was said."""
 
     def admit(self, authorization: str | None, address: str) -> Principal:
         """Whoever sends a request with that Authorization header. Raises ProblemError."""
         if self.keyring is None:
             return LOCAL
-        if not len(self.keyring):
-            raise ProblemError(401, NO_KEYS, headers={"WWW-Authenticate": "Bearer"})
+        self.check_keys()
         if seconds := self.wrong_keys.exhausted(address):
             raise too_many(seconds, "too many wrong keys from this address")
         scheme, _, key = (authorization or "").partition(" ")
@@ -47,6 +55,11 @@ class Services(msgspec.Struct, kw_only=True):
             self.wrong_keys.take(address)
         detail = "the key is not known" if authorization else "a key is needed: Authorization: Bearer KEY"
         raise ProblemError(401, detail, headers={"WWW-Authenticate": "Bearer"})
+
+    def check_keys(self) -> None:
+        """Raise ProblemError while there are no keys, and nobody can come in."""
+        if self.keyring is not None and not len(self.keyring):
+            raise ProblemError(401, NO_KEYS, headers={"WWW-Authenticate": "Bearer"})
 
     def charge(self, principal: Principal, count: int = 1) -> None:
         """Count requests, or memories, of a caller. Raises ProblemError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vhm.anchors.store import open_reader
 from vhm.client.errors import Refused, Unavailable
@@ -14,10 +14,11 @@ from vhm.client.store_reader import StoreReader
 from vhm.client.transport import Reader
 from vhm.gateway.app import create_app
 from vhm.gateway.keys import Keyring
-from vhm.gateway.lag import IndexerLag
 from vhm.gateway.limits import RateLimit
+from vhm.gateway.page.sessions import Sessions
 from vhm.gateway.services import Services
 from vhm.gateway.settings import Settings
+from vhm.gateway.system_health import GroupLag, SystemHealth, WorkerState
 from vhm.runtime.handler import Outcome, Record, UnavailableError
 from vhm.runtime.http_server import HttpServer, PortInUseError, listen
 
@@ -39,15 +40,20 @@ class Gateway:
         *,
         keyring: Keyring | None = None,
         port: int | None = None,
+        workers: Callable[[], Sequence[WorkerState]] | None = None,
     ) -> None:
         """`keyring` None: everybody who reaches it is let in. `port`: GATEWAY_PORT unless given; 0 takes a
-        free one."""
+        free one. `workers` tells how the others are where they run in this process."""
         self._settings = settings
+        secret = settings.session_secret
         self._services = Services(
             transport=KafkaTransport(settings, reader),
             keyring=keyring,
             requests=RateLimit(settings.requests_per_minute),
             most_lag=settings.max_lag,
+            sessions=Sessions(keyring, secret.reveal() if secret is not None else None),
+            health=SystemHealth(settings, workers),
+            retention_hours=settings.kafka_topic_retention_hours,
         )
         self._server: HttpServer | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -104,7 +110,7 @@ class Gateway:
         await self._services.transport.close()
 
     async def _watch_lag(self) -> None:
-        lag = IndexerLag(self._settings)
+        lag = GroupLag(self._settings, "indexer")
         try:
             while True:
                 behind = await asyncio.to_thread(lag.read)

@@ -51,9 +51,16 @@ def words_share(scores: Floats, self_score: float) -> Floats | None:
 def match(meaning: Floats, words: Floats | None, in_period: Flags | None = None) -> Floats:
     """The match of candidates, by their calibrated cosines, their share of words and whether they were said
     in the period asked about (None where there is none)."""
-    fit = meaning if words is None else MEANING_WEIGHT * meaning + (1 - MEANING_WEIGHT) * words
-    fit = np.clip(fit, 0.0, 1.0)
+    by_meaning, by_words = shares(meaning, words)
+    fit = np.clip(by_meaning + by_words, 0.0, 1.0)
     return fit if in_period is None else fit + PERIOD_WEIGHT * (1 - fit) * in_period
+
+
+def shares(meaning: Floats, words: Floats | None) -> tuple[Floats, Floats]:
+    """What the calibrated cosines and the shares of words add to the match."""
+    if words is None:
+        return meaning, np.zeros_like(meaning)
+    return MEANING_WEIGHT * meaning, (1 - MEANING_WEIGHT) * words
 
 
 def said_in(period: Period, moments: Floats) -> Flags:

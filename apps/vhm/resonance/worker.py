@@ -84,7 +84,7 @@ class Resonance(EmbeddingHandler[Ask]):
             for ranking, query in zip(rankings, queries, strict=True)
         ]
         return [
-            _reply(ask, ranking, Asked(ask.request.query, ask.now, none))
+            _reply(ask, ranking, Asked(ask.request.query, ask.now, none), self._settings.base_level_weight)
             for ask, ranking, none in zip(messages, rankings, empty, strict=True)
         ]
 
@@ -138,6 +138,8 @@ def _candidate(explained: Explained, now: datetime) -> Candidate:
         decay=one.decay,
         salience=one.salience,
         activation=one.activation,
+        meaning=one.meaning,
+        words=one.words,
         left_out=explained.left_out,
     )
 
@@ -148,17 +150,19 @@ def _failed(request_id: uuid.UUID, error: str) -> tuple[Outgoing, ...]:
     return (Outgoing(topic=RECALL_RESPONSE, key=str(request_id).encode(), value=encode(response)),)
 
 
-def _headers(ask: Ask, ranking: Ranking, asked: Asked) -> Headers:
+def _headers(ask: Ask, ranking: Ranking, asked: Asked, base_level_weight: float) -> Headers:
     told = retell_headers.encode(asked)
     if not ask.explain:
         return told
     explanation = Explanation(
-        candidates=[_candidate(one, ask.now) for one in ranking.explained], memories=ranking.memories
+        candidates=[_candidate(one, ask.now) for one in ranking.explained],
+        memories=ranking.memories,
+        base_level_weight=base_level_weight,
     )
     return (*told, (explain.HEADER, explain.encode(explanation)))
 
 
-def _reply(ask: Ask, ranking: Ranking, asked: Asked) -> Reply:
+def _reply(ask: Ask, ranking: Ranking, asked: Asked, base_level_weight: float) -> Reply:
     log.info("recalled", request_id=str(ask.request_id), beats=len(ranking.beats))
     beats = bounded([_beat(one, ask.now) for one in ranking.beats])
     response = RecallResponse(request_id=ask.request_id, beats=beats, owner=ask.request.owner)
@@ -166,7 +170,7 @@ def _reply(ask: Ask, ranking: Ranking, asked: Asked) -> Reply:
         topic=RECALL_RESPONSE,
         key=str(ask.request_id).encode(),
         value=encode(response),
-        headers=_headers(ask, ranking, asked),
+        headers=_headers(ask, ranking, asked, base_level_weight),
     )
     return Reply((answer,))
 

@@ -19,7 +19,7 @@ from vhm.client.kafka import record_of
 from vhm.client.memory import anchor_of, checked
 from vhm.client.transport import ANSWER_SECONDS, PAGE_SIZE, Listing, Pending, Transport
 from vhm.contract.messages import Anchor, AnchorsForget, Where
-from vhm.contract.rest import Forgotten, Memories, MemoryReceipt, NewMemory, Receipts
+from vhm.contract.rest import Forgotten, Memories, MemoryReceipt, NewMemory, Receipts, StoredAnchor
 from vhm.gateway.problems import RETRY_SECONDS, ProblemError
 from vhm.gateway.routes.bodies import TakesMemories, read_list
 from vhm.gateway.routes.owners import RESPONSES, OwnerPath, reader_of, writer_of
@@ -84,7 +84,7 @@ async def memories(
 
 
 @get("/memories/{anchor_id:str}", responses=RESPONSES)
-async def memory(owner: OwnerPath, anchor_id: FromPath[str], request: Request[Any, Any, Any]) -> Anchor:
+async def memory(owner: OwnerPath, anchor_id: FromPath[str], request: Request[Any, Any, Any]) -> StoredAnchor:
     """One memory."""
     name = reader_of(request, owner)
     found = await services_of(request).transport.get(name, _identity(anchor_id))
@@ -141,7 +141,7 @@ async def export(owner: OwnerPath, request: Request[Any, Any, Any]) -> Stream:
 
 async def _lines(transport: Transport, listing: Listing, page: Memories) -> AsyncIterator[bytes]:
     while True:
-        yield b"".join(msgspec.json.encode(anchor) + b"\n" for anchor in page.memories)
+        yield b"".join(msgspec.json.encode(stored.anchor) + b"\n" for stored in page.memories)
         if page.next is None:
             return
         page = await transport.page(msgspec.structs.replace(listing, cursor=page.next))

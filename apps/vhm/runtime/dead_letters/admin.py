@@ -53,14 +53,17 @@ class ReasonCount(NamedTuple):
     last: datetime
 
 
-def read(config: Config, topics: Sequence[str], since: datetime | None = None) -> list[DeadLetter]:
+def read(
+    config: Config, topics: Sequence[str], since: datetime | None = None, last: int | None = None
+) -> list[DeadLetter]:
     """The dead letters in these topics, oldest first; of a record refused several times, the last one.
 
-    `config` is that of a Kafka client. Raises DeadLettersError; a topic that does not exist is empty.
+    `config` is that of a Kafka client; `topics` are their full names; `last`: no more than so many of each
+    partition, the newest. Raises DeadLettersError; a topic that does not exist is empty.
     """
     consumer = Consumer({**config, "group.id": "vhm-dead-letters", "enable.auto.commit": False})
     try:
-        letters = {_identity(message): _letter(message) for message in _messages(consumer, topics)}
+        letters = {_identity(message): _letter(message) for message in _messages(consumer, topics, last)}
     except KafkaException as error:
         raise DeadLettersError(describe(error.args[0])) from None
     finally:
@@ -134,8 +137,8 @@ def payload(value: bytes | None, limit: int = 2_000) -> str:
     return safe + (f" … ({len(value)} bytes in all)" if len(text) > limit or len(value) > 4 * limit else "")
 
 
-def _messages(consumer: Consumer, topics: Sequence[str]) -> Iterator[Message]:
-    """Everything in these topics, to their ends as they are now."""
+def _messages(consumer: Consumer, topics: Sequence[str], last: int | None) -> Iterator[Message]:
+    """What is in these topics, to their ends as they are now: all of it, or the last of each partition."""
     known = consumer.list_topics(timeout=ANSWER_SECONDS).topics
     starts = [
         At(topic, n, OFFSET_BEGINNING) for topic in topics if topic in known for n in known[topic].partitions
@@ -145,6 +148,8 @@ def _messages(consumer: Consumer, topics: Sequence[str]) -> Iterator[Message]:
         low, high = consumer.get_watermark_offsets(start, timeout=ANSWER_SECONDS)
         if high > low:
             ends[start.topic, start.partition] = high
+        if last is not None:
+            start.offset = max(low, high - last)
     consumer.assign([s for s in starts if (s.topic, s.partition) in ends])
     until = time.monotonic() + ANSWER_SECONDS
     while ends:

@@ -1,0 +1,123 @@
+"""How the workers are: who reads, how far each is behind, and what they refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from vhm.client.errors import Unavailable
+from vhm.contract.settings import Settings
+from vhm.contract.topics import reads
+from vhm.runtime.dead_letters import admin
+from vhm.runtime.dead_letters.admin import DEAD_LETTER_TOPICS, DeadLetter, DeadLettersError
+from vhm.runtime.kafka_config import client_config, describe
+
+ANSWER_SECONDS = 5.0
+
+WORKERS = ("indexer", "resonance", "reteller")
+
+LAST_LETTERS = 50
+"""Dead letters shown of each partition, the newest."""
+
+
+class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of worker. `members` and `lag` are None where Kafka does not say; `reasons` say why it does
+    not work, as far as that is known here."""
+
+    name: str
+    members: int | None = None
+    lag: int | None = None
+    reasons: Sequence[str] = ()
+
+    @property
+    def works(self) -> bool:
+        """Whether somebody reads its topics, as far as known."""
+        return not self.reasons and self.members != 0
+
+
+class GroupLag:
+    """Asks Kafka for the offsets of a worker's group, without joining it."""
+
+    def __init__(self, settings: Settings, worker: str) -> None:
+        config = client_config(settings, "lag") | {
+            "group.id": settings.kafka_topic_prefix + worker,
+            "enable.auto.commit": False,
+        }
+        self._topics = [settings.kafka_topic_prefix + name for name in reads(worker)]
+        self._consumer = Consumer(config)
+
+    def read(self) -> int | None:
+        """Records that are written and not yet taken; None when Kafka does not say. Blocks for seconds at
+        worst."""
+        try:
+            known = self._consumer.list_topics(timeout=ANSWER_SECONDS).topics
+            partitions = [
+                TopicPartition(name, number)
+                for name in self._topics
+                if name in known
+                for number in known[name].partitions
+            ]
+            if not partitions:
+                return None
+            return sum(map(self._behind, self._consumer.committed(partitions, timeout=ANSWER_SECONDS)))
+        except KafkaException:
+            return None
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+    def _behind(self, position: TopicPartition) -> int:
+        first, end = self._consumer.get_watermark_offsets(position, timeout=ANSWER_SECONDS)
+        return end - (position.offset if position.offset >= 0 else first)
+
+
+class SystemHealth:
+    """What Kafka tells of the workers. `local` tells it instead where they run in this process."""
+
+    def __init__(self, settings: Settings, local: Callable[[], Sequence[WorkerState]] | None = None) -> None:
+        self._settings = settings
+        self._local = local
+
+    async def workers(self) -> Sequence[WorkerState]:
+        """Each kind of worker. Raises Unavailable when Kafka cannot be asked."""
+        if self._local is not None:
+            return self._local()
+        return await asyncio.to_thread(self._groups)
+
+    async def dead_letters(self) -> Sequence[DeadLetter]:
+        """What was refused last, the newest first. Raises Unavailable."""
+        prefix = self._settings.kafka_topic_prefix
+        topics = [prefix + name for name in DEAD_LETTER_TOPICS]
+        try:
+            letters = await asyncio.to_thread(admin.read, self._config(), topics, None, LAST_LETTERS)
+        except DeadLettersError as error:
+            raise Unavailable(f"cannot read dead letters: {error}") from None
+        return letters[::-1]
+
+    def _config(self) -> dict[str, Any]:
+        return client_config(self._settings, "health") | {"log_level": 0}
+
+    def _groups(self) -> Sequence[WorkerState]:
+        client = AdminClient(self._config())
+        names = {self._settings.kafka_topic_prefix + worker: worker for worker in WORKERS}
+        states = []
+        asked = client.describe_consumer_groups(list(names), request_timeout=ANSWER_SECONDS)
+        for group, future in asked.items():
+            try:
+                members = len(future.result().members)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._UNSUPPORTED_FEATURE:
+                    raise Unavailable(f"Kafka does not say who reads: {describe(error.args[0])}") from None
+                members = None  # the embedded broker does not describe groups
+            lag = GroupLag(self._settings, names[group])
+            try:
+                states.append(WorkerState(name=names[group], members=members, lag=lag.read()))
+            finally:
+                lag.close()
+        return states
