@@ -40,6 +40,7 @@ from vhm.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from vhm.gateway.settings import Settings as GatewaySettings
+    from vhm.gateway.system_health import WorkerState
     from vhm.gateway.worker import Gateway
 
 HOST = "127.0.0.1"
@@ -117,6 +118,17 @@ class System:
     def skipped(self) -> int:
         """How many records the broker dropped before they were consumed; more than 0 is a loss."""
         return sum(consumer.assignment.skipped for consumer in self._consumers())
+
+    def worker_states(self) -> list[WorkerState]:
+        """How the workers are that the gateway speaks for."""
+        from vhm.gateway.system_health import WORKERS, WorkerState
+
+        states = []
+        for name in WORKERS:
+            status = self._workers[name].status
+            lag = sum(status.consumer.assignment.lag().values()) if status.consumer else None
+            states.append(WorkerState(name=name, members=1, lag=lag, reasons=status.ready()))
+        return states
 
     def _backlog(self) -> int:
         return sum(sum(consumer.assignment.lag().values()) for consumer in self._consumers())
@@ -216,27 +228,15 @@ class System:
         # only a system that is asked for one pays for its imports
         from vhm.gateway.keys import Keyring
         from vhm.gateway.settings import Settings as GatewaySettings
-        from vhm.gateway.system_health import WorkerState
         from vhm.gateway.worker import Gateway
 
         given = {"GATEWAY_HOST": HOST, "GATEWAY_ALLOWED_HOSTS": f"localhost,{HOST}"}
         settings = load(GatewaySettings, {**given, **environment})
         keyring = Keyring(settings.keys.reveal()) if settings.keys is not None else None
         port = _free(self._ports.get("api", 0))
-
-        def states() -> list[WorkerState]:
-            return [
-                WorkerState(
-                    name=name,
-                    members=1,
-                    lag=sum(status.consumer.assignment.lag().values()) if status.consumer else None,
-                    reasons=status.ready(),
-                )
-                for name, status in ((name, worker.status) for name, worker in self._workers.items())
-                if name != Gateway.name
-            ]
-
-        return Gateway(settings, self.reader, keyring=keyring, port=port, workers=states), settings
+        return Gateway(
+            settings, self.reader, keyring=keyring, port=port, workers=self.worker_states
+        ), settings
 
     def _anchor_reader(self) -> AnchorReader:
         assert isinstance(self._store, LocalStore)  # noqa: S101  its address begins with local:

@@ -75,7 +75,7 @@ class Served:
             keyring=keyring,
             requests=RateLimit(self._per_minute),
             sessions=Sessions(keyring),
-            health=SystemHealth(settings),
+            health=SystemHealth(settings, self._system.worker_states),
             lag=self._lag,
         )
         config = uvicorn.Config(

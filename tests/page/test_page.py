@@ -224,7 +224,8 @@ def test_every_page_fits_is_accessible_and_asks_nobody_else(
 
 def test_by_keyboard_alone(page: Page, site: Served, remembered: list[Anchor]) -> None:
     page.goto(site.url)
-    page.keyboard.type(SAMS_KEY)  # the field has the focus
+    expect(page.get_by_label("Key")).to_be_focused()
+    page.keyboard.type(SAMS_KEY)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{site.url}/owners/sam")
     page.keyboard.press("Tab")

@@ -65,7 +65,7 @@ def up(*, at: Path | None = None, verbose: bool = False) -> int:
 
 
 def _tell(system: System, folder: Path) -> None:
-    print(f"open      {system.url}")
+    print(f"page      {system.url}")
     print(f"memories  {folder} ({system.count()} so far)")
     print(f"broker    {system.bootstrap}")
     for worker, address in system.health.items():

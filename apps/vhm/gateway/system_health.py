@@ -35,9 +35,11 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     reasons: Sequence[str] = ()
 
     @property
-    def works(self) -> bool:
-        """Whether somebody reads its topics, as far as known."""
-        return not self.reasons and self.members != 0
+    def works(self) -> bool | None:
+        """Whether somebody reads its topics; None where that is not known."""
+        if self.reasons or self.members == 0:
+            return False
+        return None if self.members is None else True
 
 
 class GroupLag:
