@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import stamina
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -109,17 +110,36 @@ class SystemHealth:
         client = AdminClient(self._config())
         names = {self._settings.kafka_topic_prefix + worker: worker for worker in WORKERS}
         states = []
-        asked = client.describe_consumer_groups(list(names), request_timeout=ANSWER_SECONDS)
-        for group, future in asked.items():
+        for group in names:
             try:
-                members = len(future.result().members)
+                members = _members(client, group)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError._UNSUPPORTED_FEATURE:
-                    raise Unavailable(f"Kafka does not say who reads: {describe(error.args[0])}") from None
-                members = None  # the embedded broker does not describe groups
+                raise Unavailable(f"Kafka does not say who reads: {describe(error.args[0])}") from None
             lag = GroupLag(self._settings, names[group])
             try:
                 states.append(WorkerState(name=names[group], members=members, lag=lag.read()))
             finally:
                 lag.close()
         return states
+
+
+def _is_moving(error: Exception) -> bool:
+    """Whether the group's coordinator is about to be another broker, or has just begun."""
+    codes = (
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+    )
+    return isinstance(error, KafkaException) and error.args[0].code() in codes
+
+
+@stamina.retry(on=_is_moving, attempts=5, wait_initial=0.2, timeout=ANSWER_SECONDS)
+def _members(client: AdminClient, group: str) -> int | None:
+    """Who is in a group; None where the broker describes none. Raises KafkaException."""
+    try:
+        future = client.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)[group]
+        return len(future.result().members)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError._UNSUPPORTED_FEATURE:  # the embedded broker
+            return None
+        raise
