@@ -219,3 +219,21 @@ def test_a_session_ends_with_its_key_its_secret_and_its_time(monkeypatch: pytest
         assert Sessions(ring, secret).principal(wrong) is None
     monkeypatch.setattr("vhm.gateway.page.sessions.SESSION_SECONDS", -1)
     assert Sessions(ring, secret).principal(cookie) is None
+
+
+def test_on_ones_own_machine_nobody_signs_in() -> None:
+    environment = {"EMBEDDING_MODEL": "deterministic"}
+    with System(environment=environment, gateway=True) as system, httpx.Client(base_url=system.url) as client:
+        start = client.get("/", follow_redirects=True)
+        assert start.url.path == "/owners/-"
+        assert "Sign out" not in start.text
+        assert "Add the first memory" in start.text
+        token = token_of(client.get("/owners/-/add"))
+        added = client.post("/owners/-/add", data={"token": token, "text": "the page is open here"})
+        assert added.headers["location"].endswith("?stored=true")
+        assert "the page is open here" in client.get(added.headers["location"]).text
+        assert client.post("/owners/-/add", data={"text": "without a token"}).status_code == 403
+        rebound = client.get("/owners/-", headers={"host": "evil.example"})
+        assert rebound.status_code == 421
+        workers = client.get("/workers").text
+        assert workers.count('<span class="good">works</span>') == 3
