@@ -11,7 +11,7 @@ import msgspec
 from vhm.anchors import AnchorRejectedError, AnchorStore, StoreUnavailableError
 from vhm.contract.messages import InvalidMessageError
 from vhm.embedding import Embedder, EmbeddingFailedError, EmbeddingUnavailableError
-from vhm.runtime.handler import Outcome, Poison, Record, UnavailableError
+from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, UnavailableError
 
 T = TypeVar("T")
 UnknownNames = tuple[str, ...]
@@ -48,6 +48,10 @@ class EmbeddingHandler(ABC, Generic[T]):
     def _refused(self, message: T, error: EmbeddingFailedError | AnchorRejectedError) -> Poison:
         """The outcome of a message that the model or the store can never take."""
 
+    @abstractmethod
+    def _failed(self, message: T, error: str) -> Outgoing:
+        """The answer to a message that could not be handled."""
+
     async def open(self) -> None:
         """Load the model, then open its collection or create it. Raises UnavailableError."""
         try:
@@ -74,6 +78,14 @@ class EmbeddingHandler(ABC, Generic[T]):
         for index, names in unknown.items():
             outcomes[index] = msgspec.structs.replace(outcomes[index], unknown_fields=names)
         return [outcomes[index] for index in range(len(records))]
+
+    def failed(self, record: Record, error: str) -> Sequence[Outgoing]:
+        """See `Handler`."""
+        try:
+            message, _ = self._read(record)
+        except InvalidMessageError:
+            return ()
+        return (self._failed(message, error),)
 
     async def _work_or_halve(self, messages: Sequence[T]) -> list[Outcome]:
         try:

@@ -84,6 +84,9 @@ def runtime() -> None:
                 for record in records
             ]
 
+        def failed(self, record: Record, error: str) -> Sequence[Outgoing]:
+            return ()
+
         async def not_ready(self) -> list[str]:
             return []
 

@@ -75,6 +75,9 @@ class Handler:
         self._death.pass_by("store write")
         return [Reply((Outgoing(topic="retell-response", key=value, value=value),)) for value in values]
 
+    def failed(self, record: Record, error: str) -> Sequence[Outgoing]:
+        return ()
+
     async def not_ready(self) -> list[str]:
         return []
 

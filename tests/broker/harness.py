@@ -28,7 +28,8 @@ GROUP = "reteller"
 class Echo:
     """A handler that answers every record with itself, and misbehaves on demand.
 
-    `poison…` is refused, `boom…` raises, `big:N` is answered with N bytes, `hold…` waits for `let_go`;
+    `poison…` is refused, `boom…` raises (its answer as well, if `unanswerable`), `big:N` is answered with N
+    bytes, `hold…` waits for `let_go`;
     while `down` is set everything is unavailable for that reason."""
 
     name = GROUP
@@ -72,6 +73,11 @@ class Echo:
         while value.startswith(b"hold") and not self.let_go.is_set():  # noqa: ASYNC110  see below
             await asyncio.sleep(0.005)  # the event is set from the test's thread
         return Reply((Outgoing(topic=OUT, key=record.key or b"none", value=value),))
+
+    def failed(self, record: Record, error: str) -> Sequence[Outgoing]:
+        if b"unanswerable" in (record.value or b""):
+            raise RuntimeError("another defect")
+        return (Outgoing(topic=OUT, key=b"failed", value=error.encode()),)
 
     async def not_ready(self) -> list[str]:
         return self.reasons

@@ -101,8 +101,9 @@ def test_waiting_for_what_the_work_needs_is_no_reason_to_be_killed(
 def test_a_defect_of_the_handler_costs_one_record_not_the_partition(place: Place) -> None:
     with place.run(Echo()) as worker:
         worker.ready()
-        place.client.write([b"1", b"boom", b"2"], partition=0)
-        assert Counter(place.client.values(OUT, 2)) == Counter([b"1", b"2"])
+        place.client.write([b"1", b"boom", b"2", b"boom, unanswerable"], partition=0)
+        told = b"reteller failed at this message (RuntimeError); it is in recall-response.dead-letter"
+        assert Counter(place.client.values(OUT, 3, extra=0.3)) == Counter([b"1", b"2", told])
         headers = dict(place.client.read(DEAD)[0].headers() or [])
     assert headers["vhm-reason"] == b"handler_failed"
     assert json.loads(headers["vhm-errors"] or b"") == ["RuntimeError: a defect"]

@@ -19,7 +19,7 @@ from vhm.gateway.page.sessions import Sessions
 from vhm.gateway.services import Services
 from vhm.gateway.settings import Settings
 from vhm.gateway.system_health import GroupLag, SystemHealth, WorkerState
-from vhm.runtime.handler import Outcome, Record, UnavailableError
+from vhm.runtime.handler import Outcome, Outgoing, Record, UnavailableError
 from vhm.runtime.http_server import HttpServer, PortInUseError, listen
 
 LAG_SECONDS = 5.0
@@ -83,6 +83,10 @@ class Gateway:
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
         """See `Handler.handle`. Never called: no topic is read by the group `gateway`."""
         raise RuntimeError(f"the gateway reads no topic, got {len(records)} records")
+
+    def failed(self, record: Record, error: str) -> Sequence[Outgoing]:  # noqa: ARG002 - see `Handler`
+        """See `Handler`. Never called, as `handle`."""
+        return ()
 
     async def not_ready(self) -> Sequence[str]:
         """Always able to answer, if only with a 503 that says why."""

@@ -113,6 +113,12 @@ class Indexer(EmbeddingHandler[Write | Forget]):
         answer = AnchorIndexed(anchor_id=anchor_id, ok=False, reason=reason, detail=detail)
         return Poison(reason=reason, errors=(detail,), records=(_indexed(answer),))
 
+    def _failed(self, message: Write | Forget, error: str) -> Outgoing:
+        if isinstance(message, Forget):
+            return _forgotten(AnchorsForgotten(request_id=message.request_id, errors=[error]))
+        anchor_id = message.anchor.anchor_id
+        return _indexed(AnchorIndexed(anchor_id=anchor_id, ok=False, reason=STORAGE_FAILED, detail=error))
+
     def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:
         if record.logical_topic == ANCHORS_FORGET:
             refused = AnchorsForgotten(request_id=_request_id(record, error.id), errors=error.errors)

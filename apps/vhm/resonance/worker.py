@@ -90,13 +90,15 @@ class Resonance(EmbeddingHandler[Ask]):
 
     def _refused(self, message: Ask, error: EmbeddingFailedError | AnchorRejectedError) -> Poison:
         log.warning("query refused", request_id=str(message.request_id), detail=str(error))
-        return Poison(
-            reason=EMBEDDING_FAILED, errors=(str(error),), records=_failed(message.request_id, str(error))
-        )
+        answer = self._failed(message, str(error))
+        return Poison(reason=EMBEDDING_FAILED, errors=(str(error),), records=(answer,))
 
     def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:
-        records = _failed(error.id, str(error)) if error.id else ()
+        records = (_failed(error.id, str(error)),) if error.id else ()
         return Poison(reason=INVALID, errors=tuple(error.errors), records=records)
+
+    def _failed(self, message: Ask, error: str) -> Outgoing:
+        return _failed(message.request_id, error, message.request.owner)
 
     def _query(self, ask: Ask, vector: embedding.Vector) -> Query:
         request, settings = ask.request, self._settings
@@ -144,10 +146,10 @@ def _candidate(explained: Explained, now: datetime) -> Candidate:
     )
 
 
-def _failed(request_id: uuid.UUID, error: str) -> tuple[Outgoing, ...]:
+def _failed(request_id: uuid.UUID, error: str, owner: str = "") -> Outgoing:
     """The answer to a request that cannot be served: no beats, and why."""
-    response = RecallResponse(request_id=request_id, beats=[], error=error)
-    return (Outgoing(topic=RECALL_RESPONSE, key=str(request_id).encode(), value=encode(response)),)
+    response = RecallResponse(request_id=request_id, beats=[], owner=owner, error=error)
+    return Outgoing(topic=RECALL_RESPONSE, key=str(request_id).encode(), value=encode(response))
 
 
 def _headers(ask: Ask, ranking: Ranking, asked: Asked, base_level_weight: float) -> Headers:

@@ -54,8 +54,14 @@ class Reteller:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             retelling = await self._tell(recalled, retell_headers.decode(record.headers))
             log.info("retold", beats=len(recalled.beats), teller=retelling.teller)
-        response = RetellResponse(request_id=recalled.request_id, retelling=retelling.text)
-        return Reply((Outgoing(topic=RETELL_RESPONSE, key=request_id.encode(), value=encode(response)),))
+        return Reply((_retold(recalled, retelling.text),))
+
+    def failed(self, record: Record, error: str) -> Sequence[Outgoing]:
+        """See `Handler`. Whoever asked for no story waits for none."""
+        if record.header(headers.TELL) == b"0":
+            return ()
+        told = templates.UNTOLD.format(error=line(error)[:MOST_OF_AN_ERROR])
+        return (_retold(decode(RecallResponse, record.value), told),)
 
     async def _tell(self, recalled: RecallResponse, asked: Asked) -> Retelling:
         """What there is to tell: memories, an error (not the same as no memory), or an empty store."""
@@ -81,6 +87,11 @@ class Reteller:
     async def close(self) -> None:
         """See `Handler`."""
         await self._chain.close()
+
+
+def _retold(recalled: RecallResponse, text: str) -> Outgoing:
+    response = RetellResponse(request_id=recalled.request_id, retelling=text)
+    return Outgoing(topic=RETELL_RESPONSE, key=str(recalled.request_id).encode(), value=encode(response))
 
 
 def make(settings: Settings) -> Reteller:

@@ -14,7 +14,7 @@ from vhm.runtime.handler import Outcome, Outgoing, Poison, Record
 from vhm.runtime.kafka_config import describe
 from vhm.runtime.logs import record_fields
 from vhm.runtime.producer import DeliveryFailure, HeaderList, ProducerRecord, RecordProducer
-from vhm.runtime.retry import Wait, backoff
+from vhm.runtime.retry import Wait, answers_to_failed, backoff
 from vhm.runtime.threads import in_daemon_thread
 from vhm.runtime.unknown_fields import UnknownFields
 
@@ -54,7 +54,11 @@ class Delivery:
                 self._context.metrics.refused.inc(len(failures))
                 oversized = [failure for failure in failures if _is_oversized_reply(failure)]
                 refused = [failure for failure in failures if not _is_oversized_reply(failure)]
-                pending = [self._oversized(records[failure.record.index], failure) for failure in oversized]
+                pending = [
+                    record
+                    for failure in oversized
+                    for record in self._oversized(records[failure.record.index], failure)
+                ]
                 pending += [failure.record for failure in refused]
                 if refused:
                     await self._on_refused(refused, reporter=id(records))
@@ -69,12 +73,17 @@ class Delivery:
         for index, (record, outcome) in enumerate(zip(records, outcomes, strict=True)):
             if outcome.unknown_fields:
                 self._unknown.note(record.topic, outcome.unknown_fields)
-            for out in outcome.records:
-                headers = self._headers(record, out)
-                topic = self._context.settings.kafka_topic_prefix + out.topic
-                produced.append(ProducerRecord(index, topic, out.key, out.value, headers))
-            if isinstance(outcome, Poison):
-                produced.append(self._dead_letter(index, record, outcome))
+            produced += self._led_to(index, record, outcome)
+        return produced
+
+    def _led_to(self, index: int, record: Record, outcome: Outcome) -> list[ProducerRecord]:
+        prefix = self._context.settings.kafka_topic_prefix
+        produced = [
+            ProducerRecord(index, prefix + out.topic, out.key, out.value, self._headers(record, out))
+            for out in outcome.records
+        ]
+        if isinstance(outcome, Poison):
+            produced.append(self._dead_letter(index, record, outcome))
         return produced
 
     def _headers(self, record: Record, out: Outgoing) -> HeaderList:
@@ -90,13 +99,13 @@ class Delivery:
         )
         return envelope.dead_letter_record(index, record, poison, self._context.build)
 
-    def _oversized(self, record: Record, failure: DeliveryFailure) -> ProducerRecord:
-        """The dead letter of a record whose answer no broker will take, however often it is produced."""
+    def _oversized(self, record: Record, failure: DeliveryFailure) -> list[ProducerRecord]:
+        """What a record leads to whose answer no broker will take, however often it is produced."""
         size = len(failure.record.value or b"")
         text = f"{failure.record.topic} takes no record of {size} bytes: {describe(failure.error)}"
-        return self._dead_letter(
-            failure.record.index, record, Poison(reason="reply_too_large", errors=(text,))
-        )
+        answers = answers_to_failed(self._context, record, text)
+        poison = Poison(reason="reply_too_large", errors=(text,), records=answers)
+        return self._led_to(failure.record.index, record, poison)
 
     async def _on_refused(self, failures: Sequence[DeliveryFailure], reporter: int) -> None:
         context = self._context

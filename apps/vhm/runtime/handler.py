@@ -123,6 +123,11 @@ class Handler(Protocol):
         """One outcome for each record, in order. Raises UnavailableError to be called again with the same."""
         ...
 
+    def failed(self, record: Record, error: str) -> Sequence[Outgoing]:
+        """What answers a record whose outcome is lost to a defect, so that whoever asked is told `error` and
+        does not wait. Nothing where it cannot be read."""
+        ...
+
     async def not_ready(self) -> Sequence[str]:
         """Why the worker cannot work now, one line for each reason; empty when it can.
 

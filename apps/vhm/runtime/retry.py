@@ -6,8 +6,9 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from vhm.contract.topics import dead_letter
 from vhm.runtime.context import WorkerContext
-from vhm.runtime.handler import Outcome, Poison, Record, Reply, UnavailableError
+from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply, UnavailableError
 from vhm.runtime.logs import record_fields
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -29,10 +30,20 @@ def backoff(tries: int) -> float:
     return pause * random.uniform(0.5, 1.0)  # noqa: S311  spreads load, guards nothing
 
 
+def answers_to_failed(context: WorkerContext, record: Record, error: str) -> tuple[Outgoing, ...]:
+    """`Handler.failed`, where the defect may be as well."""
+    try:
+        return tuple(context.handler.failed(record, error))
+    except Exception:
+        context.log.exception("no answer to what failed", **record_fields(record))
+        return ()
+
+
 class RetryingHandler:
     """The worker's handler, with retries."""
 
     def __init__(self, context: WorkerContext) -> None:
+        self._context = context
         self._handler = context.handler
         self._readiness = context.readiness
         self._metrics = context.metrics
@@ -64,8 +75,7 @@ class RetryingHandler:
                     record = records[pending[0]]
                     self._log.exception("handler failed", tries=tries + 1, **record_fields(record))
                     if tries + 1 >= DEFECT_TRIES:
-                        text = f"{type(error).__name__}: {error}"
-                        outcomes[pending[0]] = Poison(reason="handler_failed", errors=(text,))
+                        outcomes[pending[0]] = self._defective(record, error)
                         break
                 else:
                     for index, answer in zip(pending, answers, strict=True):
@@ -78,6 +88,13 @@ class RetryingHandler:
             if tries:
                 self._readiness.report("work", None, by=id(records))
         return outcomes
+
+    def _defective(self, record: Record, defect: Exception) -> Poison:
+        """The dead letter says what it was; whoever asked learns no more than its kind."""
+        kind = type(defect).__name__
+        told = f"{self._handler.name} failed at this message ({kind}); it is in {dead_letter(record.topic)}"
+        answers = answers_to_failed(self._context, record, told)
+        return Poison(reason="handler_failed", errors=(f"{kind}: {defect}",), records=answers)
 
     async def _handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
         started = time.monotonic()
