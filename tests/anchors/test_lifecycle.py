@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,8 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anchors.places import NOW, Place, anchor, query, unit
+from anchors.places import NOW, Place, anchor, fresh_name, query, unit
 from vhm.anchors import AnchorStore, Delivery, Scope, Tombstone, WriteOutcome
+from vhm.anchors.qdrant.store import QdrantStore
 from vhm.contract.messages import Anchor
 
 LATER, EARLIER = Delivery(2_000), Delivery(1_000)
@@ -100,6 +102,34 @@ async def test_an_id_that_was_forgotten_never_comes_back(place: Place) -> None:
         assert await write(store, gone, never, delivery=LATER) == [WriteOutcome.FORGOTTEN] * 2
         assert await recalled(store) == {"kept"}
         assert await store.count(Scope("")) == 1
+
+
+def test_a_writer_that_is_killed_before_it_looked_for_tombstones_leaves_nothing(
+    server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is forgotten while it is written, and the writer dies when it has inserted it."""
+    place, insert = Place(server_url, fresh_name()), QdrantStore._upsert
+    said = [anchor(text, 3 - n / 1440, session="s") for n, text in enumerate(["of okapis", "of rain"])]
+
+    async def lived() -> None:
+        async with place.opened(hybrid=True) as killed, place.opened(hybrid=True) as other:
+
+            async def forgotten_meanwhile(self: QdrantStore, *args: Any) -> str:
+                await other.forget(by_id(said[0]))
+                await insert(self, *args)
+                raise asyncio.CancelledError
+
+            with monkeypatch.context() as patched, pytest.raises(asyncio.CancelledError):
+                patched.setattr(QdrantStore, "_upsert", forgotten_meanwhile)
+                await write(killed, *said)
+            assert await write(other, *said) == [WriteOutcome.FORGOTTEN, WriteOutcome.STORED]
+            assert await recalled(other) == {"of rain"}
+            assert await other.count(Scope("")) == 1
+            assert (await other.recall([query(VECTOR, text="okapis")]))[0].beats[0].match == pytest.approx(
+                (await other.recall([query(VECTOR, text="gnus")]))[0].beats[0].match
+            )
+
+    asyncio.run(lived())
 
 
 @awaited

@@ -174,6 +174,9 @@ class QdrantStore:
                 outcomes[index] = WriteOutcome.FORGOTTEN
             for mark in marks(anchor):
                 entries.add(mark)
+        forgotten = [index for index, one in outcomes.items() if one is WriteOutcome.FORGOTTEN]
+        if forgotten:
+            await self._take_out_remains([(anchors[index], came[index]) for index in forgotten])
         left = [index for index in range(len(anchors)) if index not in outcomes]
         if left:
             outcomes |= await self._store(
@@ -265,6 +268,17 @@ class QdrantStore:
             elif mark is not None:
                 await self._do(self._lifecycle.note(mark))
         return outcomes
+
+    async def _take_out_remains(self, forgotten: Sequence[tuple[Anchor, Delivery]]) -> None:
+        """Take out what an indexer inserted that was killed before it looked for tombstones: its records come
+        again, maybe to another one."""
+        name = self._collection.writable()
+        held = await self._do(
+            self._vectors.payloads(name, [(scope_of(one), one.anchor_id) for one, _ in forgotten])
+        )
+        for anchor, delivery in forgotten:
+            if (scope_of(anchor), anchor.anchor_id) in held:
+                await self._do(self._lifecycle.take_out(name, anchor, delivery.written))
 
     async def _insert(
         self, new: Mapping[Key, tuple[Anchor, Vector]], written: Mapping[Key, int | None]
