@@ -101,11 +101,9 @@ def after(step: str, death: Death, call: Callable[..., Any]) -> Callable[..., An
     return wrapped
 
 
-def main() -> int:
-    """Run until killed or told to stop."""
-    step, count, notes = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    death = Death(step, count, notes)
-    # between a step and the next one; on the instance's class, because the worker makes its own instances
+def strike_runtime(death: Death) -> None:
+    """Let death pass by between the steps of the runtime; on its classes, because the worker makes its own
+    instances."""
     Poller._poll = after("poll", death, Poller._poll)  # type: ignore[method-assign]
     RecordProducer._on_report = after("ack", death, RecordProducer._on_report)  # type: ignore[method-assign]
     RecordProducer._wake = after("produce", death, RecordProducer._wake)  # type: ignore[method-assign]
@@ -119,6 +117,13 @@ def main() -> int:
         return configure(*arguments, **named) | on_commit | static
 
     kafka_config.consumer_config = with_commits
+
+
+def main() -> int:
+    """Run until killed or told to stop."""
+    step, count, notes = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    death = Death(step, count, notes)
+    strike_runtime(death)
     death.note(began=time.time(), pid=os.getpid())
     return worker.main("reteller", Settings, lambda _: Handler(death))
 

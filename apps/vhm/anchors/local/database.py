@@ -1,9 +1,11 @@
-"""The file of an embedded store: a SQLite database that one process has at a time.
+"""The files of an embedded store: SQLite databases that one process has at a time.
 
-Three tables: `collections` (name, size of the vectors, metadata as JSON), `anchors` (collection, id of the
-point, payload as JSON, vector as float32) and `lifecycle` (collection, tombstone or mark as JSON). A folder
-written by earlier versions, which kept qdrant-client's own format, is taken over when it is first opened; its
-files stay, are not read again, and go when anything is forgotten, for they hold texts.
+Two tables in `anchors.sqlite`: `collections` (name, size of the vectors, metadata as JSON) and `anchors`
+(collection, id of the point, payload as JSON, vector as float32). One in `lifecycle.sqlite`: `lifecycle`
+(collection, tombstone or mark as JSON), so that an older copy of the anchors that is put back meets the
+tombstones of what was forgotten since. A folder written by earlier versions, which kept qdrant-client's own
+format, is taken over when it is first opened; its files stay, are not read again, and go when anything is
+forgotten, for they hold texts.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from vhm.anchors.errors import StoreUnavailableError
 from vhm.anchors.lifecycle import Entry
 from vhm.anchors.types import Vector
 
-DATABASE, LOCK = "anchors.sqlite", ".lock"
+DATABASE, LIFECYCLE, LOCK = "anchors.sqlite", "lifecycle.sqlite", ".lock"
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS collections (
@@ -34,7 +36,7 @@ _SCHEMA = """
         collection TEXT NOT NULL, id TEXT NOT NULL, payload TEXT NOT NULL, vector BLOB NOT NULL,
         PRIMARY KEY (collection, id)
     );
-    CREATE TABLE IF NOT EXISTS lifecycle (
+    CREATE TABLE IF NOT EXISTS beside.lifecycle (
         collection TEXT NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (collection, entry)
     );
 """
@@ -142,14 +144,14 @@ class Database:
 
     def entries(self, base: str) -> list[Entry]:
         """The tombstones and marks of a collection and its copies."""
-        rows = self._connection.execute("SELECT entry FROM lifecycle WHERE collection = ?", (base,))
+        rows = self._connection.execute("SELECT entry FROM beside.lifecycle WHERE collection = ?", (base,))
         return [msgspec.json.decode(entry, type=Entry) for (entry,) in rows]
 
     def record(self, base: str, entries: Iterable[Entry]) -> None:
         """Add tombstones and marks; those that are there already make no difference."""
         with self._connection as database:
             database.executemany(
-                "INSERT OR IGNORE INTO lifecycle VALUES (?, ?)",
+                "INSERT OR IGNORE INTO beside.lifecycle VALUES (?, ?)",
                 ((base, msgspec.json.encode(entry).decode()) for entry in entries),
             )
 
@@ -171,16 +173,21 @@ class Database:
     def _opened(self, path: Path | None) -> sqlite3.Connection:
         where = ":memory:" if path is None else str(path / DATABASE)
         database = sqlite3.connect(where, check_same_thread=False)
-        database.execute("PRAGMA journal_mode=WAL")  # one sync for a batch instead of several
+        database.execute("ATTACH ? AS beside", (":memory:" if path is None else str(path / LIFECYCLE),))
+        database.execute("PRAGMA journal_mode=WAL")  # of both: one sync for a batch instead of several
         database.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten
         # all of it or none, so that an interrupted takeover starts anew
         with database:
             database.execute("BEGIN IMMEDIATE")
-            fresh = not database.execute("SELECT 1 FROM sqlite_schema").fetchone()
+            tables = {name for (name,) in database.execute("SELECT name FROM main.sqlite_schema")}
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 database.execute(statement)
-            if fresh and path is not None:
+            if not tables and path is not None:
                 _take_over(database, path)
+        if "lifecycle" in tables:  # where earlier versions kept it
+            with database:
+                database.execute("INSERT OR IGNORE INTO beside.lifecycle SELECT * FROM main.lifecycle")
+            database.execute("DROP TABLE main.lifecycle")
         return database
 
 
