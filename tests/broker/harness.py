@@ -259,6 +259,14 @@ class Client:
         finally:
             consumer.close()
 
+    def end(self, at: TopicPartition) -> int:
+        """The offset after the last record of a partition."""
+        consumer = Consumer(self.config | {"group.id": "tests"})
+        try:
+            return consumer.get_watermark_offsets(at, timeout=10)[1]
+        finally:
+            consumer.close()
+
 
 def _rest(consumer: Consumer, deadline: float) -> Iterable[Message]:
     while time.monotonic() < deadline:

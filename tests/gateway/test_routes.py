@@ -14,7 +14,8 @@ import pytest
 from gateway.conftest import client
 from gateway.serving import KEY, READING_KEY, SAMS_KEY, Served
 from vhm import Anchor, Unavailable
-from vhm.client.kafka import KafkaTransport, PendingAnchor
+from vhm.client.exchange import PendingAnchor
+from vhm.client.kafka import KafkaTransport
 from vhm.contract.env_loader import load
 from vhm.contract.settings import Settings
 from vhm.gateway.app import MOST_BODY_BYTES, create_app

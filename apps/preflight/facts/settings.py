@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 
 import msgspec
@@ -13,6 +14,9 @@ from preflight.documents.paths import Step, dig, list_at
 from preflight.facts.pods import Start, starts
 from preflight.model import Model, fact
 from preflight.repository.app import Answer, AppKnowledge, Apps, Problem, Request, Route, Topic, Variable
+
+TOPIC_PREFIX = re.compile(r"(\w+_)?TOPIC_PREFIX")
+"""Variables whose value an app puts before the names of its topics and groups."""
 
 
 class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -30,8 +34,15 @@ class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def topics(self) -> tuple[Topic, ...]:
-        """The topics its app declares."""
-        return self.app.topics(self.start.pod)
+        """The topics its app declares, by the names they have on the broker."""
+        declared = self.app.topics(self.start.pod)
+        return tuple(msgspec.structs.replace(one, name=self.topic_prefix + one.name) for one in declared)
+
+    @property
+    def topic_prefix(self) -> str:
+        """What it puts before the names of topics and groups."""
+        names = (each.name for each in self.variables if TOPIC_PREFIX.fullmatch(each.name))
+        return next((self.value(name) or "" for name in names), "")
 
     def variable(self, name: str) -> Variable | None:
         """The variable read by this name, aliases included."""
@@ -93,7 +104,9 @@ def ask_ahead(model: Model, apps: Apps) -> None:
 
 
 def topics(model: Model, container: Container) -> tuple[Topic, ...]:
-    """The topics a container's app declares."""
+    """The topics a container's app declares, by the names they have on the broker."""
+    if (settings := container_settings(model).get(container)) is not None:
+        return settings.topics
     app, start = model.app(container), starts(model).get(container)
     return app.topics(start.pod) if app is not None and start is not None else ()
 

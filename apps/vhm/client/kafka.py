@@ -14,20 +14,20 @@ import itertools
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vhm.client.errors import Refused, TooLarge, Unavailable
-from vhm.client.results import Receipt, Recollection
+from vhm.client.exchange import Exchange, PendingAnchor, header_of
+from vhm.client.results import Recollection
 from vhm.client.transport import ANSWER_SECONDS, CLOSE_SECONDS, Listing, Reader
 from vhm.contract import explain as explaining
 from vhm.contract import headers
 from vhm.contract.explain import Explanation
 from vhm.contract.messages import (
     Anchor,
-    AnchorIndexed,
     AnchorsForget,
     AnchorsForgotten,
     RecallRequest,
@@ -69,85 +69,6 @@ POLL_SECONDS = 0.1
 PARTITIONS_SECONDS = 30.0
 """Between two looks for new partitions of the answer topics."""
 
-T = TypeVar("T", bound=msgspec.Struct)
-
-
-class Exchange:
-    """One question and the answers that have come, by topic. Lives on the event loop."""
-
-    def __init__(self, answers: Sequence[str], asked_of: str) -> None:
-        self.asked_of = asked_of
-        """The worker that owes the next answer."""
-        self._missing = set(answers)
-        self._values: dict[str, Message] = {}
-        loop = asyncio.get_running_loop()
-        self._taken: asyncio.Future[None] = loop.create_future()
-        self._complete: asyncio.Future[None] = loop.create_future()
-        for future in (self._taken, self._complete):  # a failure that nobody waits for is no defect
-            future.add_done_callback(lambda future: future.cancelled() or future.exception())
-
-    def take(self) -> None:
-        """The broker has acknowledged the question."""
-        if not self._taken.done():
-            self._taken.set_result(None)
-
-    def add(self, topic: str, message: Message) -> bool:
-        """Take an answer; whether it was the last one."""
-        self.take()  # it may come before the acknowledgement, and says the same
-        if topic in self._missing:
-            self._missing.discard(topic)
-            self._values[topic] = message
-        if not self._missing and not self._complete.done():
-            self._complete.set_result(None)
-        return not self._missing
-
-    def fail(self, error: Exception) -> None:
-        """It will not be answered."""
-        for future in (self._taken, self._complete):
-            if not future.done():
-                future.set_exception(error)
-
-    async def accepted(self) -> None:
-        """Return when the broker has acknowledged the question. Raises Unavailable."""
-        await asyncio.shield(self._taken)
-
-    async def wait(self, seconds: float) -> None:
-        """Return when all answers are there. Raises TimeoutError, or what it failed with."""
-        await asyncio.wait_for(asyncio.shield(self._complete), seconds)
-
-    def value(self, topic: str, kind: type[T]) -> T:
-        """The answer from that topic."""
-        return msgspec.json.decode(self._values[topic].value() or b"{}", type=kind)
-
-    def header(self, topic: str, name: str) -> bytes | None:
-        """A header of the answer from that topic."""
-        return _header(self._values[topic], name)
-
-
-class PendingAnchor:
-    """A memory on its way through Kafka."""
-
-    def __init__(self, anchor: Anchor, exchange: Exchange, silence: Callable[[Exchange, float], str]) -> None:
-        self.anchor_id = anchor.anchor_id
-        self._owner = anchor.owner
-        self._exchange = exchange
-        self._silence = silence
-
-    async def accepted(self) -> None:
-        """Return when the broker has it, so that it cannot be lost. Raises Unavailable."""
-        await self._exchange.accepted()
-
-    async def wait(self, seconds: float = ANSWER_SECONDS) -> Receipt:
-        """See `Pending.wait`."""
-        try:
-            await self._exchange.wait(seconds)
-        except TimeoutError:
-            raise Unavailable(self._silence(self._exchange, seconds)) from None
-        indexed = self._exchange.value(ANCHORS_INDEXED, AnchorIndexed)
-        if not indexed.ok:
-            raise Refused(indexed.errors or [": ".join(filter(None, (indexed.reason, indexed.detail)))])
-        return Receipt(anchor_id=self.anchor_id, owner=self._owner)
-
 
 class KafkaTransport:
     """`Transport` by a producer and a consumer; `reader` reads the store, where that can be reached."""
@@ -161,6 +82,7 @@ class KafkaTransport:
         self._numbers = itertools.count(1)
         self._exchanges: dict[bytes, Exchange] = {}
         self._unanswered: dict[Exchange, int] = {}
+        self._unanswered_bytes = 0
         self._room = asyncio.Event()
         """Set when a memory has been answered."""
         self._trouble: KafkaError | None = None
@@ -191,6 +113,7 @@ class KafkaTransport:
                 raise Unavailable(self._silence(oldest, ANSWER_SECONDS)) from None
         exchange = Exchange([ANCHORS_INDEXED], "the indexer")
         self._unanswered[exchange] = len(value)
+        self._unanswered_bytes += len(value)
         extra = [(headers.STORED_AT, headers.FILLED)] if filled else []
         await self._send(exchange, ANCHORS_WRITE, key_of(anchor), value, extra)
         return PendingAnchor(anchor, exchange, self._silence)
@@ -318,9 +241,8 @@ class KafkaTransport:
         self._release(exchange)
 
     def _has_room(self, size: int) -> bool:
-        waiting = self._unanswered
-        return not waiting or (
-            len(waiting) < MOST_UNANSWERED and sum(waiting.values()) + size <= MOST_UNANSWERED_BYTES
+        return not self._unanswered or (
+            len(self._unanswered) < MOST_UNANSWERED and self._unanswered_bytes + size <= MOST_UNANSWERED_BYTES
         )
 
     def _silence(self, exchange: Exchange, seconds: float) -> str:
@@ -405,7 +327,7 @@ class KafkaTransport:
             for message in self._next_messages():
                 if (error := message.error()) is not None:
                     self._note(error)
-                elif (to := _header(message, headers.REPLY_TO)) is not None and to.startswith(mine):
+                elif (to := header_of(message, headers.REPLY_TO)) is not None and to.startswith(mine):
                     answers.append((to, message))
             if answers:
                 self._loop.call_soon_threadsafe(self._take, answers)
@@ -452,7 +374,8 @@ class KafkaTransport:
 
     def _release(self, exchange: Exchange) -> None:
         """Make room for further memories."""
-        if self._unanswered.pop(exchange, None) is not None:
+        if (size := self._unanswered.pop(exchange, None)) is not None:
+            self._unanswered_bytes -= size
             self._room.set()
 
 
@@ -467,10 +390,3 @@ def record_of(anchor: Anchor) -> bytes:
 def key_of(anchor: Anchor) -> bytes:
     """The key of anchors-write: turns of one session stay in order, in one partition."""
     return f"{anchor.owner}/{anchor.session}".encode() if anchor.session else str(anchor.anchor_id).encode()
-
-
-def _header(message: Message, name: str) -> bytes | None:
-    pairs = message.headers() or ()
-    items = pairs.items() if isinstance(pairs, dict) else pairs
-    value = next((value for key, value in items if key == name), None)
-    return value.encode() if isinstance(value, str) else value

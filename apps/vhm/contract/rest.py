@@ -34,7 +34,7 @@ class NewMemory(Message, frozen=True, kw_only=True):
 class Question(Message, frozen=True, kw_only=True):
     """What to recall, as in recall-request, with its story if `tell`, and `explain` candidates."""
 
-    query: Annotated[str, Meta(min_length=1, max_length=100_000, examples=["what should I cook?"])]
+    query: Annotated[str, Meta(min_length=1, max_length=100_000, examples=["am I vegetarian?"])]
     top_k: Annotated[int, Meta(ge=1, le=50)] = BEATS
     now: datetime | None = None
     session_id: str | None = None

@@ -261,3 +261,42 @@ def _scales(model: Model, container: Container) -> Iterator[tuple[Located, tuple
         by_lag = any(dig(trigger, "type") == "kafka" for trigger in scaler.items("spec", "triggers"))
         if scaled is workload and isinstance(most, int) and not by_lag:
             yield scaler, ("spec", field), most
+
+
+@rule("scaler-of-another-topic", family="messaging", severity="error", outcome="applies nothing")
+def scaler_of_another_topic(model: Model) -> Iterator[Violation]:
+    """A KEDA trigger on the lag of a topic that the scaled app does not read, or of another group.
+
+    There is no lag then, and the number of pods stays at its minimum whatever waits. An app that puts a
+    prefix before its topics (`KAFKA_TOPIC_PREFIX`) puts it before the name of its group as well.
+
+        KAFKA_TOPIC_PREFIX=shop.             # and topic: anchors-write, consumerGroup: indexer
+    """
+    for scaler, workload in scalers(model):
+        settings = [each for c, each in container_settings(model).items() if c.workload is workload]
+        readers = [(each, each.container.name) for each in settings]
+        reads = sorted({t.name for each, name in readers for t in each.topics if name in t.readers})
+        for index, trigger in enumerate(scaler.items("spec", "triggers") if reads else ()):
+            if dig(trigger, "type") != "kafka":
+                continue
+            path = ("spec", "triggers", index, "metadata")
+            topic, group = dig(trigger, "metadata", "topic"), dig(trigger, "metadata", "consumerGroup")
+            prefixes = [each.topic_prefix for each, name in readers if group == name and each.topic_prefix]
+            if isinstance(topic, str) and topic not in reads:
+                meant = next((name for name in reads if name.endswith(topic)), near(topic, set(reads)))
+                yield at(
+                    scaler,
+                    *path,
+                    "topic",
+                    message=f"scales by the lag of topic {topic}, and {workload.name} reads {listed(reads)}",
+                    fix=f"write {meant}" if meant else "write one of these",
+                )
+            if prefixes:
+                yield at(
+                    scaler,
+                    *path,
+                    "consumerGroup",
+                    message=f"scales by the lag of group {group}, and {workload.name} reads as "
+                    f"{prefixes[0]}{group}",
+                    fix=f"write {prefixes[0]}{group}",
+                )
