@@ -168,6 +168,22 @@ async def test_neighbours_lose_the_words_of_what_is_forgotten(place: Place) -> N
         )
 
 
+@pytest.mark.slow
+@awaited
+async def test_half_of_a_long_session_is_forgotten_at_once(server_url: str) -> None:
+    place = Place(server_url, fresh_name())
+    said = [anchor(f"zebrafinch {n}", session="s") for n in range(300)]
+    kept = [anchor(f"numbat {n}", session="s") for n in range(300)]
+    async with place.opened(hybrid=True) as store, place.another().opened(hybrid=True) as pure:
+        for start in range(0, 300, 100):
+            await write(store, *said[start : start + 100], *kept[start : start + 100])
+        await write(pure, *kept)
+        assert await store.forget(by_id(*said)) == 300
+        asked = query(VECTOR, text="zebrafinch numbat", limit=3, diversity_threshold=2.0)
+        [after], [never] = await store.recall([asked]), await pure.recall([asked])
+        assert [beat.match for beat in after.beats] == pytest.approx([beat.match for beat in never.beats])
+
+
 @pytest.mark.parametrize("newer_first", [False, True])
 @awaited
 async def test_the_newer_one_takes_the_older_one_s_place(place: Place, newer_first: bool) -> None:

@@ -170,11 +170,10 @@ class Lifecycle:
         )
 
     async def _mend(self, copy: CollectionInfo, gone: Mapping[Key, Content]) -> None:
-        turns = [(key, content) for key, content in gone.items() if content.session is not None]
-        if sparse.WORDS not in copy.sparse:
-            return
-        for start in range(0, len(turns), PART):
-            await self._vectors.derive(copy.name, dict(turns[start : start + PART]))
+        """All at once: a part would go on from turn to turn into what is around the others."""
+        turns = {key: content for key, content in gone.items() if content.session is not None}
+        if turns and sparse.WORDS in copy.sparse:
+            await self._vectors.derive(copy.name, turns)
 
     async def _mend_around(self, copy: CollectionInfo, bound: Tombstone) -> None:
         after: models.ExtendedPointId | None = None

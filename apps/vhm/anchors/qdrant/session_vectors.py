@@ -28,7 +28,8 @@ from vhm.anchors.sessions import Session, Sessions, session_of
 from vhm.memory.session_context import DEPTH, LONGEST_PAUSE
 
 ROUNDS = 20
-"""Readings until nothing differs, at most; others may write the same session without end."""
+"""How often a vector that was written may differ again, at most; others may write the same session without
+end."""
 
 BEFORE, AFTER, WITHIN = DEPTH + 1, 16, 1_000
 """Turns read before, after and among those in question. Three count; one more tells whether the third shares
@@ -66,8 +67,10 @@ class SessionVectors:
         """Bring the vectors of anchors, and of the turns after them, up to date; the payloads of those of
         the anchors that are there."""
         wanted, payloads = dict(anchors), None
+        written: set[Key] = set()
+        again = 0
         try:
-            for _ in range(ROUNDS):
+            while again < ROUNDS:
                 points = await self._around(collection, wanted)
                 if payloads is None:
                     payloads = _payloads(anchors, points)
@@ -78,6 +81,8 @@ class SessionVectors:
                     return payloads
                 wanted |= {key: turns[key].row.content for key in changes}
                 await self._write(collection, changes)
+                again += not written.isdisjoint(changes)
+                written |= changes.keys()
         except StoreUnavailableError:
             if len(self._uncertain) < UNCERTAIN_MOST:
                 self._uncertain |= wanted
