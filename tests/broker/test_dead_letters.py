@@ -74,7 +74,7 @@ def test_exactly_those_asked_for_are_sent_again_as_they_were(
         worker.ready()
         client.read(DEAD, 4)
     until(lambda: run("list") == 0 and "3" in capsys.readouterr().out.splitlines()[1], 10)
-    assert client.values(OUT, 0, extra=0.2) == []
+    assert not [value for value in client.values(OUT, 0, extra=0.2) if b"poison" in value]
 
 
 def test_what_to_send_must_be_said(refused: Place) -> None:

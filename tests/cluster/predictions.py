@@ -42,9 +42,11 @@ ELSEWHERE = {
     "pull-secret-misspelt": "shows where the registry wants a password",
     "replicas-share-a-claim": "wants several nodes",
     "rollout-shares-a-claim": "wants several nodes",
+    "scaler-of-another-topic": "wants KEDA",
     "service-link-stops-image": "wants Confluent's image, which alone refuses the variable",
     "shutdown-longer-than-grace": "shows where a stop takes longer than the grace period",
     "topic-misspelt": "wants the scripts of the broker's published image",
+    "topics-created-without-the-prefix": "wants the scripts of the broker's published image",
     "version-label-in-claim-templates": "shows when the label's value changes",
     "workers-differ-in-their-broker": "wants a second broker at the other address",
 }
