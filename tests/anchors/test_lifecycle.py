@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
 from anchors.places import NOW, Place, anchor, fresh_name, query, unit
-from anchors.test_session_vectors import stored
+from anchors.test_session_vectors import stored, talk
 from vhm.anchors import AnchorStore, Delivery, Scope, Tombstone, WriteOutcome
 from vhm.anchors.qdrant.store import QdrantStore
 from vhm.contract.messages import Anchor
@@ -167,6 +167,44 @@ async def test_neighbours_lose_the_words_of_what_is_forgotten(place: Place) -> N
         assert {beat.text: beat.match for beat in after.beats} == pytest.approx(
             {beat.text: beat.match for beat in pure.beats}
         )
+
+
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 30))
+@settings(max_examples=60, deadline=None)
+def test_an_embedded_store_is_as_if_what_was_forgotten_had_never_been_said(seed: int, count: int) -> None:
+    rng = random.Random(seed)
+    said = talk(rng, count)
+    parts = [rng.sample(said, rng.randint(0, count)) for _ in range(2)]
+    gone = {one.anchor_id for part in parts for one in part}
+    embedded = dict(zip([one.anchor_id for one in said], vectors(count), strict=True))
+    place = Place(f"local::memory:{seed}")
+
+    async def ranked(store: AnchorStore) -> list[list[tuple[str, float, float]]]:
+        asked = [
+            query(VECTOR, text=text, limit=50, diversity_threshold=2.0, session_id=session)
+            for text, session in (("tulip violin Ana", None), ("kettle comet", "a"), ("when? ferry", "b"))
+        ]
+        rankings = await store.recall(asked)
+        return [sorted((one.text, one.match, one.activation) for one in each.beats) for each in rankings]
+
+    async def add(store: AnchorStore, anchors: Sequence[Anchor]) -> None:
+        if anchors:
+            await store.add(anchors, np.stack([embedded[one.anchor_id] for one in anchors]))
+
+    async def lived() -> None:
+        async with place.opened(hybrid=True) as store, place.another().opened(hybrid=True) as pure:
+            half = count // 2
+            await add(store, said[:half])
+            await store.forget(by_id(*parts[0]))
+            await add(store, [one for one in said[half:] if one not in parts[0]])
+            await store.forget(by_id(*parts[1]))
+            await add(pure, [one for one in said if one.anchor_id not in gone])
+            assert await ranked(store) == [
+                [(text, pytest.approx(match), pytest.approx(strength)) for text, match, strength in each]
+                for each in await ranked(pure)
+            ]
+
+    asyncio.run(lived())
 
 
 @pytest.mark.slow

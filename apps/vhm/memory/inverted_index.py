@@ -49,6 +49,13 @@ class InvertedIndex:
         for term in self._terms.pop(row, ()):
             self._remove(row, term)
 
+    def move(self, row: int, to: int) -> None:
+        """Give the vector of a row, if it has one, to another that has none."""
+        weights = {term: self._weight(row, term) for term in self._terms.get(row, ())}
+        if row in self._terms:
+            self.remove(row)
+            self.put(to, weights)
+
     def idf(self, term: str) -> float:
         """The rarity of a term among these vectors."""
         postings = self._postings.get(term)
@@ -64,6 +71,10 @@ class InvertedIndex:
                     weight * self.idf(term)
                 )
         return scores
+
+    def _weight(self, row: int, term: str) -> float:
+        rows, held = self._postings[term]
+        return held[bisect_left(rows, row)]
 
     def _remove(self, row: int, term: str) -> None:
         rows, held = self._postings[term]

@@ -55,15 +55,13 @@ class LoadedCollection:
             self.index(scope).extend(rows)
 
     def remove(self, rows: Mapping[str, Row]) -> None:
-        """Take anchors out, by the ids of their points; what is left of their owners is indexed anew."""
+        """Take anchors out, by the ids of their points."""
         self.point_ids -= rows.keys()
         gone: dict[Scope, set[uuid.UUID]] = {}
         for row in rows.values():
             gone.setdefault(row.content.scope, set()).add(row.anchor_id)
         for scope, anchor_ids in gone.items():
-            kept = [row for row in self.index(scope).rows() if row.anchor_id not in anchor_ids]
-            self._indexes[scope] = Index(self._size, hybrid=self._hybrid)
-            self._indexes[scope].extend(kept)
+            self.index(scope).remove(anchor_ids)
 
     def note(self, row: Row) -> None:
         """Take over what an anchor's payload now says."""

@@ -23,8 +23,8 @@ NO_SESSION = -1
 
 
 class Index:
-    """Anchors in the order they came; row i of every column is the same anchor. With `hybrid` their words
-    are indexed as well."""
+    """Anchors in the order they came, but for those that took a removed one's place; row i of every column is
+    the same anchor. With `hybrid` their words are indexed as well."""
 
     def __init__(self, size: int, *, hybrid: bool) -> None:
         self._hybrid = hybrid
@@ -49,10 +49,6 @@ class Index:
         row = self._rows.get(anchor_id)
         return None if row is None else self._contents[row]
 
-    def rows(self) -> list[Row]:
-        """All anchors."""
-        return [self._row(row) for row in range(len(self))]
-
     def extend(self, anchors: Sequence[Row]) -> None:
         """Add anchors whose ids are new, with embeddings of unit length."""
         start, end = len(self), len(self) + len(anchors)
@@ -74,6 +70,26 @@ class Index:
             self._rows[anchor.anchor_id] = row
         if self._hybrid:
             self._index_words(range(start, end))
+
+    def remove(self, anchor_ids: Set[uuid.UUID]) -> None:
+        """Take anchors out. The last ones move into their rows."""
+        gone = {row: self._contents[row] for one in anchor_ids if (row := self._rows.get(one)) is not None}
+        dependents: dict[uuid.UUID, None] = {}
+        if self._hybrid:
+            for row, content in gone.items():
+                self._sessions.remove(self._ids[row], content)
+            for row, content in gone.items():
+                dependents |= dict.fromkeys(self._sessions.dependents(self._ids[row], content))
+        for row in sorted(gone, reverse=True):
+            del self._rows[self._ids[row]]
+            self._words.remove(row)
+            if row != (last := len(self) - 1):
+                self._move(last, row)
+            self._ids.pop()
+            self._contents.pop()
+        for anchor_id in dependents:
+            row = self._rows[anchor_id]
+            self._words.put(row, self._sessions.vector(anchor_id, self._contents[row]))
 
     def note(self, anchor_id: uuid.UUID, content: Content) -> None:
         """Take over what an anchor says of when it was written and by what it is superseded."""
@@ -177,6 +193,20 @@ class Index:
             changed |= dict.fromkeys(self._rows[anchor_id] for anchor_id in dependents)
         for row in changed:
             self._words.put(row, self._sessions.vector(self._ids[row], self._contents[row]))
+
+    def _move(self, row: int, to: int) -> None:
+        for column in (
+            self._vectors,
+            self._moments,
+            self._saliences,
+            self._superseded,
+            self._expiring,
+            self._session,
+        ):
+            column[to] = column[row]
+        self._ids[to], self._contents[to] = self._ids[row], self._contents[row]
+        self._rows[self._ids[to]] = to
+        self._words.move(row, to)
 
     def _row(self, row: int) -> Row:
         return Row(self._ids[row], self._contents[row], self._vectors[row])
