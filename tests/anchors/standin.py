@@ -147,6 +147,8 @@ class StandIn:
     def _handler(standin) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # two small writes an answer: the second would wait for the first one's acknowledgement, 40 ms
+            disable_nagle_algorithm = True
 
             def setup(self) -> None:
                 super().setup()
