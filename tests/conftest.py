@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import ssl
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +15,10 @@ import structlog
 
 import tools
 from tools import binaries
+
+# the tests start some hundred processes: each that compiled all it imports anew would take twice as long
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # what a property costs depends on what else the machine does
 hypothesis.settings.register_profile("any-machine", deadline=None)
@@ -36,6 +45,14 @@ def kustomize() -> Path:
 def kubeconform() -> Path:
     """kubeconform as tests/tools pins it."""
     return tools.binary("kubeconform")
+
+
+@pytest.fixture(scope="session")
+def one_trust_store() -> Iterator[None]:
+    """For clients by the hundred that speak plain HTTP: reading the authorities takes 20 ms a client."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -114,7 +114,7 @@ def _run() -> int:
             group=workers,
         )
     try:
-        result = app(print_error=False, exit_on_error=False)
+        result = app(sys.argv[1:], print_error=False, exit_on_error=False)
     except CycloptsError as error:
         print(f"vhm: {' '.join(str(error).split())}", file=sys.stderr)
         return MISUSED

@@ -84,7 +84,7 @@ STORES = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @example(seed=353, count=20, calibration=CALIBRATIONS[0])  # an activation of 6e-59 is more than one of 1e-227
 @given(**STORES)
 def test_embedded_like_brute_force(seed: int, count: int, calibration: Calibration) -> None:

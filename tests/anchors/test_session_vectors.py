@@ -110,7 +110,7 @@ def test_several_indexers_in_any_order_with_kills_between(
     assert stored(place) == expected(turns)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 30))
 def test_embedded_in_any_order(seed: int, count: int) -> None:
     rng = random.Random(seed)

@@ -99,8 +99,9 @@ def test_many_have_their_receipts_in_order(memory: Memory) -> None:
 
 def test_many_threads_get_their_own_answers(memory: Memory) -> None:
     words = [word() for _ in range(40)]
-    for about in words:
-        memory.remember(f"{about} said", at=datetime.now(UTC) - timedelta(days=1)).wait()
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    said = [anchor_of("", {"text": f"{about} said", "stored_at": yesterday}) for about in words]
+    assert all(isinstance(receipt, Receipt) for receipt in memory.remember_many(said))
     wrong: list[str] = []
 
     def ask(about: str) -> None:
@@ -150,7 +151,7 @@ def test_tasks_share_a_connection(served: Served) -> None:
 )
 def test_a_system_that_is_not_there_is_one_line(environment: dict[str, str], line: str) -> None:
     with pytest.raises(Unavailable, match=line), Memory.connect(environment=environment) as memory:
-        memory.recall("anything", seconds=5)
+        memory.recall("anything", seconds=1)
 
 
 def test_an_address_that_is_none_is_refused() -> None:

@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from vhm import cli
 from vhm.commands.settings import variables
 
 EPILOGUE = "Start with"
 
 
-def vhm(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+class Done(NamedTuple):
+    """How a command ended and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def vhm(*words: str, **environment: str) -> Done:
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patched.setattr(sys, "argv", ["vhm", *words])
+        for name, value in {"COLUMNS": "80", **environment}.items():
+            patched.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert isinstance(ended.value.code, int)
+    return Done(ended.value.code, out.getvalue(), err.getvalue())
+
+
+def test_as_a_process_it_is_the_same() -> None:
+    words = ["recal", "tea"]
+    done = subprocess.run(
         [sys.executable, "-m", "vhm", *words],
         capture_output=True,
         text=True,
-        env={**os.environ, "COLUMNS": "80", **environment},
+        env={**os.environ, "COLUMNS": "80"},
     )
+    assert Done(done.returncode, done.stdout, done.stderr) == vhm(*words)
 
 
 @pytest.mark.parametrize(

@@ -5,35 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.result import Ok
-from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from gateway.serving import KEY, Served
 
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 REQUESTS = 100
 """Requests an operation, of those that the schema allows and of those that it does not."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("mode", list(GenerationMode))
-def test_any_request_has_a_documented_answer(served: Served, mode: GenerationMode) -> None:
+@pytest.mark.parametrize("mode", ["positive", "negative"])
+def test_any_request_has_a_documented_answer(served: Served, mode: str) -> None:
+    # not above: it takes a second that every process of the fast tests would pay
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.core.result import Ok
+    from schemathesis.generation import GenerationMode
+    from schemathesis.specs.openapi import checks
+
+    promised = [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_headers_conformance,
+        checks.response_schema_conformance,
+    ]
     schema = schemathesis.openapi.from_url(f"{served.url}/schema/openapi.json")
     failures: list[str] = []
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
@@ -46,9 +43,9 @@ def test_any_request_has_a_documented_answer(served: Served, mode: GenerationMod
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(case=operation.as_strategy(mode))
+        @given(case=operation.as_strategy(GenerationMode(mode)))
         def ask(case: schemathesis.Case[Any]) -> None:
-            case.call_and_validate(headers={"Authorization": f"Bearer {KEY}"}, checks=CHECKS, timeout=30)
+            case.call_and_validate(headers={"Authorization": f"Bearer {KEY}"}, checks=promised, timeout=30)
 
         try:
             ask()

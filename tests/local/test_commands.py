@@ -246,7 +246,7 @@ def test_a_broker_that_is_not_there_is_one_line(
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", address)
     monkeypatch.setenv("VHM_HOME", str(tmp_path))
     with pytest.raises((UserError, Refused, Unavailable), match=says):
-        recall("x")
+        recall("x", timeout=1)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 
 from vhm.local import System
 
-RECORDS, SIZE = 12_000, 2_000
+RECORDS, SIZE = 6_000, 4_000
 """24 MB over four partitions that keep 5 MB each."""
 
 
