@@ -16,6 +16,7 @@ import pytest
 import vhm
 from gateway.serving import KEY, Served
 from vhm import AsyncMemory, Memory, Receipt, Refused, Unavailable
+from vhm.client import kafka
 from vhm.client.memory import anchor_of
 from vhm.local import System
 
@@ -149,9 +150,12 @@ def test_tasks_share_a_connection(served: Served) -> None:
         ({"KAFKA_BOOTSTRAP_SERVERS": "nowhere.invalid:9092"}, "no such host: nowhere.invalid:9092"),
     ],
 )
-def test_a_system_that_is_not_there_is_one_line(environment: dict[str, str], line: str) -> None:
+def test_a_system_that_is_not_there_is_one_line(
+    environment: dict[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "CONNECT_SECONDS", 1.0)
     with pytest.raises(Unavailable, match=line), Memory.connect(environment=environment) as memory:
-        memory.recall("anything", seconds=1)
+        memory.recall("anything", seconds=5)
 
 
 def test_an_address_that_is_none_is_refused() -> None:
