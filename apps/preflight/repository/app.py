@@ -16,6 +16,7 @@ An answer that did not depend on the pod's variables is kept for every pod; the 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -244,30 +245,33 @@ class Answers:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._lock = threading.Lock()
-        self._known: dict[tuple[Key, str, tuple[Request, ...]], list[tuple[Pod, dict[str, Any]]]] = {}
+        self._questions: dict[tuple[Key, str, tuple[Request, ...]], _Question] = {}
 
     def get(self, ask: Key, name: str, pod: Pod, requests: Sequence[Request] = ()) -> dict[str, Any]:
         """The answer to a question, as `probe.answer` has it; `failed` where the probe ended over it."""
-        with self._lock:
-            return self._get(ask, name, pod, requests)
+        question = self._questions.setdefault((ask, name, tuple(requests)), _Question())
+        with question.lock:
+            for other, answer in question.answers:
+                if other == pod or _same(other, pod, answer):
+                    return answer
+            asked = {"ask": ask, "name": name, "requests": requests, **msgspec.structs.asdict(pod)}
+            answer = self._process.ask(**asked)
+            if "ended" in answer:
+                answer = {"failed": {"kind": "ended", "why": answer["ended"]}}
+            question.answers.append((pod, answer))
+            return answer
 
     def distributions(self, modules: Sequence[str], installed: Sequence[str]) -> dict[str, Any]:
         """Who provides some modules, and what some distributions draw in."""
-        with self._lock:
-            return self._process.ask(modules=modules, installed=installed)
+        return self._process.ask(modules=modules, installed=installed)
 
-    def _get(self, ask: Key, name: str, pod: Pod, requests: Sequence[Request]) -> dict[str, Any]:
-        known = self._known.setdefault((ask, name, tuple(requests)), [])
-        for other, answer in known:
-            if other == pod or _same(other, pod, answer):
-                return answer
-        asked = {"ask": ask, "name": name, "requests": requests, **msgspec.structs.asdict(pod)}
-        answer = self._process.ask(**asked)
-        if "ended" in answer:
-            answer = {"failed": {"kind": "ended", "why": answer["ended"]}}
-        known.append((pod, answer))
-        return answer
+
+class _Question:
+    """What a declared name is asked, and its answers by pod."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.answers: list[tuple[Pod, dict[str, Any]]] = []
 
 
 def _same(one: Pod, other: Pod, answer: dict[str, Any]) -> bool:
@@ -293,7 +297,7 @@ class Apps:
         self._process = Process(root, sorted(names), import_roots, seconds)
         answers = Answers(self._process)
         self.known = {name: AppKnowledge(name, config, answers) for name, config in containers.items()}
-        self._ahead = ThreadPoolExecutor(1)
+        self._ahead = ThreadPoolExecutor(os.cpu_count())
 
     def __enter__(self) -> Apps:
         if self.known:

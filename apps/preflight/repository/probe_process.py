@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -20,7 +22,9 @@ SECONDS = 20.0
 """Longest wait for one answer: imports included."""
 
 SECONDS_OF_A_RUN = 60.0
-"""Longest wait for all answers together."""
+"""Longest time that all answers together may take."""
+
+ENDED = {"ended": "ends the interpreter"}
 
 
 class Process:
@@ -33,6 +37,10 @@ class Process:
         self.seconds = seconds
         self.left = SECONDS_OF_A_RUN
         self._process: subprocess.Popen[bytes] | None = None
+        self._turns = threading.Semaphore(os.cpu_count() or 1)
+        self._lock = threading.Lock()
+        self._asked = 0
+        self._waiting: dict[int, Future[dict[str, Any]]] = {}
 
     def start(self) -> None:
         """Start it, while other work goes on. It starts with our environment, which a question replaces."""
@@ -49,6 +57,8 @@ class Process:
             )
         except OSError as error:
             raise CheckError(f"{python}: does not start: {error.strerror}") from None
+        self._waiting = {}
+        threading.Thread(target=self._listen, args=[self._process, self._waiting], daemon=True).start()
         self._send({"preload": self.names, "roots": self.roots})
 
     def close(self) -> None:
@@ -56,9 +66,9 @@ class Process:
         if self._process is not None:
             self._kill()
             self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    stream.close()
+            if self._process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    self._process.stdin.close()
             self._process = None
 
     def stop(self) -> None:
@@ -71,41 +81,51 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def ask(self, **question: Any) -> dict[str, Any]:
-        """The answer to one question (see `probe.answer`); `{"ended": WHY}` where there is none."""
-        if self.left <= 0:
-            return {"ended": "was not asked: what was asked before took the time of the whole run"}
-        begun = time.monotonic()
-        seconds = min(self.seconds, self.left)
-        question |= {"root": str(self.root), "roots": self.roots, "seconds": seconds}
-        _, answers = self._pipes()
-        # the probe keeps the time itself; this is for a probe that does not answer at all
-        timer = threading.Timer(seconds + 5, self._kill)
-        timer.start()
-        try:
-            self._send(question)
-            line = answers.readline()
-        except BrokenPipeError:
-            line = b""
-        finally:
-            timer.cancel()
-        self.left -= time.monotonic() - begun
-        if not line:
-            self.close()
-            return {"ended": "ends the interpreter"}
-        answer: dict[str, Any] = msgspec.json.decode(line)
-        return answer
+        """The answer to one question (see `probe.answer`); `{"ended": WHY}` where there is none. Several
+        threads may ask: as many questions as there are cores are answered side by side."""
+        with self._turns:
+            if self.left <= 0:
+                return {"ended": "was not asked: what was asked before took the time of the whole run"}
+            begun = time.monotonic()
+            seconds = min(self.seconds, self.left)
+            answer: Future[dict[str, Any]] = Future()
+            with self._lock:
+                if self._process is None or self._process.poll() is not None:
+                    self.close()
+                    self.start()
+                self._asked += 1
+                self._waiting[self._asked] = answer
+                question |= {"id": self._asked, "root": str(self.root), "roots": self.roots}
+                with contextlib.suppress(BrokenPipeError):
+                    self._send({**question, "seconds": seconds})
+            try:
+                # the probe keeps the time itself; this is for a probe that does not answer at all
+                return answer.result(seconds + 5)
+            except TimeoutError:
+                self._kill()
+                return ENDED
+            finally:
+                with self._lock:
+                    self.left -= time.monotonic() - begun
+
+    def _listen(self, process: subprocess.Popen[bytes], waiting: dict[int, Future[dict[str, Any]]]) -> None:
+        """Hand out a process's answers until it ends, and then to those who wait that there is none."""
+        if process.stdout is None:
+            raise RuntimeError("started without a pipe")
+        with process.stdout as answers:
+            for line in answers:
+                answer: dict[str, Any] = msgspec.json.decode(line)
+                waiting.pop(answer.pop("id")).set_result(answer)
+        with self._lock:
+            process.wait()
+            for unanswered in waiting.values():
+                unanswered.set_result(ENDED)
 
     def _send(self, question: dict[str, Any]) -> None:
-        requests, _ = self._pipes()
-        requests.write(msgspec.json.encode(question) + b"\n")
-        requests.flush()
-
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._process is None:
-            self.start()
-        if self._process is None or self._process.stdin is None or self._process.stdout is None:
+        if self._process is None or self._process.stdin is None:
             raise RuntimeError("asked before it was started")
-        return self._process.stdin, self._process.stdout
+        self._process.stdin.write(msgspec.json.encode(question) + b"\n")
+        self._process.stdin.flush()
 
 
 def interpreter(root: Path) -> str:

@@ -21,8 +21,13 @@ def problem_of(script: str, shell: str = "sh") -> str:
     """
     if len(script) > BIGGEST or "\0" in script:
         return ""
-    said = [_asked(program, script) for program in (("bash",) if shell == "bash" else ("sh", "bash"))]
-    return said[0] if all(said) else ""
+    said = ""
+    for program in ("bash",) if shell == "bash" else ("sh", "bash"):
+        problem = _asked(program, script)
+        if not problem:
+            return ""
+        said = said or problem
+    return said
 
 
 def _asked(program: str, script: str) -> str:

@@ -432,3 +432,22 @@ def test_a_mount_that_cannot_be_seen_is_said_to_be_looked_into(ask: Ask) -> None
     pytest.importorskip("pydantic_settings")
     assert ask(SETTINGS, Pod(state=GOOD, unseen=("/run/secrets/shop",))).unseen == ("/run/secrets/shop",)
     assert ask(SETTINGS, Pod(state=GOOD, unseen=("/var/lib/other",))).unseen == ()
+
+
+def test_a_file_that_cannot_be_seen_is_taken_to_be_there(ask: Ask) -> None:
+    source = """
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass
+class Settings:
+    size: int
+    def __post_init__(self):
+        if not Path("/etc/shop/ca/ca.crt").is_file():
+            raise ValueError("no file /etc/shop/ca/ca.crt")
+        if self.size > 10:
+            raise ValueError(f"SIZE={self.size} is more than 10")
+"""
+    answer = ask(source, Pod(state={"SIZE": "12"}, unseen=("/etc/shop/ca",)))
+    assert [problem.message for problem in answer.problems] == ["SIZE=12 is more than 10"]
+    assert ask(source, Pod(state={"SIZE": "12"})).problems[0].message == "no file /etc/shop/ca/ca.crt"

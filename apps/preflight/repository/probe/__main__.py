@@ -1,8 +1,9 @@
 """One line of JSON in, one out, until the input ends. `preflight.repository.probe_process` is the other end.
 
 Each question about the repository's code is answered by a fork of this process, which has imported nothing
-of the repository: it enters the sandbox, imports, answers, and is gone. A fork that is late is killed. The
-answer `{"ended": WHY}` means that a fork did not come to an answer.
+of the repository: it enters the sandbox, imports, answers, and is gone. Forks work side by side; answers bear
+the `id` of their question. A fork that is late is killed. The answer `{"ended": WHY}` means that a fork did
+not come to an answer.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 ALIAS = "_preflight_probe"
 PRELOADED = {"attrs", "msgspec", "pydantic", "pydantic_settings", "litestar", "fastapi"}
@@ -42,40 +43,54 @@ def _own_package() -> Any:
     return importlib.import_module(ALIAS + ".answer")
 
 
-def _fork(answer: Any, question: dict[str, Any], seconds: float) -> dict[str, Any]:
-    folder = tempfile.mkdtemp(prefix="preflight-")
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        status = 1
-        try:
-            text = json.dumps(answer.of_code(question, folder)).encode()
-            while text:
-                text = text[os.write(writer, text) :]
-            status = 0
-        except MemoryError:
-            status = answer.OUT_OF_MEMORY
-        finally:
-            # what the imported code started (threads, exit hooks) has nobody waiting for it
-            os._exit(status)
-    os.close(writer)
-    said, late = _read(reader, time.monotonic() + seconds)
-    os.close(reader)
-    if late:
-        os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
-    shutil.rmtree(folder, ignore_errors=True)
-    if late:
-        return {"ended": f"takes longer than {seconds:g} s"}
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == answer.OUT_OF_MEMORY:
-        return {"ended": "takes more than 1 GiB of memory"}
-    if not said:
-        by = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"code {os.WEXITSTATUS(status)}"
-        return {"ended": f"ends the interpreter ({by})"}
-    found: dict[str, Any] = json.loads(said)
-    _preload(found.pop("loaded", ()))
-    return found
+class _Fork:
+    """A process that answers one question: it begins as a copy of this one."""
+
+    def __init__(self, answer: Any, question: dict[str, Any]) -> None:
+        self.id = question.pop("id")
+        self.seconds = question["seconds"]
+        self.deadline = time.monotonic() + self.seconds
+        self.said = b""
+        self._folder = tempfile.mkdtemp(prefix="preflight-")
+        self._out_of_memory = answer.OUT_OF_MEMORY
+        self.reader, writer = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            os.close(self.reader)
+            _answer(answer, question, self._folder, writer)
+        os.close(writer)
+
+    def result(self, late: bool) -> dict[str, Any]:
+        """The answer, once it has said all or is late."""
+        os.close(self.reader)
+        if late:
+            os.kill(self._child, signal.SIGKILL)
+        status = os.waitpid(self._child, 0)[1]
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if late:
+            return {"ended": f"takes longer than {self.seconds:g} s"}
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == self._out_of_memory:
+            return {"ended": "takes more than 1 GiB of memory"}
+        if not self.said:
+            code = f"code {os.WEXITSTATUS(status)}"
+            by = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else code
+            return {"ended": f"ends the interpreter ({by})"}
+        found: dict[str, Any] = json.loads(self.said)
+        return found
+
+
+def _answer(answer: Any, question: dict[str, Any], folder: str, writer: int) -> NoReturn:
+    status = 1
+    try:
+        text = json.dumps(answer.of_code(question, folder)).encode()
+        while text:
+            text = text[os.write(writer, text) :]
+        status = 0
+    except MemoryError:
+        status = answer.OUT_OF_MEMORY
+    finally:
+        # what the imported code started (threads, exit hooks) has nobody waiting for it
+        os._exit(status)
 
 
 def _preload(names: Iterable[str]) -> None:
@@ -88,39 +103,49 @@ def _preload(names: Iterable[str]) -> None:
                 PRELOADED.discard(name)
 
 
-def _read(reader: int, deadline: float) -> tuple[bytes, bool]:
-    """What a fork writes until it ends, and whether it is late."""
-    said = b""
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([reader], [], [], left)[0]:
-            return said, True
-        part = os.read(reader, 1 << 16)
-        if not part:
-            return said, False
-        said += part
-
-
 def main() -> None:
     """Answer questions. What the imported code prints goes nowhere: it may print a secret."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    questions = os.fdopen(os.dup(0), encoding="utf-8")
+    questions = os.dup(0)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     answer = _own_package()
     answer.leave_the_network()
-    for line in questions:
-        question = json.loads(line)
-        if "preload" in question:
-            _preload(answer.mentioned(question["preload"], question["roots"]))
-            continue
-        if "modules" in question:
-            found = answer.of_distributions(question)
-        else:
-            found = _fork(answer, question, question["seconds"])
-        answers.write(json.dumps(found) + "\n")
+
+    def say(id: int, found: dict[str, Any]) -> None:
+        answers.write(json.dumps({"id": id, **found}) + "\n")
         answers.flush()
+
+    forks: dict[int, _Fork] = {}
+    asked = b""
+    while True:
+        first = min((fork.deadline for fork in forks.values()), default=None)
+        left = None if first is None else max(first - time.monotonic(), 0)
+        ready = select.select([questions, *forks], [], [], left)[0]
+        for fork in list(forks.values()):
+            late = fork.reader not in ready and time.monotonic() > fork.deadline
+            part = os.read(fork.reader, 1 << 16) if fork.reader in ready else b""
+            fork.said += part
+            if late or (fork.reader in ready and not part):
+                del forks[fork.reader]
+                found = fork.result(late)
+                loaded = found.pop("loaded", ())
+                say(fork.id, found)
+                _preload(loaded)
+        if questions in ready:
+            part = os.read(questions, 1 << 16)
+            if not part:
+                return
+            *lines, asked = (asked + part).split(b"\n")
+            for question in map(json.loads, lines):
+                if "preload" in question:
+                    _preload(answer.mentioned(question["preload"], question["roots"]))
+                elif "modules" in question:
+                    say(question["id"], answer.of_distributions(question))
+                else:
+                    fork = _Fork(answer, question)
+                    forks[fork.reader] = fork
 
 
 if __name__ == "__main__":

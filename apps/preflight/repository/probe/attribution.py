@@ -31,6 +31,8 @@ PLACEHOLDERS = (
 """Values to try where the value cannot be seen here, or to see whether another one would do."""
 ROUNDS = 60
 """Most problems that are looked into, one after the other."""
+MOST_FILES = 20
+"""Most files that are looked for where nothing can be seen, and that are tried for one problem."""
 LONGEST = 500
 """Characters of the class's own words that are passed on."""
 IGNORED = re.compile(r" at 0x[0-9a-f]+")
@@ -161,7 +163,8 @@ class Attribution:
         variables that are absent, all the others."""
         field = self.field_of(problem)
         own = [name for name in state if field is not None and field.has(name)]
-        for name in sorted(self.unknown, key=lambda name: name not in own):
+        unseen = [path for path in self.sandbox.absent if path not in state][:MOST_FILES]
+        for name in (*sorted(self.unknown, key=lambda name: name not in own), *unseen):
             value = self._cured(problem, state, name, (*self._choices(name), *PLACEHOLDERS))
             if value is not None:
                 return Cause([name], cure={name: value}, known=False)
@@ -228,9 +231,13 @@ class Attribution:
         return found
 
     def _blamed(self, problem: Problem, state: State) -> list[str]:
-        """The variables without which, or with another value of which, a problem is not what it is."""
-        found = []
-        for name in self._candidates(state, self.run(state)):
+        """The variables without which, or with another value of which, a problem is not what it is; of what
+        is said of the whole, those that its words mention before any other."""
+        found: list[str] = []
+        names = self._candidates(state, self.run(state))
+        for name in names if problem.where else _as_mentioned(problem.text, names):
+            if found and not problem.where and name.lower() not in problem.text.lower():
+                break
             for value in self._others(name, state):
                 outcome = self.run(_with(state, name, value))
                 changed = [p for p in outcome.problems if p.key == problem.key and p.text != problem.text]

@@ -118,6 +118,9 @@ class Sandbox:
         self.workdir = question["workdir"]
         self.tried: list[str] = []
         self.looked_unseen: set[str] = set()
+        """The mounts whose content cannot be known that were looked into."""
+        self.absent: dict[str, None] = {}
+        """The files below them that were looked for."""
         self.interpreter = {
             os.path.realpath(p) for p in (sys.prefix, sys.base_prefix, *site.getsitepackages())
         }
@@ -210,7 +213,11 @@ class Sandbox:
                 return whole if beside_code or whole.endswith(".py") else self._rooted("/absent")
         if inside is None:
             return whole
-        self.looked_unseen.update(mount for mount in self.unseen if _below(inside, mount))
+        for mount in self.unseen:
+            if _below(inside, mount):
+                self.looked_unseen.add(mount)
+                if inside != mount:
+                    self.absent[inside] = None
         if any(_below(inside, mount) for mount in (*self.mounts, *self.unseen)):
             return self._rooted(inside)
         if not self.copies and not path.startswith("/"):

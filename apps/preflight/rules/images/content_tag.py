@@ -20,16 +20,13 @@ def image_not_of_this_tree(model: Model) -> Iterator[Violation]:
 
         newTag: "t0a1b2c3d4e5f"        # the tree makes t9e8d7c6b5a40
     """
-    told: dict[tuple[str, ...], str] = {}
     for container in model.containers:
         app = model.app(container)
         command = app.config.tag if app is not None else ()
         name = image_reference.parse(container.image)
         if not command or name.problem or not name.tag:
             continue
-        if command not in told:
-            told[command] = tag_of_tree(model.root, command)
-        wanted = told[command]
+        wanted = _tag(model, command)
         if name.tag != wanted:
             yield at(
                 container,
@@ -37,3 +34,10 @@ def image_not_of_this_tree(model: Model) -> Iterator[Violation]:
                 message=f"image {container.image}: this tree makes {wanted}",
                 fix=f"build it and write {wanted}",
             )
+
+
+def _tag(model: Model, command: tuple[str, ...]) -> str:
+    facts = model.checkout.facts
+    if (tag_of_tree, command) not in facts:
+        facts[tag_of_tree, command] = tag_of_tree(model.root, command)
+    return str(facts[tag_of_tree, command])
