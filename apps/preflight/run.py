@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from preflight.repository.app import Apps
 from preflight.repository.config import Config, find_root, load_config
 from preflight.rules.registry import Rule
 from preflight.rules.registry import rules as all_rules
-from preflight.rules.retired import RETIRED
+from preflight.rules.retired import RETIRED, current, farewell
 from preflight.spelling import closest, listed
 
 
@@ -71,14 +73,14 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         config = _with_version(config, options.kubernetes_version)
     if not options.own_code:
         config = without_own_code(config)
-    known = known_rules(root, config)
-    notes: list[str] = []
-    chosen = choose(known, only=options.only, skip=(*options.skip, *config.skip), notes=notes)
+    named = (*options.only, *options.skip, *config.skip, *config.severity)
+    notes = [farewell(name) for name in dict.fromkeys(named) if name in RETIRED]
+    severity = {now: level for name, level in config.severity.items() if (now := current(name)) != name}
+    config = msgspec.structs.replace(config, severity={**severity, **config.severity})
     observed: list[Observed] = []
-    checkout = Checkout(root, config)
-    expanded = expand(targets, checkout)
     failures: list[str] = []
     with Apps(root, config.containers, config.import_roots) as apps:
+        checkout = Checkout(root, config)
         look = partial(
             model_of,
             root=root,
@@ -89,12 +91,15 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
             stdin=stdin,
             checkout=checkout,
         )
+        expanded = expand(targets, checkout)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            looked = [pool.submit(_looked, look, target, apps, options) for target in expanded]
+            known = known_rules(root, config)
+            chosen = choose(known, only=options.only, skip=(*options.skip, *config.skip))
         models = []
-        for target in expanded:
+        for each in looked:
             try:
-                models.append(look(target))
-                if not options.only:
-                    ask_ahead(models[-1], apps)
+                models.append(each.result())
             except CheckError as error:
                 if len(expanded) == 1:
                     raise
@@ -115,6 +120,7 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     left, silenced = suppressions.apply(
         observed, written, {rule.id for rule in chosen}, {rule.id for rule in known}
     )
+    notes += [farewell(name) for name in sorted({each.rule for each in written} & RETIRED.keys() - {*named})]
     mask = Mask(obj for model in models for each in (model, model.before) if each for obj in each.objects)
     findings = [mask.finding(finding) for finding in join(left)]
     accepted = 0
@@ -122,8 +128,11 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         notes.append(why)
     if options.baseline is not None:
         count = len(findings)
-        findings, stale = baselines.subtract(findings, baselines.read(options.baseline))
+        held = baselines.read(options.baseline)
+        findings, stale = baselines.subtract(findings, held)
         accepted = count - len(findings)
+        if any(not each.message for each in held):
+            notes.append(f"{options.baseline}: names rules that are gone; --write-baseline renews it")
         if stale:
             notes.append(f"{options.baseline}: {stale} did not come again; --write-baseline renews it")
     return Report(
@@ -138,6 +147,13 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         mask=mask,
         notes=tuple(notes),
     )
+
+
+def _looked(look: Callable[[str], Model], target: str, apps: Apps, options: Options) -> Model:
+    model = look(target)
+    if not options.only:
+        ask_ahead(model, apps)
+    return model
 
 
 def without_own_code(config: Config) -> Config:
@@ -156,36 +172,28 @@ def known_rules(root: Path, config: Config) -> list[Rule]:
             if (root / folder).is_dir() and str(root / folder) not in sys.path:
                 sys.path.insert(0, str(root / folder))
     known = all_rules(config.rules)
-    for name in config.severity:
-        _named(name, {rule.id for rule in known}, "[tool.preflight] severity: ")
+    for name in filter(None, config.severity):
+        _check_name(name, {rule.id for rule in known}, "[tool.preflight] severity: ")
     return known
 
 
-def choose(
-    known: Iterable[Rule],
-    *,
-    only: Collection[str] = (),
-    skip: Collection[str] = (),
-    notes: list[str] | None = None,
-) -> list[Rule]:
-    """The rules to apply, by their names or their families'.
+def choose(known: Iterable[Rule], *, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Rule]:
+    """The rules to apply, by their names or their families'. Raises `CheckError` for what is no name.
 
-    A rule that is gone is still a name: the one that reports it now takes its place in `only`, and `notes`
-    gets a line about it. Raises `CheckError` for what is no name.
+    The name of a rule that is gone stands for the one that reports its fault now.
     """
     rules = list(known)
     names = {rule.id for rule in rules} | {rule.family for rule in rules}
     for name in (*only, *skip):
-        _named(name, names)
-        if name in RETIRED and notes is not None:
-            notes.append(f"the rule {name} is gone; it is reported by {RETIRED[name]}")
-    wanted = {RETIRED.get(name, name) for name in only} if only else names
+        _check_name(name, names)
+    wanted = set(map(current, only)) if only else names
+    unwanted = set(map(current, skip))
     return [
-        rule for rule in rules if wanted & {rule.id, rule.family} and not {*skip} & {rule.id, rule.family}
+        rule for rule in rules if wanted & {rule.id, rule.family} and not unwanted & {rule.id, rule.family}
     ]
 
 
-def _named(name: str, names: Collection[str], where: str = "") -> None:
+def _check_name(name: str, names: Collection[str], where: str = "") -> None:
     if name not in names and name not in RETIRED:
         near = closest(name, names)
         hint = f"did you mean {near}?" if near else "`preflight rules` lists them"

@@ -8,6 +8,7 @@ import pytest
 from tests.preflight.trees import write
 
 from preflight.findings import CheckError
+from preflight.reporting.baseline import write as write_baseline
 from preflight.rules import retired
 from preflight.run import Options, run
 
@@ -98,11 +99,38 @@ def test_own_rules_that_do_not_import_are_one_line(tmp_path: Path) -> None:
         found(tmp_path, 'rules = ["nothing.here"]\n')
 
 
-def test_a_rule_that_is_gone_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(retired.RETIRED, "service-without-pods", RULE)
-    assert RULE in found(tmp_path, "", only=("service-without-pods",))
-    report = run([str(tmp_path / "service.yaml")], Options(skip=("service-without-pods",)))
-    assert f"the rule service-without-pods is gone; it is reported by {RULE}" in report.notes
+GONE = "service-without-pods"
+
+
+def test_the_name_of_a_rule_that_is_gone_stands_for_the_one_that_reports_its_fault_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(retired.RETIRED, GONE, RULE)
+    assert RULE in found(tmp_path, "", only=(GONE,))
+    assert RULE not in found(tmp_path, f'skip = ["{GONE}"]\n')
+    assert found(tmp_path, f'severity = {{{GONE} = "warning"}}\n')[RULE] == "warning"
+    report = run([str(tmp_path / "service.yaml")], Options(skip=(GONE,)))
+    assert f"the rule {GONE} is gone: {RULE} reports it now" in report.notes
+
+
+def test_a_suppression_and_a_baseline_of_a_rule_that_is_gone_stay_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert RULE in found(tmp_path, "")
+    service, baseline = tmp_path / "service.yaml", tmp_path / "baseline.json"
+    baseline.write_bytes(write_baseline(run([str(service)]).findings).replace(RULE.encode(), GONE.encode()))
+    monkeypatch.setitem(retired.RETIRED, GONE, RULE)
+    report = run([str(service)], Options(baseline=baseline))
+    assert (report.findings, report.baselined > 0) == ((), True)
+    assert f"{baseline}: names rules that are gone; --write-baseline renews it" in report.notes
+
+    [finding] = [each for each in run([str(service)]).findings if each.rule == RULE]
+    lines = service.read_text().splitlines()
+    lines[finding.line - 1] += f"  # preflight: ignore[{GONE}] no pods yet"
+    service.write_text("\n".join(lines) + "\n")
+    report = run([str(service)])
+    assert {each.rule for each in report.findings} & {RULE, "suppression-unused"} == set()
+    assert f"the rule {GONE} is gone: {RULE} reports it now" in report.notes
 
 
 def test_what_many_objects_say_of_one_line_is_said_once(tmp_path: Path) -> None:

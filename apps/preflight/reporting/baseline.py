@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from preflight.findings import CheckError, Finding
+from preflight.rules.retired import RETIRED, current
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -44,13 +45,20 @@ def write(findings: Iterable[Finding]) -> bytes:
 
 
 def read(path: Path) -> Counter[Entry]:
-    """What a baseline holds. Raises CheckError with one line when it cannot be read."""
+    """What a baseline holds; a rule that is gone by the name of the one that reports its fault now, whose
+    message is another. Raises CheckError with one line when it cannot be read."""
     try:
-        return Counter(msgspec.json.decode(path.read_bytes(), type=list[Entry]))
+        return Counter(map(_renamed, msgspec.json.decode(path.read_bytes(), type=list[Entry])))
     except OSError as error:
         raise CheckError(f"{path}: {error.strerror}; --write-baseline makes one") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CheckError(f"{path}: not a baseline: {error}; --write-baseline makes one") from None
+
+
+def _renamed(entry: Entry) -> Entry:
+    if entry.rule not in RETIRED:
+        return entry
+    return msgspec.structs.replace(entry, rule=current(entry.rule), message="")
 
 
 def subtract(findings: Iterable[Finding], held: Counter[Entry]) -> tuple[list[Finding], int]:
@@ -58,9 +66,10 @@ def subtract(findings: Iterable[Finding], held: Counter[Entry]) -> tuple[list[Fi
     left = Counter(held)
     new: list[Finding] = []
     for finding in findings:
-        key = entry(finding)
-        if left[key] > 0:
-            left[key] -= 1
+        exact = entry(finding)
+        held_as = [key for key in (exact, msgspec.structs.replace(exact, message="")) if left[key] > 0]
+        if held_as:
+            left[held_as[0]] -= 1
         else:
             new.append(finding)
     return new, sum(left.values())

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from preflight.findings import CheckError
 from preflight.rules.registry import rules
+from preflight.rules.retired import RETIRED, farewell
 from preflight.spelling import closest
 
 
@@ -27,6 +28,8 @@ def listed() -> str:
 def page(id: str) -> str:
     """One rule's documentation. Raises `CheckError` when there is none of that name."""
     known = {rule.id: rule for rule in rules()}
+    if id in RETIRED:
+        raise CheckError(farewell(id))
     if id not in known:
         near = closest(id, known)
         hint = f"did you mean {near}?" if near else "`preflight rules` lists them"

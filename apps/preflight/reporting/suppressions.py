@@ -20,6 +20,7 @@ from msgspec import UNSET
 from preflight.findings import Finding, Place
 from preflight.model import Model
 from preflight.reporting.excerpts import Sources
+from preflight.rules.retired import RETIRED, current, farewell
 from preflight.spelling import closest
 
 COMMENT = re.compile(r"(?P<before>^|.*?\s)(?:#|//)\s*preflight:\s*ignore\[(?P<rules>[^\]]*)\](?P<reason>.*)$")
@@ -40,7 +41,7 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
 
     def silences(self, finding: Finding) -> bool:
         """Whether this finding is meant; a suppression without a reason silences nothing."""
-        if not self.reason or self.rule != finding.rule:
+        if not self.reason or current(self.rule) != finding.rule:
             return False
         if self.object:
             return self.object == finding.object
@@ -108,7 +109,7 @@ def apply(
         elif (
             suppression not in used
             and UNUSED in ran
-            and (suppression.rule in ran or suppression.rule not in known)
+            and (current(suppression.rule) in ran or current(suppression.rule) not in known)
         ):
             left.append(_unused(suppression, known))
     return left, count
@@ -118,6 +119,9 @@ def _unused(suppression: Suppression, known: set[str]) -> Finding:
     if suppression.rule in known:
         message = f"nothing of {suppression.rule} is found here any more"
         fix = "take the suppression away"
+    elif suppression.rule in RETIRED:
+        message = farewell(suppression.rule)
+        fix = "take the suppression away: nothing is found here"
     else:
         near = closest(suppression.rule, known)
         message = f"no rule has the name {suppression.rule!r}"

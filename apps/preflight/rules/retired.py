@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-SERVER = "the API server (`preflight check --server`)"
-NOBODY = "nothing: it was advice"
+SERVER = "refused-by-server"
+NOBODY = ""
 
 RETIRED: dict[str, str] = {
     "broker-differs": "shared-setting-differs",
@@ -46,4 +46,15 @@ RETIRED: dict[str, str] = {
     "volume-type-not-allowed": "pod-security-violated",
     "service-link-stops-broker": "service-link-stops-image",
 }
-"""The name that was → the rule that reports it now, or who does otherwise."""
+"""The name that was → the rule that reports the fault now; none where it was advice."""
+
+
+def current(name: str) -> str:
+    """The name under which a rule is known now; empty where nothing reports its fault any more."""
+    return RETIRED.get(name, name)
+
+
+def farewell(name: str) -> str:
+    """One line about a rule that is gone."""
+    now = {NOBODY: "what it said was advice", SERVER: f"{SERVER} (`--server`) reports it now"}
+    return f"the rule {name} is gone: {now.get(RETIRED[name], f'{RETIRED[name]} reports it now')}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from preflight.findings import CheckError
+from preflight.reporting.rule_pages import page
 from preflight.rules.registry import Rule, rules
-from preflight.rules.retired import RETIRED
+from preflight.rules.retired import NOBODY, RETIRED
 
 KNOWN = rules()
 
@@ -23,4 +25,6 @@ def test_a_name_that_is_gone_is_no_rule_any_more() -> None:
     ids = {rule.id for rule in KNOWN}
     assert not ids & RETIRED.keys()
     for name, now in RETIRED.items():
-        assert now in ids or " " in now, f"{name}: {now} is neither a rule nor a sentence"
+        assert now in ids or now == NOBODY, f"{name}: {now} is no rule"
+        with pytest.raises(CheckError, match=f"the rule {name} is gone: "):
+            page(name)
