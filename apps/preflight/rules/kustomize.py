@@ -207,7 +207,8 @@ def patch_adds_container(model: Model) -> Iterator[Violation]:
     for container in model.containers:
         if container.image or not container.name:
             continue
-        if container.where("name").file == container.obj.origin.file:
+        item = container.obj.writer(*container.path)
+        if item is None or item.file == container.obj.origin.file:
             continue  # the schema's or the server's to say
         others = [each.name for each in container.workload.containers if each.image]
         meant = near(container.name, others) or (others[0] if len(others) == 1 else None)

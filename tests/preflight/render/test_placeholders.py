@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,10 @@ def test_an_encrypted_secret_has_its_keys_and_no_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["${NUMBER}", "{{ number }}", "<number>"])
-def test_a_placeholder_is_no_wrong_value(tmp_path: Path, value: str) -> None:
+def test_a_placeholder_is_no_wrong_value(
+    tmp_path: Path, value: str, kubeconform: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(kubeconform.parent), prepend=os.pathsep)
     manifest = """\
 === all.yaml
 apiVersion: v1
@@ -56,3 +60,9 @@ spec:
     assert [each for each in rules(root, "all.yaml") if each[1] == "error"] == []
     root = write(tmp_path, manifest % "eighty")
     assert ("not-in-schema", "error") in rules(root, "all.yaml")
+
+
+def test_a_part_of_a_name_that_a_person_fills_in_is_no_wrong_name(tmp_path: Path) -> None:
+    manifest = "=== all.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: shop}\n"
+    assert rules(write(tmp_path, manifest % '"settings-<node-name>"'), "all.yaml") == []
+    assert rules(write(tmp_path, manifest % '"settings-<"'), "all.yaml") == [("invalid-name", "error")]
