@@ -78,7 +78,8 @@ class Process:
 
     def _kill(self) -> None:
         if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def ask(self, **question: Any) -> dict[str, Any]:
         """The answer to one question (see `probe.answer`); `{"ended": WHY}` where there is none. Several
