@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -46,7 +47,12 @@ class Schemas(msgspec.Struct, frozen=True):
         """Whether there is a schema for this kind in this API version."""
         group, _, version = api_version.rpartition("/")
         suffix = f"-{group.partition('.')[0]}-{version}" if group else f"-{version}"
-        return (self.source / f"{kind.lower()}{suffix}.json").is_file()
+        return f"{kind.lower()}{suffix}.json" in _names(self.source)
+
+
+@lru_cache(maxsize=4)
+def _names(folder: Path) -> frozenset[str]:
+    return frozenset(each.name for each in folder.iterdir())
 
 
 @lru_cache(maxsize=4)
@@ -86,8 +92,7 @@ def check(objects: Sequence[Obj], schemas: Schemas) -> list[list[SchemaFault]]:
         return [[] for _ in objects]
     location = f"{prepared(schemas)}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
     with tempfile.TemporaryDirectory(prefix="preflight-") as made:
-        for index, each in enumerate(objects):
-            (Path(made) / f"{index}.json").write_bytes(msgspec.json.encode(each.doc))
+        indexes = _write(objects, Path(made))
         command = [program, "-output", "json", "-strict", "-ignore-missing-schemas", "-n", "4"]
         try:
             # kubeconform found on PATH, told a folder of our own
@@ -105,12 +110,37 @@ def check(objects: Sequence[Obj], schemas: Schemas) -> list[list[SchemaFault]]:
     faults: list[list[SchemaFault]] = [[] for _ in objects]
     for resource in answer.resources:
         if resource.status in ("statusInvalid", "statusError"):
-            faults[int(Path(resource.filename).stem)] = _faults(resource.msg)
+            file = Path(resource.filename).name
+            index = indexes.get((file, resource.kind, resource.name), indexes.get((file, "", "")))
+            if index is None:
+                raise CheckError(f"kubeconform speaks of an object it was not told of: {resource.name}")
+            faults[index] = _faults(resource.msg)
     return faults
+
+
+def _write(objects: Sequence[Obj], folder: Path) -> dict[tuple[str, str, str], int]:
+    """Write objects as streams in which each has another name, and one without a proper name in a file of
+    its own; the objects' numbers by file, kind and name."""
+    indexes: dict[tuple[str, str, str], int] = {}
+    streams: dict[str, list[bytes]] = defaultdict(list)
+    same: Counter[tuple[str, str]] = Counter()
+    for index, each in enumerate(objects):
+        file, kind, name = f"own-{index}.yaml", "", ""
+        if each.name and each.name in (each.get("metadata", "name"), each.get("metadata", "generateName")):
+            kind, name = each.kind, each.name
+            same[kind, name] += 1
+            file = f"{same[kind, name]}.yaml"
+        indexes[file, kind, name] = index
+        streams[file].append(msgspec.json.encode(each.doc))
+    for file, documents in streams.items():
+        (folder / file).write_bytes(b"\n---\n".join(documents))
+    return indexes
 
 
 class _Resource(msgspec.Struct):
     filename: str
+    kind: str
+    name: str
     status: str
     msg: str = ""
 

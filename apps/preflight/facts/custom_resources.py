@@ -193,8 +193,11 @@ KINDS: tuple[CustomKind, ...] = (
 """Every custom kind that is known."""
 
 
+_ROWS = {(row.group, row.kind): row for row in reversed(KINDS)}
+
+
 def _known(obj: Obj) -> CustomKind | None:
-    return next((row for row in KINDS if (row.group, row.kind) == (obj.group, obj.kind)), None)
+    return _ROWS.get((obj.group, obj.kind))
 
 
 class NamedObject(msgspec.Struct, frozen=True):

@@ -24,9 +24,11 @@ class Mask:
     def __init__(self, objects: Iterable[Obj] = ()) -> None:
         objects = list(objects)
         found = {value for obj in objects if obj.kind == "Secret" for value in _values(obj)}
-        if any(WORD.fullmatch(value) for value in found):
-            open_words = {word for obj in objects if obj.kind != "Secret" for word in _words(obj)}
-            found = {value for value in found if not (WORD.fullmatch(value) and value in open_words)}
+        words = {value for value in found if WORD.fullmatch(value)}
+        if words:
+            # definitions of kinds are long, and nobody writes a secret there
+            others = (obj for obj in objects if obj.kind not in ("Secret", "CustomResourceDefinition"))
+            found -= {word for obj in others for word in _words(obj) if word in words}
         longest_first = sorted(found, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_expression, longest_first))) if found else None
 

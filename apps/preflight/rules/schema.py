@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from preflight.cluster.kinds import is_built_in
 from preflight.cluster.objects import Obj
-from preflight.cluster.schemas import check, find_schemas
+from preflight.cluster.schemas import find_schemas
 from preflight.documents.paths import Step, dig, dotted
+from preflight.facts.schema_faults import schema_faults
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, near
@@ -181,11 +182,7 @@ def not_in_schema(model: Model) -> Iterator[Violation]:
         - name: indexer
           imagePullPolcy: Always
     """
-    schemas = find_schemas(model.config.minor)
-    if schemas is None:
-        return
-    objects = [each for each in model.objects if schemas.knows(each.api_version, each.kind)]
-    for obj, faults in zip(objects, check(objects, schemas), strict=True):
+    for obj, faults in schema_faults(model):
         for fault in faults:
             path = _path(obj, fault.pointer)
             placeholder = PLACEHOLDER_WORD.fullmatch(str(dig(obj.doc, *path))) is not None

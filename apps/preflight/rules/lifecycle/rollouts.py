@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from preflight.cluster.objects import Obj, selects
+from preflight.cluster.objects import Obj
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import Step
+from preflight.facts.selectors import selected
 from preflight.model import Model
 from preflight.rules.lifecycle.scaling import scaled
 from preflight.rules.registry import Violation, at, rule
@@ -119,19 +120,15 @@ def drain_blocked(model: Model) -> Iterator[Violation]:
 
         minAvailable: 1                # and replicas: 1
     """
-    evicted = [
-        workload
-        for workload in model.workloads
-        if workload.kind in ("Deployment", "StatefulSet", "ReplicaSet")
-    ]
     for budget in model.objects_of("PodDisruptionBudget"):
-        selector = budget.get("spec", "selector")
-        selected = [
-            each for each in evicted if each.namespace == budget.namespace and selects(selector, each.labels)
+        evicted = [
+            each
+            for each in selected(model, budget.get("spec", "selector"), budget.namespace)
+            if each.kind in ("Deployment", "StatefulSet", "ReplicaSet")
         ]
-        if not selected or any(scaled(model, each) for each in selected):
+        if not evicted or any(scaled(model, each) for each in evicted):
             continue
-        pods = sum(each.replicas for each in selected)
+        pods = sum(each.replicas for each in evicted)
         field = "maxUnavailable" if budget.get("spec", "maxUnavailable") is not None else "minAvailable"
         value = budget.get("spec", field)
         if pods and (
@@ -142,7 +139,7 @@ def drain_blocked(model: Model) -> Iterator[Violation]:
                 "spec",
                 field,
                 message=f"{field}: {value} with {pods} pod{'s' if pods > 1 else ''} of "
-                f"{selected[0].obj.ref}: "
+                f"{evicted[0].obj.ref}: "
                 "no pod may ever be evicted",
                 fix="write maxUnavailable: 1" if pods > 1 else "set replicas: 2, or remove the budget",
             )

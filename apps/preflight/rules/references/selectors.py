@@ -9,7 +9,15 @@ from preflight.cluster.objects import Located, Obj, selects
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import Step, dig, list_at
 from preflight.facts.existence import are_applied_together, is_whole
-from preflight.facts.selectors import equals, has_custom_pods, is_hopeless, nearly, of_manifests, pods_of
+from preflight.facts.selectors import (
+    equals,
+    has_custom_pods,
+    is_hopeless,
+    nearly,
+    of_manifests,
+    pods_of,
+    selected,
+)
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 
@@ -140,8 +148,7 @@ def _label_selector(
     model: Model, obj: Obj, path: tuple[Step, ...], namespace: str | None, near_only: bool = False
 ) -> Iterator[Violation]:
     selector = obj.get(*path)
-    pods = pods_of(model, namespace)
-    if not isinstance(selector, dict) or any(selects(selector, labels) for labels in pods):
+    if not isinstance(selector, dict) or selected(model, selector, namespace):
         return
     wanted = equals(selector)
     if wanted:
@@ -196,15 +203,13 @@ def overlapping_selectors(model: Model) -> Iterator[Violation]:
           matchLabels:
             app: vhm                   # both Deployments select it
     """
-    controllers = [each for each in model.workloads if each.kind in CONTROLLERS]
-    for workload in controllers:
+    for workload in model.workloads:
         selector = _selector(workload)
-        for other in controllers if selector else ():
-            if other is workload or other.namespace != workload.namespace:
-                continue
-            both = selects(selector, other.labels) and selects(selector, workload.labels)
-            together = both and are_applied_together(model, workload.obj, other.obj)
-            if together and other.obj.ref != workload.obj.ref:
+        if workload.kind not in CONTROLLERS or not selector or not selects(selector, workload.labels):
+            continue
+        for other in selected(model, selector, workload.namespace):
+            known = other.kind in CONTROLLERS and other.obj.ref != workload.obj.ref
+            if known and are_applied_together(model, workload.obj, other.obj):
                 yield at(
                     workload.obj,
                     "spec",
