@@ -21,7 +21,7 @@ KEY = "sk-not-a-key-but-easy-to-find"
 def test_everything_is_ready_in_time(installed: Installed) -> None:
     print(f"ready {installed.seconds:.1f} s after apply", file=sys.stderr)
     assert installed.seconds <= 90
-    assert {pod.app for pod in installed.cluster.pods()} == {*WORKERS, "kafka", "qdrant"}
+    assert {pod.app for pod in installed.cluster.pods()} == {*WORKERS, "gateway", "kafka", "qdrant"}
     assert [pod for pod in installed.cluster.pods() if pod.restarts] == []
 
 
