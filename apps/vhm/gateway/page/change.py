@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from litestar.response import Redirect
 
 from vhm.client.errors import Refused, Unavailable
 from vhm.client.memory import anchor_of, checked
+from vhm.client.results import Receipt
 from vhm.client.transport import ANSWER_SECONDS, Listing
 from vhm.contract.messages import AnchorsForget
 from vhm.contract.rest import StoredAnchor
@@ -116,14 +117,14 @@ async def confirm(
     """What a forget would remove."""
     name = writer_of(request, owner)
     fields = {"id": id, "session": session, "before": before, "everything": "true" if everything else ""}
-    forget = _bound(name, {field: value for field, value in fields.items() if value})
-    doomed = await _doomed(request, name, forget)
+    bound = _bound(name, {field: value for field, value in fields.items() if value})
+    doomed = await _doomed(request, name, bound)
     return render(
         request,
         "forget.html",
         owner=name,
-        bound=fields,
-        forget=forget,
+        fields=fields,
+        bound=bound,
         doomed=doomed[:SHOWN],
         count=len(doomed),
         more=len(doomed) == COUNTED,
@@ -161,14 +162,14 @@ def _bound(owner: str, fields: Mapping[str, str]) -> AnchorsForget:
     return checked(AnchorsForget, asked)
 
 
-async def _doomed(request: Request[Any, Any, Any], owner: str, forget: AnchorsForget) -> list[StoredAnchor]:
-    if forget.anchor_ids is not None:
-        found = await find(request, owner, str(forget.anchor_ids[0]))
+async def _doomed(request: Request[Any, Any, Any], owner: str, bound: AnchorsForget) -> list[StoredAnchor]:
+    if bound.anchor_ids is not None:
+        found = await find(request, owner, str(bound.anchor_ids[0]))
         if found is None:
             raise ProblemError(404, "no such memory")
         return [found]
-    where = {} if forget.session is None else {"session": forget.session}
-    listing = Listing(owner=owner, where=where, until=forget.before, limit=COUNTED)
+    where = {} if bound.session is None else {"session": bound.session}
+    listing = Listing(owner=owner, where=where, until=bound.before, limit=COUNTED)
     return (await services_of(request).transport.page(listing)).memories
 
 
@@ -181,7 +182,7 @@ async def _older(request: Request[Any, Any, Any], owner: str, anchor_id: str) ->
     return found
 
 
-async def _stored(receipt: Any) -> bool:
+async def _stored(receipt: Awaitable[Receipt]) -> bool:
     try:
         await receipt
     except Unavailable:
