@@ -31,10 +31,8 @@ def test_a_case_gives_what_its_lines_say(
         text += "\n=== pyproject.toml\n[tool.preflight]"
     root = write(tmp_path, f"=== all.yaml\n{text}")
     target = root if (root / "kustomization.yaml").exists() else root / "all.yaml"
-    found = {
-        (each.file, each.line, each.severity, each.rule, each.outcome)
-        for each in preflight.check(target, Options(skip=("schema",)))
-    }
+    findings = preflight.check(target, Options(skip=("schema",)))
+    found = {(each.file, each.line, each.severity, each.rule, each.outcome) for each in findings}
     expected = {
         (path.relative_to(root).as_posix(), number, match[1], match[2], match[3])
         for path in root.rglob("*")

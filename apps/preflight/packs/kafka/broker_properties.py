@@ -47,7 +47,8 @@ def broker_setting_missing(model: Model) -> Iterator[Violation]:
             yield at(
                 broker.container,
                 *asked(broker.container, variables[0]),
-                message=f"{listed(variables)} not set: given any property, the image drops its defaults",
+                message=f"{broker.workload.name} sets {listed(given[:3])} and not {listed(variables)}: "
+                "given any property, the image drops its defaults",
                 fix="set it beside the others",
             )
 

@@ -76,7 +76,8 @@ def topic_not_created(model: Model) -> Iterator[Violation]:
             yield at(
                 part,
                 *path,
-                message=f"nobody creates {listed(sorted(topics - made))}: no app, no broker, no Job",
+                message=f"nobody creates the topics {listed(sorted(topics - made))}: no app, no broker, "
+                "no Job",
                 fix="let the apps create them, or add a Job that does",
                 outcome="never ready" if ready else "ready but silent",
             )
@@ -97,7 +98,7 @@ def topic_misspelt(model: Model) -> Iterator[Violation]:
             yield at(
                 topic.part,
                 *topic.path,
-                message=f"creates topic {topic.name}; did you mean {meant}?",
+                message=f"topic {topic.name} is created, and no app uses it; did you mean {meant}?",
                 fix=f"write {meant}",
             )
     declared = container_settings(model)
@@ -245,7 +246,8 @@ def replicas_above_partitions(model: Model) -> Iterator[Violation]:
                 yield at(
                     part,
                     *path,
-                    message=f"{number} pods of {container.name}, and {who}",
+                    message=f"{path[-1]} {number} of {container.workload.name}, and {who}: the pods beyond "
+                    "are idle",
                     fix=f"at most {most}, or more partitions",
                 )
 
@@ -288,7 +290,8 @@ def scaler_of_another_topic(model: Model) -> Iterator[Violation]:
                     scaler,
                     *path,
                     "topic",
-                    message=f"scales by the lag of topic {topic}, and {workload.name} reads {listed(reads)}",
+                    message=f"{scaler.ref} scales by the lag of topic {topic}, and {workload.name} reads "
+                    f"{listed(reads)}",
                     fix=f"write {meant}" if meant else "write one of these",
                 )
             if prefixes:
@@ -296,7 +299,7 @@ def scaler_of_another_topic(model: Model) -> Iterator[Violation]:
                     scaler,
                     *path,
                     "consumerGroup",
-                    message=f"scales by the lag of group {group}, and {workload.name} reads as "
+                    message=f"{scaler.ref} scales by the lag of group {group}, and {workload.name} reads as "
                     f"{prefixes[0]}{group}",
                     fix=f"write {prefixes[0]}{group}",
                 )

@@ -182,7 +182,7 @@ def _labels(labels: Field, *, values: bool = True) -> Iterator[Violation]:
             fault = f"key {key!r} is not allowed: what stands before / must be a DNS name"
             yield at(labels, key, message=fault, fix="write a name such as example.com/name")
         elif len(name) > 63 or not QUALIFIED.fullmatch(name):
-            yield at(labels, key, message=f"key {key!r} is not allowed", fix=fix)
+            yield at(labels, key, message=f"key {key!r} of {labels.path[-1]} is not allowed", fix=fix)
         elif (
             values
             and isinstance(value, str)

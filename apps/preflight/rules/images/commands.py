@@ -11,7 +11,7 @@ import msgspec
 
 from preflight.cluster.environment import expand
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step, dig
+from preflight.documents.paths import Step, dig, dotted
 from preflight.facts.images import SHELLS, ContainerImage, container_images, start_of
 from preflight.findings import Outcome
 from preflight.model import Model
@@ -32,6 +32,11 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     """Below the container, one for each word."""
     outcome: Outcome
     """What becomes of the pod when it cannot run."""
+
+    @property
+    def field(self) -> str:
+        """Where it is written, as Kubernetes names it: `command`, `lifecycle.preStop.exec.command`."""
+        return dotted(tuple(step for step in self.paths[0] if isinstance(step, str)))
 
 
 def lines(container: Container) -> Iterator[Words]:
@@ -72,7 +77,8 @@ def command_in_one_word(model: Model) -> Iterator[Violation]:
                 yield at(
                     container,
                     *line.paths[0],
-                    message=f"{first[:120]!r} is taken for the name of one program",
+                    message=f"{line.field} {first[:120]!r} is taken for the name of one program, blanks "
+                    "and all",
                     fix=f"write [{split}]" if len(split) < 100 else "write each word as an item of its own",
                     outcome=None if own else line.outcome,
                 )
@@ -97,7 +103,8 @@ def command_not_in_image(model: Model) -> Iterator[Violation]:
                 container,
                 "command",
                 0,
-                message=f"{first} is an option, and command takes the place of the image's entrypoint",
+                message=f"command begins with the option {first}, and takes the place of the image's "
+                "entrypoint",
                 fix="write it under args",
             )
         elif image is not None and first and not re.search(r"\s", first):
@@ -115,7 +122,7 @@ def _programs(image: ContainerImage, first: str, others: list[ContainerImage]) -
                 image.container,
                 "command",
                 0,
-                message=f"{first} is not among what {image.file} copies there",
+                message=f"the image has no {first}: {image.file} copies that folder, and no such file",
                 fix="name a file the image has",
             )
         return
@@ -131,7 +138,8 @@ def _programs(image: ContainerImage, first: str, others: list[ContainerImage]) -
             image.container,
             "command",
             0,
-            message=f"{first} takes the place of the image's ENTRYPOINT {entry.words[0]}, and is no program",
+            message=f"command {first} takes the place of the image's ENTRYPOINT {entry.words[0]}, and is no "
+            "program",
             fix="write it under args",
         )
     elif meant is not None:
@@ -176,7 +184,7 @@ def shell_syntax_error(model: Model) -> Iterator[Violation]:
                         yield at(
                             container,
                             *line.paths[index],
-                            message=f"{shell} cannot read it: {problem}",
+                            message=f"{shell} cannot read the script in {line.field}: {problem}",
                             fix="close what is open",
                             outcome=line.outcome,
                         )
@@ -189,7 +197,7 @@ def shell_syntax_error(model: Model) -> Iterator[Violation]:
                 yield at(
                     image.container,
                     "image",
-                    message=f"the shell cannot read this script: {problem}",
+                    message=f"no shell can read the script at {place}: {problem}",
                     fix="close what is open",
                     place=place,
                     outcome=outcome,
@@ -270,7 +278,7 @@ def variable_not_expanded(model: Model) -> Iterator[Violation]:
                         container,
                         field,
                         index,
-                        message=f"{word} is not replaced: no shell reads it",
+                        message=f"{word} in {field} is not replaced: no shell reads it",
                         fix=f"write {better}",
                         severity="error" if EXPANDS_NOTHING.match(program) else "warning",
                     )

@@ -124,7 +124,7 @@ def local_image_pulled(model: Model) -> Iterator[Violation]:
             yield at(
                 container,
                 "imagePullPolicy" if policy else "image",
-                message=f"{container.image} is on the node or nowhere, and {said}",
+                message=f"image {container.image} is on the node or nowhere, and {said}",
                 fix="write imagePullPolicy: IfNotPresent",
             )
 
@@ -147,7 +147,7 @@ def remote_image_not_pulled(model: Model) -> Iterator[Violation]:
             yield at(
                 container,
                 "imagePullPolicy",
-                message=f"Never, and {container.image} comes from a registry",
+                message=f"imagePullPolicy is Never, and image {container.image} comes from a registry",
                 fix="write IfNotPresent",
             )
 
@@ -176,7 +176,8 @@ def image_of_other_architecture(model: Model) -> Iterator[Violation]:
                 yield at(
                     workload,
                     *path,
-                    message=f"nodes of {' or '.join(sorted(wanted))}; {container.name} is built for {has}",
+                    message=f"the pods go to nodes of {' or '.join(sorted(wanted))}, and the image of "
+                    f"container {container.name} is built for {has}",
                     fix="build the image for that architecture, or choose the nodes it is for",
                 )
 

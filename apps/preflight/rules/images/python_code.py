@@ -236,7 +236,8 @@ def module_not_importable(model: Model) -> Iterator[Violation]:
             yield at(
                 image.container,
                 "image",
-                message=f"{top} lies in {sorted(roots)[0]}, where Python does not look",
+                message=f"module {top}, which the container imports, lies in {sorted(roots)[0]}, "
+                "where Python does not look",
                 fix=f"add {sorted(roots)[0]} to PYTHONPATH",
                 place=image.place(given.line if given is not None else image.stage.line),
             )
@@ -292,7 +293,7 @@ def package_not_installed(model: Model) -> Iterator[Violation]:
                 yield at(
                     image.container,
                     "image",
-                    message=f"imports {each.module}, and {image.file} installs no {wanted}",
+                    message=f"{each.file} imports {each.module}, and {image.file} installs no {wanted}",
                     fix=f"add {wanted} to {where}",
                     place=Place(each.file, each.line),
                     severity="warning" if each.late else "error",

@@ -36,7 +36,7 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
                 owner,
                 "securityContext",
                 "runAsUser",
-                message="0 is root, and runAsNonRoot is true",
+                message="runAsUser 0 is root, and runAsNonRoot is true",
                 fix="write the number of another user",
             )
         elif number is None:
@@ -52,7 +52,7 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
                     part,
                     "securityContext",
                     "runAsNonRoot",
-                    message=f"true, and {problem}",
+                    message=f"runAsNonRoot is true, and {problem}",
                     fix="name a user by number: USER 10001 in the Dockerfile, or runAsUser: 10001",
                     place=place if image is not None and image.stage.user is not None else None,
                 )

@@ -61,8 +61,8 @@ def heap_above_limit(model: Model) -> Iterator[Violation]:
                         container,
                         field,
                         index,
-                        message=f"a Java heap of {_shown(heap)}; the memory limit of {container.name} is "
-                        f"{_shown(limit)}",
+                        message=f"the command gives Java a heap of {_shown(heap)}; the memory limit of "
+                        f"{container.name} is {_shown(limit)}",
                         fix=fix,
                         severity="error" if heap > limit else "warning",
                     )

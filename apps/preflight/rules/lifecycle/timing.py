@@ -58,7 +58,8 @@ def killed_before_started(model: Model) -> Iterator[Violation]:
                 container,
                 name,
                 *([given] if given else []),
-                message=f"restarts the container after {lasts} s; readiness waits {starts} s for its start",
+                message=f"{name} restarts the container after {lasts} s; readiness waits {starts} s for "
+                "its start",
                 fix="give a startupProbe that lasts as long as a start may take",
             )
 
@@ -88,7 +89,8 @@ def deadline_before_started(model: Model) -> Iterator[Violation]:
                     workload.obj,
                     "spec",
                     "progressDeadlineSeconds",
-                    message=f"{deadline} s, and {container.name} may take {lasts} s to start",
+                    message=f"progressDeadlineSeconds is {deadline}, and {container.name} may take {lasts} s "
+                    "to start",
                     fix=f"write more than {lasts}",
                     place=None if given is not None else container.where("startupProbe", "failureThreshold"),
                 )

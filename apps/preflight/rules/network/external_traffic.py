@@ -35,7 +35,8 @@ def outside_not_permitted(model: Model) -> Iterator[Violation]:
                 at(
                     call.part,
                     *call.path,
-                    message=f"{call.variable}: {address.host} may not be reached on port {address.port}",
+                    message=f"no NetworkPolicy permits egress to {address.host} on port {address.port}, "
+                    f"which {call.variable} names",
                     fix=f"permit egress to an ipBlock on port {address.port}",
                     outcome=call.outcome,
                 ),

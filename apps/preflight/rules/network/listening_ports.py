@@ -55,7 +55,7 @@ def probe_port_not_served(model: Model) -> Iterator[Violation]:
             yield at(
                 container,
                 *path,
-                message=f"asked by {listed(names)}: port {port}, and the app listens on {said}{where}",
+                message=f"{listed(names)} ask port {port}, and the app listens on {said}{where}",
                 fix=f"write {next(iter(served))}, or change {next(iter(served.values()))}",
                 outcome=outcome_of(names),
             )
@@ -233,7 +233,8 @@ def service_protocol_differs(model: Model) -> Iterator[Violation]:
                     "ports",
                     index,
                     "protocol" if "protocol" in port else "port",
-                    message=f"is {protocol}, and the port it leads to is {listed(sorted(found))}",
+                    message=f"port {port.get('port')} of Service {service.name} is {protocol}, and port "
+                    f"{_target(port)} of its pods is {listed(sorted(found))}",
                     fix=f"say protocol: {sorted(found)[0]}",
                 )
 
@@ -271,6 +272,6 @@ def port_taken_in_pod(model: Model) -> Iterator[Violation]:
                         "ports",
                         index,
                         "containerPort",
-                        message=f"port {key[0]} is {first.name}'s already",
+                        message=f"containerPort {key[0]}: container {first.name} of this pod has it already",
                         fix="let one of them listen on another port",
                     )

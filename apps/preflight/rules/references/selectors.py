@@ -116,8 +116,8 @@ def spread_selects_nothing(model: Model) -> Iterator[Violation]:
                     "topologySpreadConstraints",
                     index,
                     "labelSelector",
-                    message=f"the labelSelector does not select the pods of {workload.obj.ref}, which are "
-                    "not spread",
+                    message=f"labelSelector of topologySpreadConstraints[{index}] does not select the pods "
+                    f"of {workload.obj.ref}, which are not spread",
                     fix="select labels of this pod template",
                 )
 

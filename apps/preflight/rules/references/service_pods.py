@@ -46,8 +46,8 @@ def service_selects_others(model: Model) -> Iterator[Violation]:
             "spec",
             "selector",
             next(iter(service.selector)),
-            message=f"the selector selects pods of {' and '.join(sorted(names))}, which run different "
-            "programs",
+            message=f"the selector of Service {service.name} selects pods of {' and '.join(sorted(names))}, "
+            "which run different programs",
             fix="select by a label that only one of them has",
         )
 
