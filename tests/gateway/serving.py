@@ -79,7 +79,11 @@ class Served:
             lag=self._lag,
         )
         config = uvicorn.Config(
-            create_app(services, self._hosts), log_level="critical", ws="none", timeout_graceful_shutdown=10
+            create_app(services, self._hosts),
+            log_level="critical",
+            ws="none",
+            timeout_graceful_shutdown=10,
+            timeout_keep_alive=75,
         )
         self._server = uvicorn.Server(config)
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))

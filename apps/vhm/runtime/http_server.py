@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
 
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection is kept: longer than clients (5 s) and proxies (60 s) keep theirs, else one is
+closed just as the next request is sent on it."""
+
+
 class PortInUseError(Exception):
     """The port cannot be listened on; one line."""
 
@@ -56,6 +61,7 @@ class HttpServer:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=grace_seconds,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             loop="none",
             ws="none",
         )
