@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
+import itertools
+import math
 import time
 import uuid
 from collections.abc import Sequence, Set
@@ -99,21 +100,20 @@ class Index:
 
     def page(self, listing: Listing) -> list[Row]:
         """See `AnchorReader.page`."""
-        keys, now = [], time.time()
-        for row, content in enumerate(self._contents):
-            moment = content.stored_at
-            if (
-                not expired(content, now)
-                and (listing.since is None or moment >= listing.since)
-                and (listing.until is None or moment < listing.until)
-                and (not listing.where or content.matches(listing.where))
-                and listing.text in content.text
-            ):
-                keys.append((-moment.timestamp(), str(listing.scope.point_id(self._ids[row])), row))
-        if listing.cursor is not None:
-            last = (-listing.cursor.stored_at.timestamp(), listing.cursor.point_id)
-            keys = [key for key in keys if key[:2] > last]
-        return [self._row(row) for _, _, row in heapq.nsmallest(listing.limit, keys)]
+        moments, now, cursor = self.moments, time.time(), listing.cursor
+        last = math.inf if cursor is None else cursor.stored_at.timestamp()
+        found: list[int] = []
+        # an id of a point takes a hash to make, so only those of one moment are compared by it
+        for moment, rows in itertools.groupby(np.argsort(-moments).tolist(), key=moments.__getitem__):
+            if moment > last:
+                continue
+            listed = [row for row in rows if _is_listed(self._contents[row], listing, now)]
+            ids = sorted((str(listing.scope.point_id(self._ids[row])), row) for row in listed)
+            after = "" if cursor is None or moment < last else cursor.point_id
+            found += [row for point_id, row in ids if point_id > after]
+            if len(found) >= listing.limit:
+                break
+        return [self._row(row) for row in found[: listing.limit]]
 
     def get(self, anchor_id: uuid.UUID) -> Row | None:
         """The anchor of that id, if it is there and has not expired."""
@@ -221,6 +221,16 @@ class Index:
         self._superseded = _grown(self._superseded, room)
         self._expiring = _grown(self._expiring, room)
         self._session = _grown(self._session, room)
+
+
+def _is_listed(content: Content, listing: Listing, now: float) -> bool:
+    return (
+        not expired(content, now)
+        and (listing.since is None or content.stored_at >= listing.since)
+        and (listing.until is None or content.stored_at < listing.until)
+        and (not listing.where or content.matches(listing.where))
+        and listing.text in content.text
+    )
 
 
 def _strongest(strength: Floats, cosines: Floats, count: int) -> list[int]:
