@@ -21,6 +21,7 @@ from vhm.anchors.reindex import reindex
 from vhm.client.store_reader import StoreReader
 from vhm.client.transport import Reader
 from vhm.contract.env_loader import SettingsError, load
+from vhm.contract.topics import GROUPS
 from vhm.embedding import Embedder, EmbeddingUnavailableError, Vectors
 from vhm.embedding_handler import OpenStore
 from vhm.errors import UserError
@@ -121,10 +122,10 @@ class System:
 
     def worker_states(self) -> list[WorkerState]:
         """How the workers are that the gateway speaks for."""
-        from vhm.gateway.system_health import WORKERS, WorkerState
+        from vhm.gateway.system_health import WorkerState
 
         states = []
-        for name in WORKERS:
+        for name in GROUPS:
             status = self._workers[name].status
             lag = sum(status.consumer.assignment.lag().values()) if status.consumer else None
             states.append(WorkerState(name=name, members=1, lag=lag, reasons=status.ready()))

@@ -7,9 +7,8 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from qdrant_client import QdrantClient
 
-from anchors.places import Place, fresh_name, made
+from anchors.places import Place, fresh_name, own_server
 from anchors.standin import StandIn
 from vhm.anchors.qdrant import client as qdrant
 
@@ -39,16 +38,11 @@ def standin() -> Iterator[StandIn]:
 @pytest.fixture
 def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A server to use; what a test made on a real one is deleted."""
-    url = os.environ.get("QDRANT_URL")
-    if url is None:
+    if "QDRANT_URL" not in os.environ:
         yield request.getfixturevalue("shared_standin").url
         return
-    yield url
-    client = QdrantClient(url=url, check_compatibility=False)
-    for collection in client.get_collections().collections:
-        if collection.name.startswith(tuple(made)):
-            client.delete_collection(collection.name)
-    client.close()
+    with own_server() as url:
+        yield url
 
 
 @pytest.fixture(params=["embedded", "server"])

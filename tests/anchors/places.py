@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 import numpy as np
 from qdrant_client import QdrantClient, models
 
+from anchors.standin import StandIn
 from vhm.anchors import AnchorStore, Query, Recalled, Scope, open_store
 from vhm.contract.env_loader import Secret
 from vhm.contract.messages import Anchor
@@ -29,6 +31,26 @@ def fresh_name() -> str:
     """A collection that is deleted at the end."""
     made.append(f"vhm-test-{uuid.uuid4()}")
     return made[-1]
+
+
+@contextmanager
+def own_server() -> Iterator[str]:
+    """The address of a real server where QDRANT_URL names one, else of a stand-in; what was made on it is
+    deleted."""
+    url = os.environ.get("QDRANT_URL")
+    if url is None:
+        standin = StandIn()
+        try:
+            yield standin.url
+        finally:
+            standin.close()
+        return
+    yield url
+    client = QdrantClient(url=url, check_compatibility=False)
+    for collection in client.get_collections().collections:
+        if collection.name.startswith(tuple(made)):
+            client.delete_collection(collection.name)
+    client.close()
 
 
 class FixedModel(msgspec.Struct, kw_only=True):

@@ -22,8 +22,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 from qdrant_client import QdrantClient
 
-from anchors.places import NOW, Place, anchor, fresh_name, made, query, unit
-from anchors.standin import StandIn
+from anchors.places import NOW, Place, anchor, fresh_name, own_server, query, unit
 from broker.crashing_indexer import STEPS
 from broker.harness import Client, until
 from broker.kafka import Kafka, free_ports
@@ -46,17 +45,9 @@ ON_STAND_IN = "delete"
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    """A real server where QDRANT_URL names one."""
-    standin = None if "QDRANT_URL" in os.environ else StandIn()
-    yield Place(standin.url if standin else os.environ["QDRANT_URL"], fresh_name())
-    if standin is not None:
-        standin.close()
-        return
-    client = QdrantClient(url=os.environ["QDRANT_URL"], check_compatibility=False)
-    for collection in client.get_collections().collections:
-        if collection.name.startswith(tuple(made)):
-            client.delete_collection(collection.name)
-    client.close()
+    """A server of one's own; a real one where QDRANT_URL names one."""
+    with own_server() as url:
+        yield Place(url, fresh_name())
 
 
 class Story:

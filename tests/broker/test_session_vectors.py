@@ -15,8 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from anchors.places import NOW, Place, anchor, fresh_name
-from anchors.standin import StandIn
+from anchors.places import NOW, Place, anchor, fresh_name, own_server
 from anchors.test_session_vectors import WORDS, expected, stored
 from broker.harness import Client
 from broker.kafka import Kafka, free_ports
@@ -30,11 +29,9 @@ KILLS = 4
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    """A real server where QDRANT_URL names one."""
-    standin = None if "QDRANT_URL" in os.environ else StandIn()
-    yield Place(standin.url if standin else os.environ["QDRANT_URL"], fresh_name())
-    if standin is not None:
-        standin.close()
+    """A server of one's own; a real one where QDRANT_URL names one."""
+    with own_server() as url:
+        yield Place(url, fresh_name())
 
 
 def conversations() -> list[Anchor]:

@@ -17,8 +17,8 @@ from vhm.contract.settings import Settings
 from vhm.gateway.app import create_app
 from vhm.gateway.keys import Keyring
 from vhm.gateway.limits import RateLimit
-from vhm.gateway.page.sessions import Sessions
 from vhm.gateway.services import Services
+from vhm.gateway.sessions import Sessions
 from vhm.gateway.system_health import SystemHealth
 from vhm.local import System
 

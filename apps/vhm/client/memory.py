@@ -115,10 +115,8 @@ class AsyncMemory:
         for one receipt."""
         ahead: deque[Pending | Refused] = deque()
         for anchor in anchors:
-            written = anchor.anchor if isinstance(anchor, StoredAnchor) else anchor
-            owned = msgspec.structs.replace(written, owner=self.owner)
             try:
-                ahead.append(await self._transport.remember(owned, filled=False))
+                ahead.append(await self._transport.remember(_owned(anchor, self.owner), filled=False))
             except Refused as refused:
                 ahead.append(refused)
             if len(ahead) >= AHEAD:
@@ -460,6 +458,12 @@ def anchor_of(owner: str, fields: Mapping[str, Any]) -> Anchor:
             raise Refused([str(error)]) from None
         content["anchor_id"] = uuid.uuid5(uuid.NAMESPACE_URL, f"vhm:{name}")
     return checked(Anchor, content)
+
+
+def _owned(anchor: Anchor, owner: str) -> Anchor:
+    """The anchor as `owner` would write it, whatever the store said of it."""
+    fields = {name: getattr(anchor, name) for name in Anchor.__struct_fields__}
+    return Anchor(**{**fields, "owner": owner})
 
 
 def _aware(moment: datetime | None) -> datetime | None:

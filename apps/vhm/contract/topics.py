@@ -60,6 +60,12 @@ TOPICS: tuple[Topic, ...] = (
 """Every topic of the system, dead letters included."""
 
 
+GROUPS: tuple[str, ...] = tuple(
+    dict.fromkeys(worker for topic in _GRAPH for worker in topic.readers if worker != CLIENT)
+)
+"""The workers that consume topics, each as the group of its name."""
+
+
 def carries_texts(name: str) -> bool:
     """Whether records of that topic, of any prefix, hold what somebody said."""
     return not name.endswith(NO_TEXTS)

@@ -12,8 +12,8 @@ from vhm.client.transport import Transport
 from vhm.contract.settings import RETENTION_HOURS
 from vhm.gateway.keys import LOCAL, Keyring, Principal
 from vhm.gateway.limits import RateLimit
-from vhm.gateway.page.sessions import Sessions
 from vhm.gateway.problems import ProblemError, too_many
+from vhm.gateway.sessions import Sessions
 from vhm.gateway.system_health import SystemHealth
 
 WRONG_KEYS_PER_MINUTE = 20
@@ -32,7 +32,7 @@ class Services(msgspec.Struct, kw_only=True):
     requests: RateLimit
     wrong_keys: RateLimit = msgspec.field(default_factory=lambda: RateLimit(WRONG_KEYS_PER_MINUTE))
     lag: int = 0
-    """Memories that the indexer has yet to take, as far as known."""
+    """Records that the indexer has yet to take, as far as known."""
     most_lag: int = 10_000
     sessions: Sessions
     """Who is signed in on the page."""
@@ -71,7 +71,7 @@ class Services(msgspec.Struct, kw_only=True):
         if self.lag > self.most_lag:
             raise ProblemError(
                 503,
-                f"the indexer has {self.lag} memories yet to take, more than GATEWAY_MAX_LAG={self.most_lag}",
+                f"the indexer has {self.lag} records yet to take, more than GATEWAY_MAX_LAG={self.most_lag}",
                 headers={"Retry-After": "5"},
             )
 

@@ -13,14 +13,12 @@ from confluent_kafka.admin import AdminClient
 
 from vhm.client.errors import Unavailable
 from vhm.contract.settings import Settings
-from vhm.contract.topics import reads
+from vhm.contract.topics import GROUPS, reads
 from vhm.runtime.dead_letters import admin
 from vhm.runtime.dead_letters.admin import DEAD_LETTER_TOPICS, DeadLetter, DeadLettersError
 from vhm.runtime.kafka_config import client_config, describe
 
 ANSWER_SECONDS = 5.0
-
-WORKERS = ("indexer", "resonance", "reteller")
 
 LAST_LETTERS = 50
 """Dead letters shown of each partition, the newest."""
@@ -108,7 +106,7 @@ class SystemHealth:
 
     def _groups(self) -> Sequence[WorkerState]:
         client = AdminClient(self._config())
-        names = {self._settings.kafka_topic_prefix + worker: worker for worker in WORKERS}
+        names = {self._settings.kafka_topic_prefix + worker: worker for worker in GROUPS}
         states = []
         for group in names:
             try:

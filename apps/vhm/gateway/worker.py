@@ -15,8 +15,8 @@ from vhm.client.transport import Reader
 from vhm.gateway.app import create_app
 from vhm.gateway.keys import Keyring
 from vhm.gateway.limits import RateLimit
-from vhm.gateway.page.sessions import Sessions
 from vhm.gateway.services import Services
+from vhm.gateway.sessions import Sessions
 from vhm.gateway.settings import Settings
 from vhm.gateway.system_health import GroupLag, SystemHealth, WorkerState
 from vhm.runtime.handler import Outcome, Outgoing, Record, UnavailableError

@@ -14,7 +14,7 @@ from gateway.serving import ANNS_KEY, KEY, READING_KEY, SAMS_KEY, Served
 from vhm import Memory
 from vhm.gateway.app import create_app
 from vhm.gateway.keys import Keyring
-from vhm.gateway.page.sessions import Sessions
+from vhm.gateway.sessions import Sessions
 from vhm.local import System
 
 FOREIGN = str(uuid.uuid4())
@@ -217,7 +217,7 @@ def test_a_session_ends_with_its_key_its_secret_and_its_time(monkeypatch: pytest
     assert Sessions(ring).principal(cookie) is None
     for wrong in (cookie[:-1], cookie + "x", "", None, "a.b.c"):
         assert Sessions(ring, secret).principal(wrong) is None
-    monkeypatch.setattr("vhm.gateway.page.sessions.SESSION_SECONDS", -1)
+    monkeypatch.setattr("vhm.gateway.sessions.SESSION_SECONDS", -1)
     assert Sessions(ring, secret).principal(cookie) is None
 
 

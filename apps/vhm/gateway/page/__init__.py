@@ -2,5 +2,5 @@
 
 HTML from templates, plain forms, no script: what somebody had remembered can then never run as one.
 `router` puts the routes together; `look`, `ask`, `change` and `system` are what a person comes for;
-`sessions` knows who it is; `bars` and `plot` are the pictures of a recall, pure.
+`bars` and `plot` are the pictures of a recall, pure.
 """

@@ -10,10 +10,10 @@ from litestar.exceptions import HTTPException
 from litestar.middleware.authentication import AbstractAuthenticationMiddleware, AuthenticationResult
 
 from vhm.client.errors import Refused, Unavailable
-from vhm.gateway.page.sessions import COOKIE
 from vhm.gateway.page.templates import render
 from vhm.gateway.problems import ProblemError, problem_of
 from vhm.gateway.services import services_of
+from vhm.gateway.sessions import COOKIE
 
 
 class SignedIn(AbstractAuthenticationMiddleware):

@@ -10,10 +10,10 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
 from vhm.gateway.page.admission import form_of
-from vhm.gateway.page.sessions import COOKIE, SESSION_SECONDS
 from vhm.gateway.page.templates import HEADERS, render
 from vhm.gateway.problems import ProblemError
 from vhm.gateway.services import services_of
+from vhm.gateway.sessions import COOKIE, SESSION_SECONDS
 
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 """An address on this gateway."""

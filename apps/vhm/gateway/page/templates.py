@@ -12,8 +12,8 @@ from litestar import MediaType, Request, Response
 from markupsafe import Markup, escape
 
 from vhm.gateway.keys import NOBODY, Principal
-from vhm.gateway.page.sessions import COOKIE
 from vhm.gateway.services import services_of
+from vhm.gateway.sessions import COOKIE
 from vhm.memory.ages import perceived_age
 
 HEADERS = {

@@ -1,6 +1,6 @@
 """What the page takes: the first page of many memories, and a question beside the API's own time.
 
-    uv run python tests/bench/inspector.py [--memories N] [--rounds N]
+    uv run python tests/bench/page_latency.py [--memories N] [--rounds N]
 
 One system in this process with the default model, asked over loopback by one client at a time. Prints one
 Markdown table, milliseconds.
