@@ -20,6 +20,7 @@ def outsider(cluster: Cluster) -> Iterator[Cluster]:
     """The same pod in a namespace without policies, without the labels of a client."""
     pod = (HERE / "client.yaml").read_text().replace("TAG", images.tag())
     pod = pod.replace("namespace: vhm", "namespace: default").replace('    kafka-client: "true"\n', "")
+    pod = pod.replace('    gateway-client: "true"\n', "")
     cluster.apply(pod)
     cluster.kubectl("-n", "default", "wait", "--for=condition=Ready", "pod/client", "--timeout=60s")
     yield cluster
