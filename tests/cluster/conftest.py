@@ -70,7 +70,8 @@ def cluster(installed: Installed) -> Cluster:
 
 @pytest.fixture
 def client(cluster: Cluster) -> Iterator[str]:
-    """A pod that may talk to Kafka and to the gateway, as another program of the namespace; its name for `kubectl exec`."""
+    """A pod that may talk to Kafka and the gateway, as another program of the namespace; its name for
+    `kubectl exec`."""
     cluster.apply((HERE / "client.yaml").read_text().replace("TAG", images.tag()))
     cluster.inside("wait", "--for=condition=Ready", "pod/client", "--timeout=60s")
     yield "pod/client"

@@ -74,7 +74,7 @@ def test_with_a_key_one_remembers_and_recalls_and_without_nobody_does(cluster: C
 
 
 class Remembered(msgspec.Struct):
-    """What became of the memories: how many were accepted, which of these are lost, other answers by count."""
+    """What became of the memories: accepted ones, the lost among these, other answers by count."""
 
     accepted: int
     lost: list[str]

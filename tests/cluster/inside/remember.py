@@ -2,8 +2,8 @@
 
     python - KEY SECONDS
 
-Prints `remembering` once the first memory is accepted, then a JSON object: how many were `accepted`, the ids of
-those that are `lost`, and what was answered instead of 202, by count.
+Prints `remembering` once the first memory is accepted, then a JSON object: how many were `accepted`, the ids
+of those that are `lost`, and what was answered instead of 202, by count.
 """
 
 from __future__ import annotations
