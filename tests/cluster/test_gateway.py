@@ -84,7 +84,8 @@ class Remembered(msgspec.Struct):
 def test_a_rollout_under_load_loses_no_memory_and_turns_nobody_away(cluster: Cluster, client: str) -> None:
     with cluster.background(client, REMEMBER, KEY, str(WRITING_SECONDS)) as writer:
         assert writer.stdout is not None
-        assert writer.stdout.readline() == "remembering\n"
+        assert writer.stderr is not None
+        assert writer.stdout.readline() == "remembering\n", writer.stderr.read()
         began = time.monotonic()
         for _ in range(2):
             cluster.inside("rollout", "restart", "deployment/gateway")

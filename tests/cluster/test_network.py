@@ -11,6 +11,7 @@ from cluster.cluster import HERE, Cluster
 
 KAFKA = "kafka-service.vhm:9092"
 QDRANT = "qdrant-service.vhm:6333"
+GATEWAY = "gateway-service.vhm:8000"
 INDEXER, RETELLER = "indexer-service.vhm:8080", "reteller-service.vhm:8080"
 REACH = HERE / "inside" / "reach.py"
 
@@ -29,11 +30,11 @@ def outsider(cluster: Cluster) -> Iterator[Cluster]:
 
 def test_a_stranger_reads_health_pages_and_nothing_else(outsider: Cluster) -> None:
     script = REACH.read_text(encoding="utf-8")
-    command = ("-n", "default", "exec", "-i", "client", "--", "python", "-", INDEXER, KAFKA, QDRANT)
+    command = ("-n", "default", "exec", "-i", "client", "--", "python", "-", INDEXER, GATEWAY, KAFKA, QDRANT)
     said = outsider.kubectl(*command, stdin=script)
     if '"kafka-service.vhm:9092": true' in said:
         pytest.skip("this cluster enforces no NetworkPolicy: minikube start --cni calico does")
-    assert said.strip() == f'{{"{INDEXER}": true, "{KAFKA}": false, "{QDRANT}": false}}'
+    assert said.strip() == f'{{"{INDEXER}": true, "{GATEWAY}": false, "{KAFKA}": false, "{QDRANT}": false}}'
 
 
 def test_each_worker_reaches_what_it_needs_and_no_more(outsider: Cluster) -> None:
@@ -52,8 +53,11 @@ def test_each_worker_reaches_what_it_needs_and_no_more(outsider: Cluster) -> Non
         assert {address for address, reaches in reached.items() if reaches} == allowed, worker
 
 
-def test_a_client_of_the_broker_is_no_client_of_the_store(client: str, cluster: Cluster) -> None:
-    reached = cluster.python(client, REACH, KAFKA, QDRANT)
+def test_a_client_of_the_broker_and_the_gateway_is_no_client_of_the_store(
+    client: str, cluster: Cluster
+) -> None:
+    reached = cluster.python(client, REACH, KAFKA, GATEWAY, QDRANT)
     if reached[QDRANT]:
         pytest.skip("this cluster enforces no NetworkPolicy: minikube start --cni calico does")
     assert reached[KAFKA]
+    assert reached[GATEWAY]
