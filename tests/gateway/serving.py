@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Sequence
 from types import TracebackType
@@ -21,6 +20,7 @@ from vhm.gateway.services import Services
 from vhm.gateway.sessions import Sessions
 from vhm.gateway.system_health import SystemHealth
 from vhm.local import System
+from vhm.runtime.http_server import listen
 
 KEY = "a-key-to-every-memory-of-this-test"
 SAMS_KEY = "a-key-to-the-memory-of-sam-alone--"
@@ -49,7 +49,7 @@ class Served:
         self._lag = lag
         self._transport = transport
         self._ready = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.bootstrap = system.bootstrap
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="served")
