@@ -92,3 +92,19 @@ def test_nobody_listening_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="cannot read dead letters") as caught:
         run("list")
     assert "\n" not in str(caught.value)
+
+
+def test_an_install_with_a_prefix_has_its_own(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", place.address)
+    monkeypatch.setenv("COLUMNS", "160")
+    with place.run(Echo(), KAFKA_TOPIC_PREFIX="blue.") as worker:
+        worker.ready()
+        place.client.write([b"poison"], "blue." + IN, key=b"k")
+        place.client.read("blue." + DEAD, 1)
+    assert run("list") == 0
+    assert capsys.readouterr().out == "no dead letters\n"
+    monkeypatch.setenv("KAFKA_TOPIC_PREFIX", "blue.")
+    assert run("list", "--topic", IN) == 0
+    assert f"blue.{IN}" in capsys.readouterr().out
