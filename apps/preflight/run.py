@@ -246,8 +246,11 @@ def model_of(
 
 
 def findings_of(model: Model, *, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Finding]:
-    """What the rules find on one model, as `join` puts it; `only` and `skip` are rules or families."""
-    return join(observe(choose(all_rules(), only=only, skip=skip), model))
+    """What the rules find on one model and nothing silences; `only` and `skip` are rules or families."""
+    observed = observe(choose(all_rules(), only=only, skip=skip), model)
+    written = suppressions.find(_files([model], observed), Sources(model.root), [model])
+    left, _ = suppressions.apply(observed, written, set(), set())
+    return join(left)
 
 
 def observe(rules: Iterable[Rule], model: Model) -> list[Observed]:
