@@ -15,7 +15,7 @@ from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from vhm.anchors.errors import CollectionExistsError, CollectionMissingError, StoreUnavailableError
-from vhm.anchors.qdrant.queries import ScopedQuery
+from vhm.anchors.qdrant.queries import QueryRequestBatch, ScopedQuery
 from vhm.contract.env_loader import Secret
 
 TIMEOUT_SECONDS = 5
@@ -66,7 +66,7 @@ class Client:
     ) -> list[list[models.ScoredPoint]]:
         """The points that each of the queries finds, by one request. Raises as `call`."""
         # not the client's own method, which copies every vector number by number to look for texts to embed
-        batch = models.QueryRequestBatch.model_construct(searches=[query.request for query in queries])
+        batch = QueryRequestBatch.model_construct(searches=[query.request for query in queries])
         answer = await self.call(
             lambda client: client.http.search_api.query_batch_points(
                 collection_name=collection,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import uuid
 from collections.abc import Iterable, Sequence
@@ -66,6 +65,23 @@ COUNTED = 1_000
 """Anchors that are counted one by one; whoever has more is taken to have words about as rare as these say."""
 
 
+Formula = Any
+"""A formula as Qdrant reads it in JSON: a number, a key, a condition, or an operation on formulas."""
+
+
+class QueryRequest(models.QueryRequest):
+    """A query that may be by a `Formula`: of the client's own types every kind of expression is tried at every
+    level, which takes as long as the rest of a recall's request."""
+
+    query: Any = None
+
+
+class QueryRequestBatch(models.QueryRequestBatch):
+    """Several of these."""
+
+    searches: Any
+
+
 class ScopedQuery:
     """A query of one owner's anchors. The filter goes down into every prefetch."""
 
@@ -80,7 +96,7 @@ class ScopedQuery:
         """`request` is what else `models.QueryRequest` takes."""
         which = models.Filter(must=[owned(scope), *must], must_not=list(must_not) or None)
         # constructed, not validated: that tries every kind of query on every number of a vector
-        self.request = models.QueryRequest.model_construct(filter=which, **request)
+        self.request = QueryRequest.model_construct(filter=which, **request)
 
 
 def owned(scope: Scope) -> models.Condition:
@@ -264,76 +280,64 @@ def _activation(
     calibration: Calibration,
     words: str | None,
     self_score: float,
-) -> models.FormulaQuery:
+) -> Formula:
     """`scoring.Scorer.order` as a formula.
 
     exp(-λ·w·days) is exp_decay with midpoint 0.5 and scale 86 400·ln 2/(λ·w) seconds; without ageing there is
     no such scale and no term. Saliences are bounded, since one that other programs wrote as -1 would fail the
-    whole query, and a great one would top it. A formula has no min or max before Qdrant 1.19.
+    whole query, and a great one would top it.
     """
     weight = query.base_level_weight
     cosine = "$score[0]"
-    match: Any = _similarity(calibration, cosine)
+    match = _bent(cosine, 0.0, *calibration.hinges)
     if words is not None:
-        share = _least(models.MultExpression(mult=[1 / self_score, words]), 1.0)
+        share = _bent(words, 1 / self_score, (self_score, -1 / self_score))
         match = _sum(_times(matching.MEANING_WEIGHT, match), _times(1 - matching.MEANING_WEIGHT, share))
-    parts: list[Any] = []
     if question is not None:
         if question.period is not None:
             bonus = _times(matching.PERIOD_WEIGHT, _in_period(question.period))
-            match = _sum(match, bonus, models.NegExpression(neg=_times(bonus, match)))
+            match = _sum(bonus, _times(match, _sum(1.0, _times(-1.0, bonus))))
         slope = matching.GOOD_SIMILARITY / matching.GOOD_MATCH
-        beyond = (1 - matching.GOOD_SIMILARITY) / (1 - matching.GOOD_MATCH) - slope
-        match = _sum(_times(slope, match), _times(beyond, _above(match, matching.GOOD_MATCH)))
-    factors: list[Any] = [match]
+        beyond = (1 - matching.GOOD_SIMILARITY) / (1 - matching.GOOD_MATCH)
+        match = _bent(match, slope, (matching.GOOD_MATCH, beyond - slope))
+    factors = [match]
     if weight > 0:
-        salience = _least(_greatest("salience", LEAST_SALIENCE), activation.MOST_SALIENCE)
-        factors.append(models.PowExpression(pow=models.PowParams(base=salience, exponent=weight)))
+        above = _bent("salience", 0.0, (LEAST_SALIENCE, 1.0), (activation.MOST_SALIENCE, -1.0))
+        factors.append({"pow": {"base": _sum(LEAST_SALIENCE, above), "exponent": weight}})
         if query.decay_lambda > 0:
             factors.append(_decay(query, query.decay_lambda * weight))
-    parts.append(models.MultExpression(mult=factors))
+    parts = [_times(*factors)]
     if question is not None and question.only_time and question.period is not None:
         parts.append(_times(1e3, _in_period(question.period)))
     defaults = {"salience": 1.0, cosine: calibration.cosine(UNSEEN_SIMILARITY)}
     if words is not None:
         defaults[words] = 0.0
-    return models.FormulaQuery(formula=_sum(*parts), defaults=defaults)
+    return {"formula": _sum(*parts), "defaults": defaults}
 
 
-def _decay(query: Query, per_day: float) -> models.Expression:
-    return models.ExpDecayExpression(
-        exp_decay=models.DecayParamsExpression(
-            x=models.DatetimeKeyExpression(datetime_key="stored_at"),
-            target=models.DatetimeExpression(datetime=query.now.isoformat()),
-            scale=activation.SECONDS_PER_DAY * math.log(2) / per_day,
-            midpoint=0.5,
-        )
-    )
+def _decay(query: Query, per_day: float) -> Formula:
+    return {
+        "exp_decay": {
+            "x": {"datetime_key": "stored_at"},
+            "target": {"datetime": query.now.isoformat()},
+            "scale": activation.SECONDS_PER_DAY * math.log(2) / per_day,
+            "midpoint": 0.5,
+        }
+    }
 
 
-@functools.cache
-def _similarity(calibration: Calibration, cosine: str) -> Any:
-    """The calibrated cosine: Σ slope · max(0, cosine - x)."""
-    return _sum(*(_times(slope, _above(cosine, x)) for x, slope in calibration.hinges if slope))
+def _bent(value: Formula, slope: float, *bends: tuple[float, float]) -> Formula:
+    """slope · value, and from each bend (x, change) on change · (value - x) more: a formula has no min or max
+    before Qdrant 1.19, and max(0, y) is (y + |y|) / 2."""
+    constant = -sum(x * change for x, change in bends) / 2
+    linear = slope + sum(change for _, change in bends) / 2
+    beyond = [_times(change / 2, {"abs": _sum(value, -x)}) for x, change in bends if change]
+    return _sum(constant, _times(linear, value), *beyond)
 
 
-def _sum(*terms: Any) -> Any:
-    return models.SumExpression(sum=list(terms))
+def _sum(*terms: Formula) -> Formula:
+    return {"sum": list(terms)}
 
 
-def _times(*factors: Any) -> Any:
-    return models.MultExpression(mult=list(factors))
-
-
-def _above(value: Any, bound: float) -> Any:
-    """max(0, value - bound), as (y + |y|) / 2."""
-    over = _sum(value, -bound)
-    return _times(0.5, _sum(over, models.AbsExpression(abs=over)))
-
-
-def _greatest(value: Any, bound: float) -> Any:
-    return _sum(bound, _above(value, bound))
-
-
-def _least(value: Any, bound: float) -> Any:
-    return _sum(value, models.NegExpression(neg=_above(value, bound)))
+def _times(*factors: Formula) -> Formula:
+    return {"mult": list(factors)}
