@@ -11,7 +11,7 @@ Every conversation has a store of its own, asked the day after its last turn wit
 unless a row says otherwise. Figures are recall@3, @5 and @10 and the mean reciprocal rank, means over
 conversations: first by turn, then by session (the sessions of the beats in their order, as others publish).
 Off-topic: the share of questions that get no beats, of those of the other conversations and of
-`GENERAL_QUESTIONS`. The server (--url, or QDRANT_URL) is asked the first row again.
+`GENERAL_QUESTIONS`. The server (--url, or QDRANT_URL) is asked the first rows again.
 """
 
 from __future__ import annotations
@@ -195,20 +195,26 @@ class Bench:
         variant: Variant,
         url: str,
         anchors: Sequence[Anchor] | None = None,
+        beside: Sequence[Conversation] = (),
     ) -> Rankings:
-        """What a fresh store at `url` answers; `anchors` are put there instead of the conversation's."""
+        """What a fresh store at `url` answers; `anchors` are put there instead of the conversation's, and
+        `beside` it others, each conversation of an owner of its own."""
         settings = msgspec.structs.replace(
             self._settings,
             hybrid_recall=variant.hybrid,
             qdrant_url=f"{url}{uuid.uuid4()}" if url == MEMORY else url,
             qdrant_collection=f"bench-{uuid.uuid4()}",
         )
-        anchors = anchors or conversation.anchors
+        owner = "asker" if beside else ""
+        owned = {owner: anchors or conversation.anchors}
+        owned |= {f"other {number}": other.anchors for number, other in enumerate(beside)}
         store = await open_store(settings, self._model)
-        await store.add(anchors, await self.embed([anchor.text for anchor in anchors]))
+        for name, several in owned.items():
+            named = [msgspec.structs.replace(anchor, owner=name) for anchor in several]
+            await store.add(named, await self.embed([anchor.text for anchor in named]))
         queries = [
             Query(
-                scope=Scope(""),
+                scope=Scope(owner),
                 vector=vector,
                 text=question,
                 now=conversation.now,
@@ -228,8 +234,11 @@ class Bench:
             for ranking in rankings
         ]
 
-    async def row(self, conversations: Sequence[Conversation], variant: Variant, url: str) -> list[float]:
-        """The figures of a variant: by turn, then by session."""
+    async def row(
+        self, conversations: Sequence[Conversation], variant: Variant, url: str, *, shared: bool = False
+    ) -> list[float]:
+        """The figures of a variant: by turn, then by session. `shared`: every conversation is an owner's, all
+        in one collection."""
         found = []
         with variant.applied():
             for seed in range(DRAWS if variant.random_saliences else 1):
@@ -240,6 +249,7 @@ class Bench:
                         variant,
                         url,
                         one.uneven(seed) if variant.random_saliences else None,
+                        [other for other in conversations if other is not one] if shared else (),
                     )
                     for one in conversations
                 ]
@@ -345,8 +355,11 @@ async def run(folder: Path, model_name: str, server: str | None) -> None:
         if variant is USER:
             for one in conversations if len(conversations) > 1 else ():
                 row(f"of {len(one.anchors)} anchors", await bench.row([one], variant, MEMORY))
+            shared = "every conversation an owner's, in one collection"
+            row(shared, await bench.row(conversations, variant, MEMORY, shared=True))
             if server:
                 row("what a user gets from a server", await bench.row(conversations, variant, server))
+                row(f"{shared} of a server", await bench.row(conversations, variant, server, shared=True))
     row("BM25 alone", bm25_alone(conversations))
     whole = [together(conversations)]
     row(f"all {turns} anchors in one store", await bench.row(whole, USER, MEMORY))

@@ -70,8 +70,8 @@ Formula = Any
 
 
 class QueryRequest(models.QueryRequest):
-    """A query that may be by a `Formula`: of the client's own types every kind of expression is tried at every
-    level, which takes as long as the rest of a recall's request."""
+    """A query that may be by a `Formula`: with the client's own types every kind of expression is tried at
+    every level, which takes as long as the rest of a recall's request."""
 
     query: Any = None
 
@@ -327,8 +327,8 @@ def _decay(query: Query, per_day: float) -> Formula:
 
 
 def _bent(value: Formula, slope: float, *bends: tuple[float, float]) -> Formula:
-    """slope · value, and from each bend (x, change) on change · (value - x) more: a formula has no min or max
-    before Qdrant 1.19, and max(0, y) is (y + |y|) / 2."""
+    """The value times `slope`, and from each bend (x, change) on change · (value - x) more. No formula has a
+    min or max in Qdrant 1.19, and max(0, y) is (y + |y|) / 2."""
     constant = -sum(x * change for x, change in bends) / 2
     linear = slope + sum(change for _, change in bends) / 2
     beyond = [_times(change / 2, {"abs": _sum(value, -x)}) for x, change in bends if change]
