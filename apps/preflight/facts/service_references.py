@@ -39,6 +39,9 @@ BACKENDS = (
     ),
     BackendPlace(kinds=("APIService",), pattern="spec.service"),
 )
+NAMED_BY_ANNOTATION = "use-annotation"
+"""The port by which AWS' load balancer controller knows that the name is an action of an annotation, and no
+Service."""
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +70,8 @@ def backends(model: Model) -> Iterator[Backend]:
                     (path for path in place.ports if ref.get(*path) is not None), place.ports[-1]
                 )
                 port = ref.get(*port_path)
+                if port == NAMED_BY_ANNOTATION:
+                    continue
                 yield Backend(
                     obj=obj,
                     path=(*ref.path, "name"),
