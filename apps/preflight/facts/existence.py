@@ -98,12 +98,12 @@ def _holder(model: Model, kind: str, namespace: str, name: str) -> str:
     that may create one; empty where there is none."""
     answers = [*model.checkout.holders(kind, namespace, name), *model.checkout.mentions(name)]
     for path, node in answers:
-        if _answers(model, path):
+        if is_beside(model, path):
             return f"{node.file}:{node.line}"
     return ""
 
 
-def _answers(model: Model, path: Path) -> bool:
+def is_beside(model: Model, path: Path) -> bool:
     """Whether what a file holds may be applied beside this render, and not in its place.
 
     Kustomizations and files that render an object of the same kind, namespace and name are alternatives.

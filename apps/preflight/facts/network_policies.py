@@ -6,12 +6,13 @@ policies), the answer is yes: only what is surely cut is reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from preflight.cluster.objects import Obj, selects
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import dig
+from preflight.facts.existence import is_beside
 from preflight.facts.selectors import equals, nearly, pods_of
 from preflight.model import Model
 
@@ -43,6 +44,25 @@ def isolating(model: Model, workload: Workload, direction: Direction) -> list[Ob
     ]
 
 
+def policy_elsewhere(model: Model, workload: Workload, permits: Callable[[Obj], bool]) -> str:
+    """The place of a policy in another part of the repository that is about the workload's pods too and
+    permits what those of the render do not; empty where there is none."""
+    own = {obj.origin for obj in model.objects}
+    for path, node in model.checkout.objects_of("NetworkPolicy", *OTHER_POLICIES):
+        plain = node.plain()
+        doc = plain if isinstance(plain, dict) else {}
+        policy = Obj({**doc, "metadata": {"namespace": workload.namespace}}, None, node.place)
+        spaces = model.checkout.namespaces(path, node.text("metadata", "namespace"))
+        is_about = policy.kind != "NetworkPolicy" or (
+            bool(spaces & {workload.namespace, ""})
+            and selects(policy.get("spec", "podSelector", default={}), workload.labels)
+            and permits(policy)
+        )
+        if is_about and node.place not in own and is_beside(model, path):
+            return f"{node.file}:{node.line}"
+    return ""
+
+
 def _directions(policy: Obj) -> list[str]:
     types = [str(each).lower() for each in policy.items("spec", "policyTypes")]
     return types or (["ingress", "egress"] if policy.items("spec", "egress") else ["ingress"])
@@ -53,10 +73,24 @@ def permitted(
 ) -> bool:
     """Whether the policies on `workload` let it exchange traffic with `peer`; `port` is the server's."""
     policies = isolating(model, workload, direction)
-    server = workload if direction == "ingress" else peer
     return not policies or any(
+        permits(model, policy, workload, direction, peer, port, protocol) for policy in policies
+    )
+
+
+def permits(
+    model: Model,
+    policy: Obj,
+    workload: Workload,
+    direction: Direction,
+    peer: Workload,
+    port: int,
+    protocol: str = "TCP",
+) -> bool:
+    """Whether one policy that selects `workload` lets it exchange that traffic."""
+    server = workload if direction == "ingress" else peer
+    return any(
         meets_port(entry, server, port, protocol) and meets_peer(model, policy, entry, direction, peer)
-        for policy in policies
         for _, entry in entries(policy, direction)
     )
 
@@ -127,10 +161,13 @@ def selects_namespace(model: Model, selector: object, namespace: str) -> bool:
 def permits_dns(model: Model, workload: Workload) -> bool:
     """Whether the workload's pods may ask the cluster's DNS for names, by UDP on port 53."""
     policies = isolating(model, workload, "egress")
-    return not policies or any(
-        _asks_dns(entry) and _reaches_dns(model, policy, entry)
-        for policy in policies
-        for _, entry in entries(policy, "egress")
+    return not policies or any(opens_dns(model, policy) for policy in policies)
+
+
+def opens_dns(model: Model, policy: Obj) -> bool:
+    """Whether one policy lets the pods it selects ask the cluster's DNS."""
+    return any(
+        _asks_dns(entry) and _reaches_dns(model, policy, entry) for _, entry in entries(policy, "egress")
     )
 
 

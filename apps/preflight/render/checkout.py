@@ -88,6 +88,12 @@ class Checkout:
             self._objects[path] = found
         return self._objects[path]
 
+    def objects_of(self, *kinds: str) -> Iterator[tuple[Path, Node]]:
+        """Every object of these kinds that a manifest holds."""
+        for path, data in self.files.items():
+            if any(kind.encode() in data for kind in kinds):
+                yield from ((path, each) for each in self.objects(path) if each.text("kind") in kinds)
+
     def name(self, path: Path) -> str:
         """A path from the root, with `/`."""
         return Path(os.path.relpath(path, self.root)).as_posix()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 
@@ -16,9 +17,12 @@ from preflight.facts.network_policies import (
     isolating,
     meets_peer,
     meets_port,
+    opens_dns,
+    permits,
     permits_dns,
     permitted,
     pod_port,
+    policy_elsewhere,
 )
 from preflight.findings import Place
 from preflight.model import Model
@@ -107,17 +111,33 @@ def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[V
         here = group[0].client if direction == "egress" else group[0].server
         policies = listed(f"NetworkPolicy {policy.name}" for policy in isolating(model, here, direction))
         outcomes = [edge.call.outcome for edge in group]
+        elsewhere = policy_elsewhere(model, here, partial(_opens, model, group, direction))
         yield at(
             part,
             *path,
             message=f"{clients} may not reach {server} on port {port}, which "
             f"{listed(edge.call.variable for edge in group)} asks for: {policies} of {here.name}'s pods "
-            f"{'permits' if policies.count('NetworkPolicy') == 1 else 'permit'} no such {direction}",
+            f"{'permits' if policies.count('NetworkPolicy') == 1 else 'permit'} no such {direction}"
+            + _may_permit(elsewhere),
+            severity="warning" if elsewhere else None,
             fix=f"permit {direction} {'to' if direction == 'egress' else 'from'} "
             f"{server if direction == 'egress' else clients} on port {port}"
             + (", or give the pods the label that a policy selects" if part is group[0].client.obj else ""),
             outcome="never ready" if "never ready" in outcomes else outcomes[0],
         )
+
+
+def _opens(model: Model, edges: list[Edge], direction: Direction, policy: Obj) -> bool:
+    """Whether a policy on one end of these edges lets all of them pass."""
+    ends = [(e.client, e.server) if direction == "egress" else (e.server, e.client) for e in edges]
+    return all(
+        permits(model, policy, here, direction, there, edge.port, edge.protocol)
+        for edge, (here, there) in zip(edges, ends, strict=True)
+    )
+
+
+def _may_permit(elsewhere: str) -> str:
+    return f"; {elsewhere} may, which is not part of this render" if elsewhere else ""
 
 
 def _nearest(model: Model, edge: Edge, direction: Direction) -> tuple[Located, tuple[Step, ...]]:
@@ -161,6 +181,7 @@ def dns_not_permitted(model: Model) -> Iterator[Violation]:
         if named and id(client) not in seen and not permits_dns(model, client):
             seen.add(id(client))
             policies = isolating(model, client, "egress")
+            elsewhere = policy_elsewhere(model, client, partial(opens_dns, model))
             yield at(
                 client.obj,
                 *client.template,
@@ -168,7 +189,9 @@ def dns_not_permitted(model: Model) -> Iterator[Violation]:
                 "labels",
                 message=f"{client.name} may not ask the cluster's DNS for {call.address.host}, which "
                 f"{call.variable} names: "
-                f"{listed(f'NetworkPolicy {policy.name}' for policy in policies)} isolates its egress",
+                f"{listed(f'NetworkPolicy {policy.name}' for policy in policies)} isolates its egress"
+                + _may_permit(elsewhere),
+                severity="warning" if elsewhere else None,
                 fix="permit egress to namespace kube-system on port 53, UDP and TCP",
                 outcome=call.outcome,
             )
