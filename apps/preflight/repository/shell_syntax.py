@@ -10,6 +10,8 @@ from functools import lru_cache
 SECONDS = 5.0
 BIGGEST = 200_000
 """Characters of a script that are looked at."""
+TO_FILL_IN = re.compile(r"<[A-Z][A-Z0-9_-]*>")
+"""A word that another tool replaces first, and no redirection."""
 
 
 @lru_cache(maxsize=512)
@@ -21,7 +23,7 @@ def problem_of(script: str, shell: str = "sh") -> str:
     """
     if len(script) > BIGGEST or "\0" in script:
         return ""
-    said = ""
+    script, said = TO_FILL_IN.sub("WORD", script), ""
     for program in ("bash",) if shell == "bash" else ("sh", "bash"):
         problem = _asked(program, script)
         if not problem:
