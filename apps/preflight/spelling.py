@@ -15,11 +15,18 @@ HASHED = re.compile(r"^(.+)-[2456789bcdfghkmt]{10}$")
 """kustomize's name suffix: ten letters and digits that cannot spell a word."""
 COLLECTION = re.compile(r"(\w+_)?(COLLECTION(_NAME)?|INDEX_NAME|VECTOR_TABLE)")
 """Variables that name a collection of a store."""
-PLACEHOLDER = re.compile(r"\$\{|\$\(|\{\{|\.\.\.|^<.*>$")
+PLACEHOLDER = re.compile(
+    r"\$\{|\$\(|\{\{|\{\w+\}|\.\.\.|<[^>]+>|\$[A-Z]|(?<![A-Za-z0-9])__[A-Z]\w*__"
+    r"|(?<![A-Za-z])[A-Z][A-Z0-9]*(_[A-Z0-9]+)+(?![a-z])"
+    r"|^(CHANGEME|IMAGE|NAME|NAMESPACE|PORT|PROJECT|REGION|REPLACEME|SIZE|TAG|TODO|VERSION)$"
+)
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether the text is filled in before it is applied: by envsubst, Flux, a template, a person."""
+    """Whether the text is filled in before it is applied: by envsubst, Flux, a template, a person.
+
+    Words in capitals (`PROJECT_ID`) are for sed or a person: ask this only of what is no legal value.
+    """
     return PLACEHOLDER.search(text) is not None
 
 

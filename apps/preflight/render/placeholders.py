@@ -14,7 +14,7 @@ from preflight.findings import Place
 from preflight.render.envsubst import expand
 from preflight.render.flux import GROUP, FluxKustomization
 
-PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\{\{.*?\}\}|<[A-Za-z][\w .-]*>")
+PLACEHOLDER = re.compile(r"\$\{[^}]*\}|(?<!\w)__[A-Z][A-Z0-9_]*?__(?!\w)|\{\{.*?\}\}|<[A-Za-z][\w .-]*>")
 ENCRYPTED = "ENC["
 SCRIPTS = ("args", "command", "data", "stringData", "value")
 """Fields whose texts are programs' own: `${name}` in them is the shell's unless Flux fills them in."""

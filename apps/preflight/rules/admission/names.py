@@ -127,7 +127,9 @@ def invalid_port_name(model: Model) -> Iterator[Violation]:
 
 def _port_name(field: Field) -> Iterator[Violation]:
     name = field.doc
-    if isinstance(name, str) and name and (len(name) > 15 or not PORT_NAME.fullmatch(name)):
+    if not isinstance(name, str) or not name or is_placeholder(name):
+        return
+    if len(name) > 15 or not PORT_NAME.fullmatch(name):
         short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:15].strip("-")
         yield at(
             field,

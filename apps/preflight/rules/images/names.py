@@ -12,6 +12,7 @@ from preflight.documents.paths import Step, dig
 from preflight.facts.images import container_images
 from preflight.model import Model, fact
 from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import is_placeholder
 
 ARCHITECTURES = {
     "amd64": "amd64",
@@ -30,8 +31,8 @@ def image_name_invalid(model: Model) -> Iterator[Violation]:
 
     The API server takes any text without blanks around it. The kubelet wants a repository in small letters,
     one tag of letters, digits, `_`, `.` and `-`, and a digest of 64 hexadecimal digits. Names that another
-    tool fills in first (`${TAG}`, `{{ }}`, `ko://`) are left alone; `<name>`, for a person to fill in, is a
-    warning.
+    tool fills in first (`${TAG}`, `{{ }}`, `ko://`) are left alone; `<name>` and
+    `PROJECT_ID`, for sed or a person to fill in, are a warning.
 
         image: registry.example.com/VHM-Worker:1.2      # capital letters
     """
@@ -47,7 +48,7 @@ def image_name_invalid(model: Model) -> Iterator[Violation]:
                 "image",
                 message=f"image {image[:120]!r}: {'blanks around it' if padded else problem}",
                 fix="write registry/repository:tag, the repository in small letters",
-                severity="warning" if re.search("<[^>]+>", image) else None,
+                severity="warning" if is_placeholder(image) else None,
                 outcome="rejected by the API server" if padded else None,
             )
 

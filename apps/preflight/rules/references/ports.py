@@ -8,7 +8,7 @@ from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import near
+from preflight.spelling import is_placeholder, near
 
 
 @rule("target-port-name-missing", family="references", severity="error", outcome="ready but unreachable")
@@ -27,6 +27,8 @@ def target_port_name_missing(model: Model) -> Iterator[Violation]:
         for index, port in enumerate(service.obj.items("spec", "ports")):
             target = dig(port, "targetPort")
             if not isinstance(target, str) or not containers or target in names or target.isdigit():
+                continue
+            if is_placeholder(target):
                 continue
             numbers = {str(p.get("containerPort")) for each in containers for p in each.ports}
             meant = near(target, names) or (names[0] if len(set(names)) == 1 and len(numbers) == 1 else "")
@@ -60,6 +62,8 @@ def probe_port_name_missing(model: Model) -> Iterator[Violation]:
             for name, probe in container.probes.items():
                 for action in ("httpGet", "tcpSocket"):
                     wanted = dig(probe, action, "port")
+                    if is_placeholder(str(wanted)):
+                        continue
                     if isinstance(wanted, str) and not wanted.isdigit() and container.port(wanted) is None:
                         yield _unnamed(
                             container, (name, action, "port"), wanted, alive=name == "livenessProbe"
