@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 
+from preflight.cluster import image_reference
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig
 from preflight.facts.images import ContainerImage, container_images
@@ -36,7 +38,7 @@ def data_not_on_its_volume(model: Model) -> Iterator[Violation]:
 
     The claim stays empty, and what was stored is gone with the container; where a variable chose the folder
     and the root is read-only, the container ends at its first write. Known are Kafka, Qdrant, PostgreSQL,
-    MySQL, MariaDB, MongoDB, Redis and RabbitMQ.
+    MySQL, MariaDB, MongoDB, Redis and RabbitMQ. A warning where the claim may be for other files.
 
         KAFKA_LOG_DIRS=/var/lib/kafka/log        # the claim is mounted at /var/lib/kafka/data
     """
@@ -59,9 +61,21 @@ def data_not_on_its_volume(model: Model) -> Iterator[Violation]:
                 message=f"the claim is mounted at {claim.folder}, and {shown(container.image)} keeps its "
                 f"data in {folder}",
                 fix=f"mount it at {folder}",
+                severity=None if offered is not None or _holds_data(container, claim) else "warning",
                 place=offered.place if offered is not None else None,
                 outcome="CrashLoopBackOff" if read_only and offered is not None else None,
             )
+
+
+def _holds_data(container: Container, claim: Mount) -> bool:
+    """Whether a claim is surely meant for what the container stores, and not for files it reads or writes
+    beside: one made for each pod, or a folder named after data or the program."""
+    name = image_reference.parse(container.image).repository.rpartition("/")[2]
+    return (
+        not claim.volume
+        or re.search(r"data(?!set)", claim.folder) is not None
+        or (bool(name) and name in claim.folder)
+    )
 
 
 @rule("claim-below-image-volume", family="lifecycle", severity="warning", outcome="applies nothing")
