@@ -41,6 +41,10 @@ def missing_namespace(model: Model) -> Iterator[Violation]:
             )
 
 
+KEEP_EACH_VERSION = ("serving.knative.dev",)
+"""Groups of kinds that make a revision of each version that is applied: two in one file are two revisions."""
+
+
 @rule("duplicate-object", family="references", severity="error", outcome="applies nothing")
 def duplicate_object(model: Model) -> Iterator[Violation]:
     """The same object twice, with different content.
@@ -53,7 +57,7 @@ def duplicate_object(model: Model) -> Iterator[Violation]:
     """
     first: dict[tuple[str, str, str, str], Obj] = {}
     for obj in model.objects:
-        if not obj.name or "generateName" in obj.mapping("metadata"):
+        if not obj.name or "generateName" in obj.mapping("metadata") or obj.group in KEEP_EACH_VERSION:
             continue
         key = (obj.group, obj.kind, obj.namespace, obj.name)
         earlier = first.setdefault(key, obj)
