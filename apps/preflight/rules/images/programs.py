@@ -33,6 +33,7 @@ INTERPRETERS = re.compile(
     r"|uvicorn|gunicorn|hypercorn|granian|celery|flask|django-admin|uv|poetry)|\.?/\S+"
 )
 """Words that begin a command line and are no argument of another program."""
+QUOTED = re.compile(r"""'[^']*'|(-c\s+)?"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
 
 
 @rule("program-not-in-image", family="images", severity="error", outcome="RunContainerError")
@@ -92,6 +93,7 @@ def _programs(line: Words) -> Iterator[tuple[int, str, bool]]:
         return
     for index, word in enumerate(line.words[1:], 1):
         if re.fullmatch(r"-[a-z]*c", line.words[index - 1]):
+            word = QUOTED.sub(_own_words, word)
             for found in dict.fromkeys(re.findall(rf"{POSITION}([a-z][\w.-]*)(?=\s|$)", word)):
                 asked = re.search(
                     rf"\b(command -v|which|type|hash|add|install)\b[^\n;]*\b{re.escape(found)}\b", word
@@ -102,6 +104,13 @@ def _programs(line: Words) -> Iterator[tuple[int, str, bool]]:
                 if not asked and not other:
                     yield index, found, False
             return
+
+
+def _own_words(quoted: re.Match[str]) -> str:
+    """A quoted text as far as this shell starts what it names: nothing of a script for another shell, which
+    may have another root, or of lines to print."""
+    text = quoted[2]
+    return quoted[0] if text is not None and not quoted[1] and "\n" not in text else "''"
 
 
 def _lacks(container: Container, image: ContainerImage | None, program: str) -> tuple[str, bool] | None:
