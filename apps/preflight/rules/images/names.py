@@ -31,14 +31,14 @@ def image_name_invalid(model: Model) -> Iterator[Violation]:
 
     The API server takes any text without blanks around it. The kubelet wants a repository in small letters,
     one tag of letters, digits, `_`, `.` and `-`, and a digest of 64 hexadecimal digits. Names that another
-    tool fills in first (`${TAG}`, `{{ }}`, `ko://`) are left alone; `<name>` and
-    `PROJECT_ID`, for sed or a person to fill in, are a warning.
+    tool fills in first (`${TAG}`, `{{ }}`, `ko://`, the one blank that OpenShift's triggers replace) are left
+    alone; `<name>` and `PROJECT_ID`, for sed or a person to fill in, are a warning.
 
         image: registry.example.com/VHM-Worker:1.2      # capital letters
     """
     for container in model.containers:
         image = container.image
-        if not image or image_reference.is_placeholder(image):
+        if not image.strip() or image_reference.is_placeholder(image):
             continue
         problem = image_reference.parse(image.strip()).problem
         padded = image != image.strip()
@@ -49,7 +49,9 @@ def image_name_invalid(model: Model) -> Iterator[Violation]:
                 message=f"image {image[:120]!r}: {'blanks around it' if padded else problem}",
                 fix="write registry/repository:tag, the repository in small letters",
                 severity="warning" if is_placeholder(image) else None,
-                outcome="rejected by the API server" if padded else None,
+                outcome=("rejected by the API server" if container.obj.kind == "Pod" else "no pods")
+                if padded
+                else None,
             )
 
 
