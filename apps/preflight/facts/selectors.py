@@ -34,6 +34,8 @@ class NearMiss(msgspec.Struct, frozen=True):
     key: str
     meant: str
     """The pair to write instead, as `key: value`."""
+    is_slip: bool = True
+    """False where the value stands under another key: pods that are not seen may have that key."""
 
 
 def of_manifests(labels: Mapping[str, str]) -> dict[str, str]:
@@ -71,7 +73,7 @@ def nearly(wanted: Mapping[str, str], label_sets: Iterable[Mapping[str, str]]) -
         # `true` is the value of any mark: that two of them have it says nothing
         for other in near(key, labels), None if wanted[key] in MARKS else same:
             if other and key not in labels and labels[other] == wanted[key]:
-                return NearMiss(key, f"{other}: {labels[other]}")
+                return NearMiss(key, f"{other}: {labels[other]}", near(key, [other]) is not None)
     return None
 
 

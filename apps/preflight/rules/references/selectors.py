@@ -169,6 +169,8 @@ def _selects_nothing(
 ) -> Iterator[Violation]:
     pods = pods_of(model, namespace)
     slip = nearly(wanted, pods)
+    if slip is not None and near_only and not slip.is_slip:
+        return
     where = f" of namespace {namespace}" if namespace else ""
     pairs = ", ".join(f"{key}: {value}" for key, value in wanted.items())
     if slip is not None:
