@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
+from preflight.cluster.objects import Obj
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import dig, list_at
-from preflight.facts.addresses import calls, service_of
-from preflight.facts.network_policies import entries, isolating, meets_port, pod_port
+from preflight.facts.addresses import Address, calls, service_of
+from preflight.facts.network_policies import entries, isolating, meets_port, pod_port, policy_elsewhere
 from preflight.facts.service_references import backends
 from preflight.model import Model
 from preflight.rules.network.addresses import together
+from preflight.rules.network.network_policies import may_permit
 from preflight.rules.registry import Violation, at, rule
 
 
@@ -27,8 +30,10 @@ def outside_not_permitted(model: Model) -> Iterator[Violation]:
     for call in calls(model):
         address, client = call.address, call.container.workload
         outside = not address.is_local and not address.is_of_cluster and call.service is None
-        if not outside or address.port is None or _may_leave(model, client, address.port):
+        policies = isolating(model, client, "egress")
+        if not outside or not policies or any(_lets_out(client, address, each) for each in policies):
             continue
+        elsewhere = policy_elsewhere(model, client, partial(_lets_out, client, address))
         found.append(
             (
                 call,
@@ -36,8 +41,9 @@ def outside_not_permitted(model: Model) -> Iterator[Violation]:
                     call.part,
                     *call.path,
                     message=f"no NetworkPolicy permits egress to {address.host} on port {address.port}, "
-                    f"which {call.variable} names",
+                    f"which {call.variable} names{may_permit(elsewhere)}",
                     fix=f"permit egress to an ipBlock on port {address.port}",
+                    severity="warning" if elsewhere else None,
                     outcome=call.outcome,
                 ),
             )
@@ -45,11 +51,12 @@ def outside_not_permitted(model: Model) -> Iterator[Violation]:
     yield from together(found)
 
 
-def _may_leave(model: Model, client: Workload, port: int) -> bool:
-    policies = isolating(model, client, "egress")
-    return not policies or any(
-        meets_port(entry, client, port, "TCP") and _leads_outside(entry)
-        for policy in policies
+def _lets_out(client: Workload, address: Address, policy: Obj) -> bool:
+    """Whether a policy permits egress to an address outside; where `name.namespace` may be a Service that
+    is not seen, to anything on that port."""
+    may_be_inside = address.host.count(".") == 1
+    return address.port is None or any(
+        meets_port(entry, client, address.port, "TCP") and (may_be_inside or _leads_outside(entry))
         for _, entry in entries(policy, "egress")
     )
 
@@ -82,23 +89,26 @@ def route_not_permitted(model: Model) -> Iterator[Violation]:
             for server in service.workloads:
                 number = pod_port(port, server)
                 key = (backend.obj.ref, id(server), number)
-                if number is None or key in seen or _lets_in(model, server, number):
+                policies = isolating(model, server, "ingress")
+                if number is None or key in seen or not policies:
+                    continue
+                if any(_lets_in(server, number, each) for each in policies):
                     continue
                 seen.add(key)
+                elsewhere = policy_elsewhere(model, server, partial(_lets_in, server, number))
                 yield at(
                     backend.obj,
                     *backend.path,
                     message=f"{server.name} accepts nothing from other namespaces on port {number}, "
-                    "where the controller calls from",
+                    f"where the controller calls from{may_permit(elsewhere)}",
                     fix=f"permit ingress from the controller's namespace on port {number}",
+                    severity="warning" if elsewhere else None,
                 )
 
 
-def _lets_in(model: Model, server: Workload, port: int) -> bool:
-    policies = isolating(model, server, "ingress")
-    return not policies or any(
+def _lets_in(server: Workload, port: int, policy: Obj) -> bool:
+    return any(
         meets_port(entry, server, port, "TCP") and _from_elsewhere(entry)
-        for policy in policies
         for _, entry in entries(policy, "ingress")
     )
 

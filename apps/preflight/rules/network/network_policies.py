@@ -118,7 +118,7 @@ def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[V
             message=f"{clients} may not reach {server} on port {port}, which "
             f"{listed(edge.call.variable for edge in group)} asks for: {policies} of {here.name}'s pods "
             f"{'permits' if policies.count('NetworkPolicy') == 1 else 'permit'} no such {direction}"
-            + _may_permit(elsewhere),
+            + may_permit(elsewhere),
             severity="warning" if elsewhere else None,
             fix=f"permit {direction} {'to' if direction == 'egress' else 'from'} "
             f"{server if direction == 'egress' else clients} on port {port}"
@@ -136,7 +136,8 @@ def _opens(model: Model, edges: list[Edge], direction: Direction, policy: Obj) -
     )
 
 
-def _may_permit(elsewhere: str) -> str:
+def may_permit(elsewhere: str) -> str:
+    """The clause that names a policy of another part of the repository, where there is one."""
     return f"; {elsewhere} may, which is not part of this render" if elsewhere else ""
 
 
@@ -190,7 +191,7 @@ def dns_not_permitted(model: Model) -> Iterator[Violation]:
                 message=f"{client.name} may not ask the cluster's DNS for {call.address.host}, which "
                 f"{call.variable} names: "
                 f"{listed(f'NetworkPolicy {policy.name}' for policy in policies)} isolates its egress"
-                + _may_permit(elsewhere),
+                + may_permit(elsewhere),
                 severity="warning" if elsewhere else None,
                 fix="permit egress to namespace kube-system on port 53, UDP and TCP",
                 outcome=call.outcome,
