@@ -12,7 +12,7 @@ from preflight.documents.paths import Step, dig, dotted
 from preflight.facts.schema_faults import schema_faults
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, near
+from preflight.spelling import hint, is_placeholder, near
 
 REMOVED: dict[tuple[str, str], tuple[int, str]] = {
     **dict.fromkeys(
@@ -167,10 +167,6 @@ def _served(group: str) -> bool:
     return group == "" or any(version.startswith(f"{group}/") for version in VERSIONS)
 
 
-PLACEHOLDER_WORD = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|<.*>")
-"""Words that people replace by a script before they apply a manifest."""
-
-
 @rule("not-in-schema", family="schema", severity="error", outcome="rejected by the API server")
 def not_in_schema(model: Model) -> Iterator[Violation]:
     """A field that is not in Kubernetes' schema, is missing, or is of another type, as kubeconform finds it.
@@ -185,7 +181,8 @@ def not_in_schema(model: Model) -> Iterator[Violation]:
     for obj, faults in schema_faults(model):
         for fault in faults:
             path = _path(obj, fault.pointer)
-            placeholder = PLACEHOLDER_WORD.fullmatch(str(dig(obj.doc, *path))) is not None
+            value = dig(obj.doc, *path)
+            placeholder = isinstance(value, str) and is_placeholder(value)
             names = re.findall(r"'([^']*)'", fault.text) if "additional properties" in fault.text else []
             for name in names or [""]:
                 siblings = dig(obj.doc, *path)

@@ -77,3 +77,14 @@ def test_without_kubeconform_a_note_says_so(tmp_path: Path, monkeypatch: pytest.
     report = run([str(tmp_path / "m.yaml")])
     assert report.notes == ("not checked against schemas: kubeconform is not on PATH",)
     assert schemas.unavailable(34) == report.notes[0]
+
+
+@pytest.mark.usefixtures("_checks")
+@pytest.mark.parametrize(
+    ("port", "severity"), [("PORT", "warning"), ("NODE_PORT", "warning"), ("http", "error")]
+)
+def test_a_word_to_fill_in_is_a_warning(port: str, severity: str) -> None:
+    text = f"apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{ports: [{{port: {port}}}]}}\n"
+    objects = load("-", Path("/"), stdin=text.encode()).objects
+    model = Model(root=Path("/"), config=Config(), target="-", objects=objects)
+    assert [each.severity for each in findings_of(model, only=("schema",))] == [severity]
