@@ -99,7 +99,8 @@ def removed_api_version(model: Model) -> Iterator[Violation]:
 def unknown_kind(model: Model) -> Iterator[Violation]:
     """A kind that its API version does not have, in one of Kubernetes' own API groups.
 
-    `kubectl apply` answers `no matches for kind`.
+    `kubectl apply` answers `no matches for kind`. A warning for OpenShift's kinds, which `v1` had there once
+    and `oc` may still take.
 
         apiVersion: v1
         kind: Deployment      # apps/v1
@@ -120,9 +121,14 @@ def unknown_kind(model: Model) -> Iterator[Violation]:
                 "kind",
                 message=f"apiVersion {obj.api_version} has no kind {obj.kind}{hint(meant)}",
                 fix=f"write {version}, {meant or obj.kind}" if version else "see `kubectl api-resources`",
+                severity="warning" if obj.kind in OF_OPENSHIFT else None,
             )
 
 
+OF_OPENSHIFT = (
+    "BuildConfig", "DeploymentConfig", "ImageStream", "OAuthClient", "Project", "ProjectRequest", "Route",
+    "SecurityContextConstraints", "Template",
+)  # fmt: skip
 VERSIONS = (
     "v1",
     "apps/v1",

@@ -88,3 +88,13 @@ def test_a_word_to_fill_in_is_a_warning(port: str, severity: str) -> None:
     objects = load("-", Path("/"), stdin=text.encode()).objects
     model = Model(root=Path("/"), config=Config(), target="-", objects=objects)
     assert [each.severity for each in findings_of(model, only=("schema",))] == [severity]
+
+
+@pytest.mark.usefixtures("_checks")
+@pytest.mark.parametrize(("kind", "severity"), [("Route", "warning"), ("Deployment", "error")])
+def test_a_kind_that_openshift_once_had_is_a_warning(kind: str, severity: str) -> None:
+    objects = load(
+        "-", Path("/"), stdin=f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}".encode()
+    ).objects
+    model = Model(root=Path("/"), config=Config(), target="-", objects=objects)
+    assert [each.severity for each in findings_of(model, only=("unknown-kind",))] == [severity]
