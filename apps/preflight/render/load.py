@@ -86,12 +86,19 @@ def _loaded(target: str, root: Path, *, stdin: bytes | None, allow_remote: bool)
     return loaded
 
 
+YTT = re.compile(rb"(?m)^\s*#@\s*(?:load|data|def|if|for|overlay|schema)\b")
+"""Comments by which ytt knows what to do: what such a file says is no manifest yet."""
+
+
 def _folder(files: list[tuple[bytes, str]]) -> Loaded:
     """The objects of a folder's manifests. Files without an object, and templates that are no YAML before
     they are rendered, are left out."""
     manifests, notes = [], []
     for data, name in files:
         if b"apiVersion" not in data:
+            continue
+        if YTT.search(data):
+            notes.append(f"{name}: left out, for it is a ytt template; render it and check the result")
             continue
         try:
             parse(data, name)

@@ -102,12 +102,15 @@ def test_nothing_outside_the_repository_is_read_by_links_either(tmp_path: Path) 
         run([str(root / "app")], Options(skip=("schema",)))
 
 
-def test_a_template_in_a_folder_is_left_out_with_a_note(tmp_path: Path) -> None:
-    root = write(
-        tmp_path,
-        f"=== all/config.yaml\n{CONFIG % 'one'}=== all/template.yaml\n"
+@pytest.mark.parametrize(
+    "template",
+    [
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ name }}}\n",
-    )
+        '#@ load("@ytt:data", "data")\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: 1}\n',
+    ],
+)
+def test_a_template_in_a_folder_is_left_out_with_a_note(tmp_path: Path, template: str) -> None:
+    root = write(tmp_path, f"=== all/config.yaml\n{CONFIG % 'one'}=== all/template.yaml\n{template}")
     report = run([str(root / "all")], Options(skip=("schema",)))
     assert report.objects == 1
     assert [each for each in report.notes if "all/template.yaml" in each]
