@@ -178,13 +178,15 @@ def not_in_schema(model: Model) -> Iterator[Violation]:
     """A field that is not in Kubernetes' schema, is missing, or is of another type, as kubeconform finds it.
 
     An unquoted `yes`, `1e7` or `0012345` is no string, a `port: "80"` no number, and a field one level too
-    deep or misspelt is unknown. A warning where the value is a word to be replaced first (`NUM_NODES`).
+    deep or misspelt is unknown. A warning where the value is a word to be replaced first (`NUM_NODES`),
+    and for what may be a file for `kubectl patch`.
 
         containers:
         - name: indexer
           imagePullPolcy: Always
     """
     for obj, faults in schema_faults(model):
+        is_patch = model.kustomization is None and _is_patch(obj)
         for fault in faults:
             path = _path(obj, fault.pointer)
             value = dig(obj.doc, *path)
@@ -202,8 +204,15 @@ def not_in_schema(model: Model) -> Iterator[Violation]:
                     fix=f"remove {name}, or write it as `kubectl explain` has it"
                     if name and isinstance(siblings, dict)
                     else "write what `kubectl explain` says",
-                    severity="warning" if placeholder else "error",
+                    severity="warning" if placeholder or is_patch else "error",
                 )
+
+
+def _is_patch(obj: Obj) -> bool:
+    """Whether it is a part of a workload: neither a selector nor labels that one could select."""
+    return obj.kind in ("DaemonSet", "Deployment", "StatefulSet") and not (
+        obj.get("spec", "selector") or obj.get("spec", "template", "metadata", "labels")
+    )
 
 
 def _path(obj: Obj, pointer: str) -> tuple[Step, ...]:

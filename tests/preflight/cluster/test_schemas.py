@@ -98,3 +98,17 @@ def test_a_kind_that_openshift_once_had_is_a_warning(kind: str, severity: str) -
     ).objects
     model = Model(root=Path("/"), config=Config(), target="-", objects=objects)
     assert [each.severity for each in findings_of(model, only=("unknown-kind",))] == [severity]
+
+
+@pytest.mark.usefixtures("_checks")
+@pytest.mark.parametrize(("labels", "severity"), [("{}", "warning"), ("{app: web}", "error")])
+def test_a_part_of_a_workload_may_be_a_patch(labels: str, severity: str) -> None:
+    text = f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web}}
+spec: {{template: {{metadata: {{labels: {labels}}}, spec: {{containers: [{{name: web, image: "web:1"}}]}}}}}}
+"""
+    objects = load("-", Path("/"), stdin=text.encode()).objects
+    model = Model(root=Path("/"), config=Config(), target="-", objects=objects)
+    assert [each.severity for each in findings_of(model, only=("not-in-schema",))] == [severity]
