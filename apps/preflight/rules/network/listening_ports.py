@@ -226,7 +226,13 @@ def service_protocol_differs(model: Model) -> Iterator[Violation]:
         for index, port in enumerate(service.ports):
             protocol = str(port.get("protocol", "TCP"))
             found = _protocols(service, _target(port))
-            if found <= PROTOCOLS and found and protocol in PROTOCOLS - found:
+            target = _target(port)
+            # a port by number is open though nobody declares it: a Service with both protocols means both
+            both = isinstance(target, int) and any(
+                _target(each) == target and str(each.get("protocol", "TCP")) in found
+                for each in service.ports
+            )
+            if found <= PROTOCOLS and found and protocol in PROTOCOLS - found and not both:
                 yield at(
                     service,
                     "spec",
@@ -234,7 +240,7 @@ def service_protocol_differs(model: Model) -> Iterator[Violation]:
                     index,
                     "protocol" if "protocol" in port else "port",
                     message=f"port {port.get('port')} of Service {service.name} is {protocol}, and port "
-                    f"{_target(port)} of its pods is {listed(sorted(found))}",
+                    f"{target} of its pods is {listed(sorted(found))}",
                     fix=f"say protocol: {sorted(found)[0]}",
                 )
 
