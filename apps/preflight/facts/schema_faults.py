@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from preflight.cluster.objects import Obj
 from preflight.cluster.schemas import SchemaFault, check, find_schemas
 from preflight.model import Model, fact
+
+SET_BY_THE_SERVER = {
+    "ClusterRoleBinding": ("apiGroup",),
+    "EndpointSlice": ("endpoints",),
+    "NetworkPolicy": ("podSelector",),
+    "PriorityClass": ("value",),
+    "RoleBinding": ("apiGroup",),
+}
+"""Properties that the schemas require and the API server does not: it has a value for what is absent."""
 
 
 @fact
@@ -14,4 +25,13 @@ def schema_faults(model: Model) -> list[tuple[Obj, list[SchemaFault]]]:
     if schemas is None:
         return []
     objects = [each for each in model.objects if schemas.knows(each.api_version, each.kind)]
-    return list(zip(objects, check(objects, schemas), strict=True))
+    found = zip(objects, check(objects, schemas), strict=True)
+    return [(obj, [each for each in faults if not _is_set(obj, each)]) for obj, faults in found]
+
+
+def _is_set(obj: Obj, fault: SchemaFault) -> bool:
+    """Whether all that is missing is what the server sets, or is of a status, which it does not take."""
+    if not fault.text.startswith("missing propert") or ";" in fault.text:
+        return False
+    names = set(re.findall(r"'([^']*)'", fault.text))
+    return fault.pointer.startswith("/status") or names <= {*SET_BY_THE_SERVER.get(obj.kind, ())}

@@ -112,3 +112,21 @@ spec: {{template: {{metadata: {{labels: {labels}}}, spec: {{containers: [{{name:
     objects = load("-", Path("/"), stdin=text.encode()).objects
     model = Model(root=Path("/"), config=Config(), target="-", objects=objects)
     assert [each.severity for each in findings_of(model, only=("not-in-schema",))] == [severity]
+
+
+@pytest.mark.usefixtures("_checks")
+def test_what_the_server_sets_is_not_missing() -> None:
+    text = """\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: web}
+roleRef: {kind: Role, name: web}
+subjects: [{kind: ServiceAccount, name: web}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web}
+spec: {policyTypes: [Ingress]}
+"""
+    assert found(text) == []
+    assert found(text.replace("kind: Role, ", "")) == [(4, "not-in-schema", "roleRef")]
