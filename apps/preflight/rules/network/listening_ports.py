@@ -214,8 +214,8 @@ def _target(port: dict[str, Any]) -> object:
 def service_protocol_differs(model: Model) -> Iterator[Violation]:
     """A Service port whose protocol is not the one its target port is declared with.
 
-    A port by name is looked up together with the protocol, so the pods are left out of the endpoints; by
-    number, datagrams go where only connections are accepted, or the other way round.
+    A port by name is looked up together with the protocol, so the pods are left out of the endpoints. By
+    number it is a warning, for the container may listen with a protocol that it does not declare.
 
         ports:
         - port: 53
@@ -242,6 +242,7 @@ def service_protocol_differs(model: Model) -> Iterator[Violation]:
                     message=f"port {port.get('port')} of Service {service.name} is {protocol}, and port "
                     f"{target} of its pods is {listed(sorted(found))}",
                     fix=f"say protocol: {sorted(found)[0]}",
+                    severity="warning" if isinstance(target, int) else None,
                 )
 
 
