@@ -2,8 +2,9 @@
 
 A dangling reference is an error only where nothing else can be meant: the render holds a name that is one
 edit away in the same namespace and no file of the repository has the exact one, it has the name in another
-namespace only, or it generates the names of that kind itself. What another part of the repository holds is a
-warning that names the file; what is built in, `provided` or given in the same call is no finding.
+namespace only, or it generates the names of that kind itself and the kind is no Secret. What another part of
+the repository holds is a warning that names the file; what is built in, `provided` or given in the same call
+is no finding.
 """
 
 from __future__ import annotations
@@ -76,8 +77,10 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         if elsewhere is not None:
             space = elsewhere.namespace
             return Missing("error", f"; it is in namespace {space}", elsewhere=space)
+    # Secrets are made by hand beside those that are generated
     generated = (
-        any(
+        kind != "Secret"
+        and any(
             base_of(each.name) != each.name
             for each in model.objects_of(kind)
             if each.namespace in (namespace, "")
