@@ -130,3 +130,15 @@ spec: {policyTypes: [Ingress]}
 """
     assert found(text) == []
     assert found(text.replace("kind: Role, ", "")) == [(4, "not-in-schema", "roleRef")]
+
+
+@pytest.mark.usefixtures("_checks")
+def test_null_is_absent() -> None:
+    text = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: [{name: web, image: "web:1", resources: {limits: {cpu: null}}}]}
+"""
+    assert found(text) == []
+    assert found(text.replace("null", "[]")) != []
