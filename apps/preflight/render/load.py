@@ -89,6 +89,9 @@ def _loaded(target: str, root: Path, *, stdin: bytes | None, allow_remote: bool)
 YTT = re.compile(rb"(?m)^\s*#@\s*(?:load|data|def|if|for|overlay|schema)\b")
 """Comments by which ytt knows what to do: what such a file says is no manifest yet."""
 
+TEMPLATE_NAME = re.compile(r"(?:^|[./])(?:template|tmpl|tpl)\.ya?ml$")
+"""`template.yaml`, `web.tmpl.yaml`: names that say it themselves."""
+
 
 def _folder(files: list[tuple[bytes, str]]) -> Loaded:
     """The objects of a folder's manifests. Files without an object, and templates that are no YAML before
@@ -97,8 +100,8 @@ def _folder(files: list[tuple[bytes, str]]) -> Loaded:
     for data, name in files:
         if b"apiVersion" not in data:
             continue
-        if YTT.search(data):
-            notes.append(f"{name}: left out, for it is a ytt template; render it and check the result")
+        if YTT.search(data) or TEMPLATE_NAME.search(name):
+            notes.append(f"{name}: left out, for it is a template; render it and check the result")
             continue
         try:
             parse(data, name)

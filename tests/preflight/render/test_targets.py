@@ -107,6 +107,7 @@ def test_nothing_outside_the_repository_is_read_by_links_either(tmp_path: Path) 
     [
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ name }}}\n",
         '#@ load("@ytt:data", "data")\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: 1}\n',
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: service_name}\n",
     ],
 )
 def test_a_template_in_a_folder_is_left_out_with_a_note(tmp_path: Path, template: str) -> None:
