@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from preflight.cluster.kinds import POD_TEMPLATE
 from preflight.cluster.objects import Obj, ObjectIndex
-from preflight.cluster.services import Service
+from preflight.cluster.services import LabelKey, Service
 from preflight.cluster.workloads import Container, Workload
 from preflight.documents.parse import Duplicate
 from preflight.render.checkout import Checkout
@@ -107,9 +108,19 @@ class Model:
         return [container for workload in self.workloads for container in workload.containers]
 
     @cached_property
+    def by_label(self) -> dict[LabelKey, list[Workload]]:
+        """Workloads by namespace and by one label of their pods; by an empty label all."""
+        found: dict[LabelKey, list[Workload]] = defaultdict(list)
+        for workload in self.workloads:
+            for key, value in {**workload.labels, "": ""}.items():
+                found[workload.namespace, key, value].append(workload)
+                found[None, key, value].append(workload)
+        return found
+
+    @cached_property
     def services(self) -> list[Service]:
         """The Services."""
-        return [Service(obj, self.workloads) for obj in self.objects_of("Service") if not obj.group]
+        return [Service(obj, self.by_label) for obj in self.objects_of("Service") if not obj.group]
 
     def services_of(self, workload: Workload) -> list[Service]:
         """The Services that select a workload's pods."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,12 +10,15 @@ from preflight.cluster.objects import Located, Obj
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import strings
 
+LabelKey = tuple[str | None, str, str]
+"""A namespace (None: any), and a label of the pods with its value."""
+
 
 class Service(Located):
     """A Service and whom it leads to."""
 
-    def __init__(self, obj: Obj, workloads: Sequence[Workload]) -> None:
-        self._all = workloads
+    def __init__(self, obj: Obj, by_label: Mapping[LabelKey, Sequence[Workload]]) -> None:
+        self._by_label = by_label
         self.obj = obj
         self.doc = obj.doc
         self.name = obj.name
@@ -39,12 +42,9 @@ class Service(Located):
     @cached_property
     def workloads(self) -> list[Workload]:
         """The workloads whose pods it selects."""
-        selector = self.selector
-        return [
-            each
-            for each in self._all
-            if selector and each.namespace == self.namespace and selector.items() <= each.labels.items()
-        ]
+        pairs = self.selector.items()
+        sets = (self._by_label.get((self.namespace, *pair), []) for pair in pairs)
+        return [each for each in min(sets, key=len, default=[]) if pairs <= each.labels.items()]
 
     def __repr__(self) -> str:
         return f"Service({self.name})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -12,7 +11,7 @@ from preflight.cluster.objects import selects
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import list_at, strings
 from preflight.facts.existence import is_custom
-from preflight.model import Model, fact
+from preflight.model import Model
 from preflight.spelling import near
 
 AT_RUNTIME = (
@@ -89,21 +88,10 @@ def is_hopeless(wanted: Mapping[str, str], label_sets: Iterable[Mapping[str, str
 def selected(model: Model, selector: object, namespace: str | None) -> list[Workload]:
     """The workloads of a namespace (None: of any) whose pods a LabelSelector selects."""
     pairs = strings(selector.get("matchLabels")) if isinstance(selector, dict) else {}
-    known = _by_label(model)
+    known = model.by_label
     sets = [known.get((namespace, *pair), []) for pair in pairs.items()]
     fewest = min(sets, key=len) if sets else known.get((namespace, "", ""), [])
     return [each for each in fewest if selects(selector, each.labels)]
-
-
-@fact
-def _by_label(model: Model) -> dict[tuple[str | None, str, str], list[Workload]]:
-    """Workloads by namespace and by one pair of their pods' labels; by a pair of empty texts all."""
-    found: dict[tuple[str | None, str, str], list[Workload]] = defaultdict(list)
-    for workload in model.workloads:
-        for key, value in {**workload.labels, "": ""}.items():
-            found[workload.namespace, key, value].append(workload)
-            found[None, key, value].append(workload)
-    return found
 
 
 @lru_cache(maxsize=64)
