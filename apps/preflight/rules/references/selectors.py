@@ -20,6 +20,7 @@ from preflight.facts.selectors import (
 )
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import hint
 
 CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController")
 
@@ -169,11 +170,9 @@ def _selects_nothing(
 ) -> Iterator[Violation]:
     pods = pods_of(model, namespace)
     slip = nearly(wanted, pods)
-    if slip is not None and near_only and not slip.is_slip:
-        return
     where = f" of namespace {namespace}" if namespace else ""
     pairs = ", ".join(f"{key}: {value}" for key, value in wanted.items())
-    if slip is not None:
+    if slip is not None and slip.is_slip:
         yield at(
             part,
             *path,
@@ -187,8 +186,8 @@ def _selects_nothing(
         yield at(
             part,
             *path,
-            message=f"no pod{where} has labels {pairs}",
-            fix="select labels of a pod template",
+            message=f"no pod{where} has labels {pairs}{hint(slip.meant if slip is not None else None)}",
+            fix=f"write {slip.meant}" if slip is not None else "select labels of a pod template",
             severity="error" if certain else "warning",
         )
 
