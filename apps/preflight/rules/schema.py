@@ -112,6 +112,8 @@ def unknown_kind(model: Model) -> Iterator[Violation]:
         own = is_built_in(obj.group) and not obj.group.startswith(
             ("gateway.", "metrics.", "snapshot.", "node.")
         )
+        # `v1beta1` without a group is no version of the API, but of a file for some program
+        own = own and (bool(obj.group) or obj.api_version == "v1")
         removed = (obj.api_version, obj.kind) in REMOVED
         if own and not removed and _served(obj.group) and not schemas.knows(obj.api_version, obj.kind):
             meant = near(obj.kind, KINDS)

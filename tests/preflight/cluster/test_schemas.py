@@ -142,3 +142,8 @@ spec: {containers: [{name: web, image: "web:1", resources: {limits: {cpu: null}}
 """
     assert found(text) == []
     assert found(text.replace("null", "[]")) != []
+
+
+@pytest.mark.usefixtures("_checks")
+def test_a_version_without_a_group_is_of_a_file_for_some_program() -> None:
+    assert found("apiVersion: v1beta1\nkind: AgentConfig\nmetadata: {name: a}") == []
