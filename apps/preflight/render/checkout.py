@@ -94,6 +94,11 @@ class Checkout:
             if any(kind.encode() in data for kind in kinds):
                 yield from ((path, each) for each in self.objects(path) if each.text("kind") in kinds)
 
+    @cached_property
+    def is_for_openshift(self) -> bool:
+        """Whether a manifest names OpenShift's API groups, annotations or labels."""
+        return any(b"openshift.io/" in data for data in self.files.values())
+
     def name(self, path: Path) -> str:
         """A path from the root, with `/`."""
         return Path(os.path.relpath(path, self.root)).as_posix()

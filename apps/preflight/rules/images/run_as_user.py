@@ -21,7 +21,8 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
 
     The kubelet looks at the number of the user, `runAsUser` or the image's own, and does not start the
     container where it is 0 (`image will run as root`) or the image names its user
-    (`image has non-numeric user (app), cannot verify user is non-root`).
+    (`image has non-numeric user (app), cannot verify user is non-root`). A warning where the repository is
+    for OpenShift too, which gives pods a number of the namespace's range.
 
         USER app                       # USER 10001, or runAsUser: 10001
     """
@@ -54,6 +55,7 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
                     "runAsNonRoot",
                     message=f"runAsNonRoot is true, and {problem}",
                     fix="name a user by number: USER 10001 in the Dockerfile, or runAsUser: 10001",
+                    severity="warning" if model.checkout.is_for_openshift else None,
                     place=place if image is not None and image.stage.user is not None else None,
                 )
 
