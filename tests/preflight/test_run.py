@@ -52,7 +52,7 @@ def always_fails(model):
     \"\"\"
     yield {}["a value nobody may see"]
 """
-RULE = "service-selects-nothing"
+RULE = "selects-nothing"
 
 
 def found(root: Path, config: str, **options: object) -> dict[str, str]:

@@ -9,14 +9,14 @@ from ipaddress import ip_address
 
 import msgspec
 
-from preflight.cluster.objects import Located
+from preflight.cluster.objects import Field, Located
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig, strings
 from preflight.facts.images import ContainerImage, container_images
 from preflight.facts.known_images import known
 from preflight.facts.mounts import below, mounts
-from preflight.facts.settings import ContainerSettings, container_settings, written_at
+from preflight.facts.settings import ContainerSettings, Written, container_settings, written_at
 from preflight.facts.text_addresses import SYNTAXES, in_script
 from preflight.findings import Outcome, Place
 from preflight.model import Model, fact
@@ -105,11 +105,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     required: bool
     offered: bool
     """False: it is the setting's default, which nothing overrides."""
-    part: Located
-    path: tuple[Step, ...]
+    written: Field
     """Where the address is written (the container's `name` for a default)."""
-    place: Place | None = None
-    """The line, where it is not that of the path: within a file that a ConfigMap holds."""
     unresolved: Outcome | None = None
     """What surely comes of a name that does not resolve."""
 
@@ -165,8 +162,7 @@ def _in_scripts(model: Model, container: Container) -> Iterator[Call]:
                         known=False,
                         required=container.role == "init",
                         offered=True,
-                        part=container,
-                        path=(field, index),
+                        written=container.field(field, index),
                         unresolved="never ready" if container.role == "init" else None,
                     )
 
@@ -187,9 +183,7 @@ def _in_files(model: Model, container: Container) -> Iterator[Call]:
                 known=False,
                 required=True,
                 offered=True,
-                part=file.part,
-                path=file.path,
-                place=_line_of(model, file.place, found.words),
+                written=Written(file.part, file.path, _line_of(model, file.place, found.words)),
                 unresolved="CrashLoopBackOff",
             )
 
@@ -246,9 +240,6 @@ def _declared(model: Model, settings: ContainerSettings) -> Iterator[Call]:
             continue
         offered = settings.offered(variable)
         value = offered[0].value if offered else variable.default
-        part, path = (
-            written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
-        )
         for address in parse(value or ""):
             yield Call(
                 container=settings.container,
@@ -258,8 +249,7 @@ def _declared(model: Model, settings: ContainerSettings) -> Iterator[Call]:
                 known=True,
                 required=variable.required,
                 offered=bool(offered),
-                part=part,
-                path=path,
+                written=settings.written(variable),
             )
 
 
@@ -267,7 +257,6 @@ def _by_name(model: Model, container: Container) -> Iterator[Call]:
     for name, each in container.env.items():
         if not NAMED.search(name) or EXEMPT.search(name) or not each.value:
             continue
-        part, path = written_at(container, each)
         port_apart = f"{NAMED.sub('', name)}_PORT" in container.env
         for address in parse(each.value):
             if address.guessed and port_apart:
@@ -280,8 +269,7 @@ def _by_name(model: Model, container: Container) -> Iterator[Call]:
                 known=False,
                 required=False,
                 offered=True,
-                part=part,
-                path=path,
+                written=written_at(container, each),
             )
 
 

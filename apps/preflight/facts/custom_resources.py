@@ -267,3 +267,58 @@ def kafka_brokers(model: Model, cluster: Obj) -> int:
             count += number if isinstance(number, int) else 0
     given = cluster.get("spec", "kafka", "replicas")
     return count or (given if isinstance(given, int) else 0)
+
+
+MONITORS: dict[str, tuple[str, str]] = {
+    "ServiceMonitor": ("Service", "spec.endpoints.*.port"),
+    "VMServiceScrape": ("Service", "spec.endpoints.*.port"),
+    "PodMonitor": ("pod", "spec.podMetricsEndpoints.*.port"),
+    "VMPodScrape": ("pod", "spec.podMetricsEndpoints.*.port"),
+}
+"""Kind of monitor → what it selects, and where it names ports."""
+
+
+class Scraped(msgspec.Struct, frozen=True):
+    """A Service, or a workload's pods, that a monitor may select."""
+
+    labels: dict[str, str]
+    ports: tuple[object, ...]
+    """The names of its ports."""
+
+
+class Monitor(msgspec.Struct, frozen=True):
+    """A ServiceMonitor or PodMonitor, what it selects, and what there is to select in its namespaces."""
+
+    obj: Obj
+    what: str
+    ports: str
+    """Where it names ports."""
+    candidates: list[Scraped]
+
+    @property
+    def selector(self) -> object:
+        """Its label selector; an absent one selects all."""
+        return self.obj.get("spec", "selector", default={})
+
+
+def monitors(model: Model) -> Iterator[Monitor]:
+    """Every monitor of the render."""
+    for obj in model.objects_of(*MONITORS):
+        what, ports = MONITORS[obj.kind]
+        spaces = obj.get("spec", "namespaceSelector", "matchNames", default=[obj.namespace])
+        everywhere = obj.get("spec", "namespaceSelector", "any") is True
+        candidates = [
+            Scraped(service.obj.labels, tuple(name.doc for name in service.fields("spec.ports.*.name")))
+            for service in model.services
+            if everywhere or service.namespace in spaces
+        ]
+        if what == "pod":
+            candidates = [
+                Scraped(
+                    workload.labels,
+                    tuple(name.doc for name in workload.fields("containers.*.ports.*.name")),
+                )
+                for workload in model.workloads
+                if everywhere or workload.namespace in spaces
+            ]
+        yield Monitor(obj, what, ports, candidates)

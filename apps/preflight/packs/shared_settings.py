@@ -9,10 +9,8 @@ from itertools import combinations
 
 import msgspec
 
-from preflight.cluster.objects import Located
-from preflight.documents.paths import Step
 from preflight.facts.addresses import parse
-from preflight.facts.settings import ContainerSettings, container_settings, written_at
+from preflight.facts.settings import ContainerSettings, container_settings
 from preflight.findings import Outcome, Severity
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -61,13 +59,6 @@ def _share_collection(one: ContainerSettings, other: ContainerSettings) -> bool:
 def _share_store(one: ContainerSettings, other: ContainerSettings) -> bool:
     first, second = _stores(one), _stores(other)
     return bool(first) and first == second and one.container.obj.namespace == other.container.obj.namespace
-
-
-def _written(settings: ContainerSettings, name: str) -> tuple[Located, tuple[Step, ...]]:
-    """Where a setting is written: its value, or the container's name where the default holds."""
-    variable = settings.variable(name)
-    offered = settings.offered(variable) if variable is not None else []
-    return written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
 
 
 def _later(
@@ -139,10 +130,9 @@ def shared_setting_differs(model: Model) -> Iterator[Violation]:
                     continue
                 wrong, right = _later(one, other, name)
                 values = (second, first) if wrong is other else (first, second)
-                part, path = _written(wrong, name)
+                variable = wrong.variable(name)
                 yield at(
-                    part,
-                    *path,
+                    wrong.written(variable) if variable is not None else wrong.container.field("name"),
                     message=f"{name} is {values[0]} in {wrong.container.name} and {values[1]} in "
                     f"{right.container.name}: {agreement.consequence}",
                     fix="set it once, in a ConfigMap that both take",

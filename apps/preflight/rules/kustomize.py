@@ -10,7 +10,7 @@ from typing import Any
 from preflight.cluster.objects import Field, Obj
 from preflight.documents.node import Node
 from preflight.documents.paths import dig, strings, walk
-from preflight.facts.misspelt_keys import slips
+from preflight.facts.settings import container_settings
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.render.files import kustomization_file
@@ -120,8 +120,7 @@ def replacement_of_hashed_name(model: Model) -> Iterator[Violation]:
                 writer = obj.writer(*path) if value == edit.name_of else None
                 if writer is not None and writer.place == edit.name_at:
                     yield at(
-                        obj,
-                        *path,
+                        obj.field(*path),
                         place=edit.place,
                         message=f"the replacement copies the name {edit.name_of} without the hash that the "
                         "object's name ends with",
@@ -150,9 +149,7 @@ def labels_reach_policy_peers(model: Model) -> Iterator[Violation]:
                 if place is None or _has_labels(model, space, wanted):
                     continue
                 yield at(
-                    policy,
-                    *field.path,
-                    "podSelector",
+                    policy.field(*field.path, "podSelector"),
                     place=place,
                     message=f"includeSelectors adds {key}: {value} to peers of NetworkPolicy {policy.name} "
                     f"in namespace {space}, whose pods do not have it",
@@ -213,8 +210,7 @@ def patch_adds_container(model: Model) -> Iterator[Violation]:
         others = [each.name for each in container.workload.containers if each.image]
         meant = near(container.name, others) or (others[0] if len(others) == 1 else None)
         yield at(
-            container,
-            "name",
+            container.field("name"),
             message=f"the patch adds a second container {container.name}, which has no image{hint(meant)}",
             fix=f"write name: {meant}"
             if meant
@@ -235,15 +231,25 @@ def merged_key_misspelt(model: Model) -> Iterator[Violation]:
           behavior: merge
           literals: [QDRANT_URI=http://qdrant.example.org]     # QDRANT_URL
     """
-    for slip in slips(model).values():
-        yield at(
-            slip.obj,
-            "data",
-            slip.key,
-            message=f"behavior: merge adds the key {slip.key}; the base has {slip.meant}, whose value stays",
-            fix=f"write {slip.meant}",
-            severity="error" if slip.certain else "warning",
-        )
+    edits = model.kustomization.edits if model.kustomization is not None else ()
+    lines = {missed.place for edit in edits if edit.kind == "generator" for missed in edit.missed}
+    known = container_settings(model) if lines else {}
+    for obj in model.objects_of("ConfigMap", "Secret") if lines else ():
+        keys = obj.mapping("data")
+        for key in keys:
+            meant = near(key, keys.keys() - {key}) if obj.where("data", key) in lines else None
+            takers = [
+                container
+                for container in (model.containers if meant is not None else ())
+                if any(offer.source is obj and offer.key == key for offer in container.offers)
+            ]
+            if takers and not any(taker in known and known[taker].reads(key) for taker in takers):
+                yield at(
+                    obj.field("data", key),
+                    message=f"behavior: merge adds the key {key}; the base has {meant}, whose value stays",
+                    fix=f"write {meant}",
+                    severity="error" if all(taker in known for taker in takers) else "warning",
+                )
 
 
 @rule("key-twice", family="kustomize", severity="warning", outcome="applies nothing")

@@ -89,7 +89,7 @@ def at(
         object=part.obj.ref,
         container=part.container_name,
         field=dotted(whole),
-        place=place or part.obj.where(*whole),
+        place=place or part.where(*path),
         message=message,
         fix=fix,
         readers=tuple(readers),

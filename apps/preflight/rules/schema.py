@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from preflight.cluster.kinds import is_built_in
 from preflight.cluster.objects import Obj
-from preflight.cluster.schemas import find_schemas
 from preflight.documents.paths import Step, dig, dotted
 from preflight.facts.schema_faults import schema_faults
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, near
 
 REMOVED: dict[tuple[str, str], tuple[int, str]] = {
     **dict.fromkeys(
@@ -87,84 +84,11 @@ def removed_api_version(model: Model) -> Iterator[Violation]:
         minor, instead = REMOVED.get((obj.api_version, obj.kind), (0, ""))
         if minor and model.config.minor >= minor:
             yield at(
-                obj,
-                "apiVersion",
+                obj.field("apiVersion"),
                 message=f"apiVersion {obj.api_version} of {obj.kind} is not served since Kubernetes "
                 f"1.{minor}",
                 fix=f"use {instead}",
             )
-
-
-@rule("unknown-kind", family="schema", severity="error", outcome="rejected by the API server")
-def unknown_kind(model: Model) -> Iterator[Violation]:
-    """A kind that its API version does not have, in one of Kubernetes' own API groups.
-
-    `kubectl apply` answers `no matches for kind`.
-
-        apiVersion: v1
-        kind: Deployment      # apps/v1
-    """
-    schemas = find_schemas(model.config.minor)
-    if schemas is None:
-        return
-    for obj in model.objects:
-        own = is_built_in(obj.group) and not obj.group.startswith(
-            ("gateway.", "metrics.", "snapshot.", "node.")
-        )
-        removed = (obj.api_version, obj.kind) in REMOVED
-        if own and not removed and _served(obj.group) and not schemas.knows(obj.api_version, obj.kind):
-            meant = near(obj.kind, KINDS)
-            version = next((v for v in VERSIONS if schemas.knows(v, meant or obj.kind)), None)
-            yield at(
-                obj,
-                "kind",
-                message=f"apiVersion {obj.api_version} has no kind {obj.kind}{hint(meant)}",
-                fix=f"write {version}, {meant or obj.kind}" if version else "see `kubectl api-resources`",
-            )
-
-
-VERSIONS = (
-    "v1",
-    "apps/v1",
-    "batch/v1",
-    "networking.k8s.io/v1",
-    "policy/v1",
-    "rbac.authorization.k8s.io/v1",
-    "autoscaling/v2",
-    "storage.k8s.io/v1",
-    "scheduling.k8s.io/v1",
-    "apiextensions.k8s.io/v1",
-    "coordination.k8s.io/v1",
-)
-KINDS = (
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "ConfigMap",
-    "CronJob",
-    "DaemonSet",
-    "Deployment",
-    "HorizontalPodAutoscaler",
-    "Ingress",
-    "Job",
-    "Namespace",
-    "NetworkPolicy",
-    "PersistentVolumeClaim",
-    "Pod",
-    "PodDisruptionBudget",
-    "ReplicaSet",
-    "Role",
-    "RoleBinding",
-    "Secret",
-    "Service",
-    "ServiceAccount",
-    "StatefulSet",
-    "StorageClass",
-)
-
-
-def _served(group: str) -> bool:
-    """Whether every API server serves this group itself; others are added by custom resources."""
-    return group == "" or any(version.startswith(f"{group}/") for version in VERSIONS)
 
 
 PLACEHOLDER_WORD = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|<.*>")
@@ -190,9 +114,7 @@ def not_in_schema(model: Model) -> Iterator[Violation]:
             for name in names or [""]:
                 siblings = dig(obj.doc, *path)
                 yield at(
-                    obj,
-                    *path,
-                    *([name] if name else []),
+                    obj.field(*path, *([name] if name else [])),
                     message=f"unknown field {dotted((*path, name))} of {obj.kind}"
                     if name
                     else f"{dotted(path) or obj.ref}: {fault.text}",

@@ -62,13 +62,9 @@ def test_each_fault_is_at_its_own_line() -> None:
     ]
 
 
-def test_removed_versions_and_unknown_kinds_depend_on_the_target_version() -> None:
+def test_removed_versions_depend_on_the_target_version() -> None:
     budget = "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: b}\n"
     assert found(budget) == [(1, "removed-api-version", "apiVersion")]
-    assert found("apiVersion: v1\nkind: Deployment\nmetadata: {name: b}\n") == [(2, "unknown-kind", "kind")]
-    assert found("apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: b}\n") == [
-        (2, "unknown-kind", "kind")
-    ]
 
 
 def test_without_kubeconform_a_note_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

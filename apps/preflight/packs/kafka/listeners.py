@@ -35,16 +35,13 @@ def advertised_address_wrong(model: Model) -> Iterator[Violation]:
         fault = _fault(model, client, told)
         if fault is not None:
             seen.add((told, offered.place))
-            part, path = written_at(broker.container, offered)
             message, fix, severity = fault
             yield at(
-                part,
-                *path,
+                written_at(broker.container, offered),
                 message=f"{offered.name}: {told.name} tells clients {told.host}:{told.port}, {message}",
                 fix=fix,
                 severity=severity,
                 outcome=client.call.outcome,
-                place=offered.place,
             )
 
 
@@ -109,15 +106,12 @@ def listener_not_reached(model: Model) -> Iterator[Violation]:
                 declared = number in [each.get("containerPort") for each in broker.container.ports]
                 if number is None or not declared or (listener is not None and not local):
                     continue
-                part, path = written_at(broker.container, offered)
                 why = "binds it to localhost" if local else "does not listen on it"
                 yield at(
-                    part,
-                    *path,
+                    written_at(broker.container, offered),
                     message=f"Service {service.name} leads to port {number}, and Kafka {why}",
                     fix=f"listen on :{number}",
                     outcome=_outcome(broker, number),
-                    place=offered.place,
                 )
 
 
@@ -151,17 +145,11 @@ def security_protocol_differs(model: Model) -> Iterator[Violation]:
             wanted = client.broker.protocol(client.listener.name)
             if spoken is None or wanted is None or spoken.upper() == wanted:
                 continue
-            part, path = (
-                written_at(settings.container, offered[0])
-                if offered
-                else (client.call.part, client.call.path)
-            )
-            place = part.obj.where(*part.path, *path)
-            if place not in seen:
-                seen.add(place)
+            written = settings.written(variable) if offered else client.call.written
+            if written.where() not in seen:
+                seen.add(written.where())
                 yield at(
-                    part,
-                    *path,
+                    written,
                     message=f"{variable.name} is {spoken}, and {client.call.address.host}:"
                     f"{client.call.address.port} leads to listener {client.listener.name}, which is {wanted}",
                     fix=f"write {wanted}, or call a listener that speaks {spoken}",

@@ -29,8 +29,7 @@ def image_not_of_this_tree(model: Model) -> Iterator[Violation]:
         wanted = _tag(model, command)
         if name.tag != wanted:
             yield at(
-                container,
-                "image",
+                container.field("image"),
                 message=f"image {container.image}: this tree makes {wanted}",
                 fix=f"build it and write {wanted}",
             )

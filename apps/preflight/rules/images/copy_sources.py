@@ -36,8 +36,7 @@ def copy_source_missing(model: Model) -> Iterator[Violation]:
                     if problem:
                         said.add(key)
                         yield at(
-                            image.container,
-                            "image",
+                            image.container.field("image"),
                             message=f"COPY {source}: {problem}",
                             fix=fix,
                             place=image.place(copy.instruction.line_of(source)),

@@ -26,8 +26,7 @@ def image_withdrawn(model: Model) -> Iterator[Violation]:
         image = known(container.image)
         if image.withdrawn:
             yield at(
-                container,
-                "image",
+                container.field("image"),
                 message=f"{shown(container.image)} cannot be pulled: {image.withdrawn}",
                 fix=f"use {image.instead}",
             )
@@ -60,9 +59,7 @@ def folder_of_another_user(model: Model) -> Iterator[Violation]:
         if folders and image.owner not in groups and not configured(container, image):
             owner = "root" if image.owner == 0 else f"user {image.owner}"
             yield at(
-                part,
-                "securityContext",
-                "runAsUser",
+                part.field("securityContext", "runAsUser"),
                 message=f"{shown(container.image)} writes to {folders[0]} as it starts, which belongs to "
                 f"{owner}, and runAsUser is {user}",
                 fix=f"mount an emptyDir at {' and '.join(folders)}, or use an image made for another user",
@@ -93,10 +90,7 @@ def capability_missing(model: Model) -> Iterator[Violation]:
         if lacking:
             severity: Severity = "error" if image.user is not None or image.file_capabilities else "warning"
             yield at(
-                container,
-                "securityContext",
-                "capabilities",
-                "drop",
+                container.field("securityContext", "capabilities", "drop"),
                 message=f"{shown(container.image)} needs {', '.join(lacking)} to start"
                 + (" as root" if is_root and not image.file_capabilities else "")
                 + f", and drop has {', '.join(sorted(dropped))}",
@@ -139,8 +133,7 @@ def service_link_stops_image(model: Model) -> Iterator[Violation]:
             )
             if linked and variable not in container.env:
                 yield at(
-                    container,
-                    "image",
+                    container.field("image"),
                     message=f"the Service {name} sets {variable}=tcp://… in this container, which "
                     f"{shown(container.image)} takes for its own setting",
                     fix="say enableServiceLinks: false in the pod, or rename the Service",

@@ -137,8 +137,7 @@ def module_not_in_image(model: Model) -> Iterator[Violation]:
                 said.add((image.file, top))
                 line = max((copy.line for copy in image.stage.copies), default=image.stage.line)
                 yield at(
-                    image.container,
-                    "image",
+                    image.container.field("image"),
                     message=f"{file} is imported by what the container starts, and no COPY takes it",
                     fix=f"COPY {file.partition(top)[0]}{top} into the image",
                     place=image.place(line),
@@ -195,13 +194,13 @@ def _located(image: ContainerImage, entry: Entry, message: str, code: Code, fix:
     for field, words in (("command", image.container.command), ("args", image.container.args)):
         for index, word in enumerate(words):
             if entry.module in word:
-                return at(image.container, field, index, message=message, fix=fix)
+                return at(image.container.field(field, index), message=message, fix=fix)
     offered = next((e for e in image.container.env.values() if e.value == entry.module), None)
     entry_line = image.stage.entrypoint or image.stage.cmd
     line = entry_line.line if entry_line is not None else image.stage.line
     baked = next((s.line for s in image.stage.env.values() if s.value == entry.module), line)
     place = offered.place if offered is not None else image.place(baked)
-    return at(image.container, "image", message=message, fix=fix, place=place)
+    return at(image.container.field("image"), message=message, fix=fix, place=place)
 
 
 @rule("module-not-importable", family="images", severity="error", outcome="CrashLoopBackOff")
@@ -234,8 +233,7 @@ def module_not_importable(model: Model) -> Iterator[Violation]:
             said.add((image.file, top))
             given = image.stage.env.get("PYTHONPATH")
             yield at(
-                image.container,
-                "image",
+                image.container.field("image"),
                 message=f"module {top}, which the container imports, lies in {sorted(roots)[0]}, "
                 "where Python does not look",
                 fix=f"add {sorted(roots)[0]} to PYTHONPATH",
@@ -291,8 +289,7 @@ def package_not_installed(model: Model) -> Iterator[Violation]:
                 has = installed(image.dockerfile, image.file, image.root)
                 where = has.files[0] if has.files else "what the Dockerfile installs"
                 yield at(
-                    image.container,
-                    "image",
+                    image.container.field("image"),
                     message=f"{each.file} imports {each.module}, and {image.file} installs no {wanted}",
                     fix=f"add {wanted} to {where}",
                     place=Place(each.file, each.line),

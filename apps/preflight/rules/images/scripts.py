@@ -56,8 +56,7 @@ def script_not_executable(model: Model) -> Iterator[Violation]:
                 (c.line for c in image.stage.copies if name in c.instruction.text), image.stage.line
             )
             yield at(
-                image.container,
-                "image",
+                image.container.field("image"),
                 message=f"{source} is started and may not be executed",
                 fix=f"git update-index --chmod=+x {source}, or COPY --chmod=755",
                 place=image.place(copied),
@@ -79,8 +78,7 @@ def script_with_windows_lines(model: Model) -> Iterator[Violation]:
         cured = any("dos2unix" in run.text or "\\r" in run.text for run in image.runs)
         if first.startswith(b"#!") and first.endswith(b"\r") and not cured:
             yield at(
-                image.container,
-                "image",
+                image.container.field("image"),
                 message=f"{source} is started, and its first line ends with a carriage return",
                 fix="keep its lines with LF: say eol=lf in .gitattributes",
                 place=Place(source, 1),
@@ -109,8 +107,7 @@ def mounted_script_not_executable(model: Model) -> Iterator[Violation]:
             if mode is not None and not mode & 0o111:
                 runs = own and line.paths[0][0] in ("command", "args")
                 yield at(
-                    container,
-                    *line.paths[index],
+                    container.field(*line.paths[index]),
                     message=f"{path} is a mounted file with mode {mode:04o}, which may not be executed",
                     fix="say defaultMode: 0755 at the volume, or run it by sh",
                     outcome="RunContainerError" if runs else line.outcome,
@@ -174,8 +171,7 @@ def script_not_in_image(model: Model) -> Iterator[Violation]:
             )
             entry = image.stage.cmd or image.stage.entrypoint
             yield at(
-                container,
-                *((field, index) if index >= 0 else (field,)),
+                container.field(*((field, index) if index >= 0 else (field,))),
                 message=f"{name} is in the repository, and {image.file} copies it nowhere: the container "
                 f"finds no {path}",
                 fix=f"COPY {name} into {image.workdir}",

@@ -52,10 +52,7 @@ def data_not_on_its_volume(model: Model) -> Iterator[Violation]:
             read_only = container.get("securityContext", "readOnlyRootFilesystem") is True
             read_only = read_only and not any(below(folder, v) for v in known(container.image).volumes)
             yield at(
-                container,
-                "volumeMounts",
-                claim.index,
-                "mountPath",
+                container.field("volumeMounts", claim.index, "mountPath"),
                 message=f"the claim is mounted at {claim.folder}, and {shown(container.image)} keeps its "
                 f"data in {folder}",
                 fix=f"mount it at {folder}",
@@ -90,10 +87,7 @@ def claim_below_image_volume(model: Model) -> Iterator[Violation]:
             ]
             if hidden and hidden[0] not in taken:
                 yield at(
-                    container,
-                    "volumeMounts",
-                    mount.index,
-                    "mountPath",
+                    container.field("volumeMounts", mount.index, "mountPath"),
                     message=f"the claim is mounted at {mount.folder}, and {shown(container.image)} keeps its "
                     f"data in {folder}, below its VOLUME {hidden[0]}: containerd puts another volume there",
                     fix=f"mount it at {hidden[0]}",
@@ -120,10 +114,7 @@ def data_folder_not_empty(model: Model) -> Iterator[Violation]:
             same = mount.folder in [posixpath.normpath(each) for each in folder.split(",")]
             if same and mount.is_claim and mount.whole and not _prepares(container, mount):
                 yield at(
-                    container,
-                    "volumeMounts",
-                    mount.index,
-                    "mountPath",
+                    container.field("volumeMounts", mount.index, "mountPath"),
                     message=f"{mount.folder} is the root of a claim, where a new ext4 volume has lost+found, "
                     f"and {shown(container.image)} does not start in a data folder that is not empty",
                     fix="add subPath: data"
@@ -158,10 +149,7 @@ def claim_not_writable(model: Model) -> Iterator[Violation]:
             new = claim is None or model.find("PersistentVolumeClaim", container.obj.namespace, str(claim))
             if mount.is_claim and new and not read_only and not _prepares(container, mount):
                 yield at(
-                    container,
-                    "volumeMounts",
-                    mount.index,
-                    "mountPath",
+                    container.field("volumeMounts", mount.index, "mountPath"),
                     message=f"{container.name} runs as user {user}, the new volume at {mount.folder} belongs "
                     "to root, and the pod has no fsGroup",
                     fix=f"say securityContext: {{fsGroup: {user}}} in the pod",
@@ -195,9 +183,7 @@ def read_only_path_written(model: Model) -> Iterator[Violation]:
         written = [*_by_image(container), *_by_server(model, container)]
         for who, folder, severity in written or _by_code(model, container):
             yield at(
-                container,
-                "securityContext",
-                "readOnlyRootFilesystem",
+                container.field("securityContext", "readOnlyRootFilesystem"),
                 message=f"readOnlyRootFilesystem is true, and {who} writes to {folder}",
                 fix=f"mount an emptyDir at {folder}",
                 severity=severity,

@@ -42,15 +42,12 @@ def heap_above_limit(model: Model) -> Iterator[Violation]:
         for offered in container.env.values():
             heap = heap_of(offered.value or "") if JVM_VARIABLE.fullmatch(offered.name) else 0
             if heap >= limit:
-                part, path = written_at(container, offered)
                 unread = "" if _is_read(model, container, offered.name) else ", if anything hands it to Java"
                 yield at(
-                    part,
-                    *path,
+                    written_at(container, offered),
                     message=f"{offered.name} gives Java a heap of {_shown(heap)}{unread}; the memory limit "
                     f"of {container.name} is {_shown(limit)}",
                     fix=fix,
-                    place=offered.place,
                     severity="error" if heap > limit and not unread else "warning",
                 )
         for field in ("command", "args"):
@@ -58,9 +55,7 @@ def heap_above_limit(model: Model) -> Iterator[Violation]:
                 heap = heap_of(str(word))
                 if heap >= limit:
                     yield at(
-                        container,
-                        field,
-                        index,
+                        container.field(field, index),
                         message=f"the command gives Java a heap of {_shown(heap)}; the memory limit of "
                         f"{container.name} is {_shown(limit)}",
                         fix=fix,
@@ -68,10 +63,7 @@ def heap_above_limit(model: Model) -> Iterator[Violation]:
                     )
         if _takes_default(container) and limit <= UNITS["g"]:
             yield at(
-                container,
-                "resources",
-                "limits",
-                "memory",
+                container.field("resources", "limits", "memory"),
                 message=f"KAFKA_HEAP_OPTS is not set, and Kafka's own heap is 1Gi; the memory limit of "
                 f"{container.name} is {_shown(limit)}",
                 fix="set KAFKA_HEAP_OPTS=-Xmx512m, or raise the limit",

@@ -59,11 +59,7 @@ def claim_shared_by_replicas(model: Model) -> Iterator[Violation]:
             single = modes == ("ReadWriteOncePod",)
             if claim is not None and (single or set(modes) == {"ReadWriteOnce"}):
                 yield at(
-                    workload,
-                    "volumes",
-                    index,
-                    "persistentVolumeClaim",
-                    "claimName",
+                    workload.field("volumes", index, "persistentVolumeClaim", "claimName"),
                     message=f"{workload.replicas} pods of {workload.obj.ref} share claim {claim.name}, "
                     f"whose access mode is {modes[0]}",
                     fix="use a StatefulSet with volumeClaimTemplates, replicas: 1, or ReadWriteMany",
@@ -89,8 +85,7 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
             single = modes == ("ReadWriteOncePod",)
             if claim is not None and (single or set(modes) == {"ReadWriteOnce"}):
                 yield at(
-                    workload.obj,
-                    *_strategy(workload),
+                    workload.obj.field(*_strategy(workload)),
                     message="the old pod is kept until the new pod is ready, and both need claim "
                     f"{claim.name} ({modes[0]})",
                     fix="write strategy: {type: Recreate}",
@@ -100,10 +95,7 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
             for index, port in enumerate(container.ports):
                 if port.get("hostPort") and container.role != "init":
                     yield at(
-                        container,
-                        "ports",
-                        index,
-                        "hostPort",
+                        container.field("ports", index, "hostPort"),
                         message=f"hostPort {port['hostPort']} stays bound by the old pod, which is kept "
                         "until the new pod is ready",
                         fix="set maxUnavailable: 1 or remove hostPort",
@@ -135,9 +127,7 @@ def drain_blocked(model: Model) -> Iterator[Violation]:
             _number(value, pods) == 0 if field == "maxUnavailable" else _number(value, pods) >= pods
         ):
             yield at(
-                budget,
-                "spec",
-                field,
+                budget.field("spec", field),
                 message=f"{field}: {value} with {pods} pod{'s' if pods > 1 else ''} of "
                 f"{evicted[0].obj.ref}: "
                 "no pod may ever be evicted",

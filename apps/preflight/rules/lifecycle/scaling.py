@@ -40,9 +40,7 @@ def autoscaler_beside_replicas(model: Model) -> Iterator[Violation]:
         number = workload.obj.get("spec", "replicas")
         if number is not None and number != 0:
             yield at(
-                workload.obj,
-                "spec",
-                "replicas",
+                workload.obj.field("spec", "replicas"),
                 message=f"replicas: {number} is set at each apply, over what {scaler.ref} has scaled to",
                 fix="remove replicas, or set replicas: null in the patch",
             )
@@ -85,8 +83,7 @@ def autoscaler_without_requests(model: Model) -> Iterator[Violation]:
             ]
             if lacking and isinstance(resource, str):
                 yield at(
-                    scaler,
-                    *path,
+                    scaler.field(*path),
                     message=f"{scaler.ref} scales by utilization of the {resource} request, and "
                     f"{' and '.join(lacking)} of {workload.obj.ref} has none",
                     fix=f"give {' and '.join(lacking)} requests.{resource}",

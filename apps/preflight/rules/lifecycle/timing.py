@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import dig
 from preflight.facts.servers import server_commands
 from preflight.facts.settings import container_settings
 from preflight.model import Model
@@ -55,45 +54,11 @@ def killed_before_started(model: Model) -> Iterator[Violation]:
         if lasts + number(probe.get("timeoutSeconds"), 1) < starts:
             given = next((f for f in ("failureThreshold", "periodSeconds") if f in probe), "")
             yield at(
-                container,
-                name,
-                *([given] if given else []),
+                container.field(name, *([given] if given else [])),
                 message=f"{name} restarts the container after {lasts} s; readiness waits {starts} s for "
                 "its start",
                 fix="give a startupProbe that lasts as long as a start may take",
             )
-
-
-@rule("deadline-before-started", family="lifecycle", severity="warning", outcome="never rolls out")
-def deadline_before_started(model: Model) -> Iterator[Violation]:
-    """A Deployment that is declared failed while its pods may still be starting.
-
-    Pods have as long as the startup probe (or the readiness probe's delay) gives them; after
-    `progressDeadlineSeconds` without a new ready pod the rollout counts as failed (ProgressDeadlineExceeded),
-    and whatever waits for it gives up.
-
-        progressDeadlineSeconds: 60
-        startupProbe: {periodSeconds: 10, failureThreshold: 30}      # up to 300 s
-    """
-    for workload in model.workloads:
-        given = workload.obj.get("spec", "progressDeadlineSeconds")
-        deadline = number(given, 600)
-        if workload.kind != "Deployment":
-            continue
-        for container in workload.containers:
-            startup = container.probes.get("startupProbe")
-            delay = number(container.get("readinessProbe", "initialDelaySeconds"), 0)
-            lasts = budget(startup) if startup is not None else delay
-            if lasts > deadline:
-                yield at(
-                    workload.obj,
-                    "spec",
-                    "progressDeadlineSeconds",
-                    message=f"progressDeadlineSeconds is {deadline}, and {container.name} may take {lasts} s "
-                    "to start",
-                    fix=f"write more than {lasts}",
-                    place=None if given is not None else container.where("startupProbe", "failureThreshold"),
-                )
 
 
 @rule("grace-period-too-short", family="lifecycle", severity="error", outcome="ready but silent")
@@ -114,28 +79,16 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
         for container in workload.containers:
             if container.role == "init":
                 continue
-            sleeps, exact = _pre_stop(container)
-            if exact and sleeps > grace:
-                yield at(
-                    container,
-                    "lifecycle",
-                    "preStop",
-                    "sleep",
-                    "seconds",
-                    message=f"preStop sleeps {sleeps} s, longer than terminationGracePeriodSeconds ({grace})",
-                    fix=f"raise terminationGracePeriodSeconds above {sleeps}",
-                    outcome="rejected by the API server",
-                )
-                continue
+            sleeps = _pre_stop(container)
             if sleeps and sleeps >= grace:
+                refused = sleeps > grace and container.get("lifecycle", "preStop", "sleep") is not None
                 yield at(
-                    container,
-                    "lifecycle",
-                    "preStop",
+                    container.field("lifecycle", "preStop"),
                     message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: "
                     "the app gets SIGTERM, and SIGKILL 2 s later",
                     fix=f"raise terminationGracePeriodSeconds above {sleeps}",
                     severity="error" if sleeps > grace else "warning",
+                    outcome="rejected by the API server" if refused else None,
                 )
                 continue
             settings = values.get(container)
@@ -152,8 +105,7 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                 sure = settings is not None and sleeps + seconds > grace
                 if settings is not None or sleeps + seconds > grace:
                     yield at(
-                        workload,
-                        "terminationGracePeriodSeconds",
+                        workload.field("terminationGracePeriodSeconds"),
                         message=f"terminationGracePeriodSeconds is {grace}{default}; "
                         f"{container.name} takes up to {seconds:g} s to stop ({name}){hook}",
                         fix=f"write more than {sleeps + seconds:g}",
@@ -165,8 +117,7 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
             seconds = _seconds(option)
             if command is not None and seconds is not None and sleeps + seconds > grace:
                 yield at(
-                    workload,
-                    "terminationGracePeriodSeconds",
+                    workload.field("terminationGracePeriodSeconds"),
                     message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} "
                     f"is told to take up to {seconds:g} s for what is in flight",
                     fix=f"write more than {sleeps + seconds:g}",
@@ -174,16 +125,12 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
                 )
 
 
-def _pre_stop(container: Container) -> tuple[int, bool]:
-    """Seconds that the preStop hook sleeps, and whether by the API's own sleep."""
-    hook = container.get("lifecycle", "preStop")
-    own = dig(hook, "sleep", "seconds")
-    if own is not None:
-        return number(own, 0), True
-    command = dig(hook, "exec", "command")
-    text = " ".join(map(str, command)) if isinstance(command, list) else ""
+def _pre_stop(container: Container) -> int:
+    """Seconds that the preStop hook sleeps."""
+    own = container.get("lifecycle", "preStop", "sleep", "seconds")
+    text = " ".join(map(str, container.items("lifecycle", "preStop", "exec", "command")))
     match = re.search(r"(?:^|[\s;&/])sleep (\d+)s?(?=$|[\s;&\"'])", text)
-    return (int(match[1]) if match and "$" not in text else 0), False
+    return number(own, int(match[1]) if match and "$" not in text else 0)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -206,9 +153,7 @@ def liveness_without_patience(model: Model) -> Iterator[Violation]:
         if probe.get("failureThreshold") == 1:
             timeout = number(probe.get("timeoutSeconds"), 1)
             yield at(
-                container,
-                "livenessProbe",
-                "failureThreshold",
+                container.field("livenessProbe", "failureThreshold"),
                 message=f"livenessProbe: failureThreshold is 1, so one answer later than {timeout} s "
                 f"restarts {container.name}",
                 fix="write 3 or more",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig
 from preflight.facts.addresses import Address, listening
@@ -14,8 +13,6 @@ from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import listed
-
-PROTOCOLS = {"TCP", "UDP", "SCTP"}
 
 
 def outcome_of(probes: list[str]) -> Outcome:
@@ -53,8 +50,7 @@ def probe_port_not_served(model: Model) -> Iterator[Violation]:
             where = f" ({offered.place})" if offered is not None else ""
             said = listed(f"{number} ({setting})" for number, setting in served.items())
             yield at(
-                container,
-                *path,
+                container.field(*path),
                 message=f"{listed(names)} ask port {port}, and the app listens on {said}{where}",
                 fix=f"write {next(iter(served))}, or change {next(iter(served.values()))}",
                 outcome=outcome_of(names),
@@ -105,10 +101,7 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
             if route.fails:
                 redirected = f" (to {route.location})" if route.location and route.status != 404 else ""
                 yield at(
-                    container,
-                    name,
-                    "httpGet",
-                    "path",
+                    container.field(name, "httpGet", "path"),
                     message=f"{name}: the app answers {route.status}{redirected} on GET {request.path}, "
                     "which the kubelet takes for a failure",
                     fix=_ANSWERS.get(route.status or 0, "let the app answer this path with 200"),
@@ -153,10 +146,7 @@ def probe_asks_the_node(model: Model) -> Iterator[Violation]:
                 else:
                     continue
                 yield at(
-                    container,
-                    *path,
-                    action,
-                    "host",
+                    container.field(*path, action, "host"),
                     message=message,
                     fix="remove host: the kubelet asks the pod's own address",
                     severity=None if not address.is_of_cluster else "warning",
@@ -186,7 +176,9 @@ def target_port_not_served(model: Model) -> Iterator[Violation]:
         declared = [port.get("containerPort") for each in main for port in each.ports]
         served = {each for each in declared if isinstance(each, int)}
         served |= {number for each in main for number in listening(model, each)}
-        targets = [(index, _target(port)) for index, port in enumerate(service.ports)]
+        targets = [
+            (index, port.get("targetPort", port.get("port"))) for index, port in enumerate(service.ports)
+        ]
         lost = [
             (index, target) for index, target in targets if isinstance(target, int) and target not in served
         ]
@@ -194,59 +186,12 @@ def target_port_not_served(model: Model) -> Iterator[Violation]:
             field = "targetPort" if "targetPort" in service.ports[index] else "port"
             numbers = listed(str(each) for each in sorted(served))
             yield at(
-                service,
-                "spec",
-                "ports",
-                index,
-                field,
+                service.field("spec", "ports", index, field),
                 message=f"Service {service.name} leads to port {target}; the containers of the pods it "
                 f"selects have {numbers}",
                 fix="lead it to a port the container listens on",
                 severity=None if all(known) else "warning",
             )
-
-
-def _target(port: dict[str, Any]) -> object:
-    return port.get("targetPort", port.get("port"))
-
-
-@rule("service-protocol-differs", family="network", severity="error", outcome="ready but unreachable")
-def service_protocol_differs(model: Model) -> Iterator[Violation]:
-    """A Service port whose protocol is not the one its target port is declared with.
-
-    A port by name is looked up together with the protocol, so the pods are left out of the endpoints; by
-    number, datagrams go where only connections are accepted, or the other way round.
-
-        ports:
-        - port: 53
-          protocol: TCP                # the container's port 53 is UDP
-          targetPort: dns
-    """
-    for service in model.services:
-        for index, port in enumerate(service.ports):
-            protocol = str(port.get("protocol", "TCP"))
-            found = _protocols(service, _target(port))
-            if found <= PROTOCOLS and found and protocol in PROTOCOLS - found:
-                yield at(
-                    service,
-                    "spec",
-                    "ports",
-                    index,
-                    "protocol" if "protocol" in port else "port",
-                    message=f"port {port.get('port')} of Service {service.name} is {protocol}, and port "
-                    f"{_target(port)} of its pods is {listed(sorted(found))}",
-                    fix=f"say protocol: {sorted(found)[0]}",
-                )
-
-
-def _protocols(service: Service, target: object) -> set[str]:
-    return {
-        str(port.get("protocol", "TCP"))
-        for workload in service.workloads
-        for container in workload.containers
-        for port in container.ports
-        if target in (port.get("containerPort"), port.get("name"))
-    }
 
 
 @rule("port-taken-in-pod", family="network", severity="error", outcome="CrashLoopBackOff")
@@ -268,10 +213,7 @@ def port_taken_in_pod(model: Model) -> Iterator[Violation]:
                 first = taken.setdefault(key, container)
                 if first is not container:
                     yield at(
-                        container,
-                        "ports",
-                        index,
-                        "containerPort",
+                        container.field("ports", index, "containerPort"),
                         message=f"containerPort {key[0]}: container {first.name} of this pod has it already",
                         fix="let one of them listen on another port",
                     )

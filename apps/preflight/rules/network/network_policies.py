@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.cluster.objects import Located, Obj, selects
+from preflight.cluster.objects import Located
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import Step, dig, list_at
 from preflight.facts.addresses import Call, calls
@@ -20,10 +20,12 @@ from preflight.facts.network_policies import (
     permitted,
     pod_port,
 )
+from preflight.facts.service_references import backends
 from preflight.findings import Place
 from preflight.model import Model
+from preflight.rules.network.addresses import together
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, listed, near
+from preflight.spelling import listed
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,25 +61,60 @@ def egress_not_permitted(model: Model) -> Iterator[Violation]:
 
     A pod that any policy of type Egress selects may send only what some policy permits; the port that counts
     is the pods', not the Service's. The connection runs into a timeout. Reported at the rule that permits the
-    same peer or the same port, else at the labels of the calling pods.
+    same peer or the same port, else at the labels of the calling pods. An address outside the cluster is
+    reached only by a rule without `to`, or one with an `ipBlock`, on that port; any block counts.
 
         labels:
           app: indexer                 # without kafka-client: "true", which the policy selects
     """
-    cut = [
-        edge
-        for edge in edges(model)
-        if not permitted(model, edge.client, "egress", edge.server, edge.port, edge.protocol)
-    ]
+    cut = [edge for edge in edges(model) if not _sends(model, edge)]
     yield from _reported(model, cut, "egress")
+    yield from together(model, _kept_inside)
+
+
+def _sends(model: Model, edge: Edge) -> bool:
+    return permitted(model, edge.client, "egress", edge.server, edge.port, edge.protocol)
+
+
+def _kept_inside(model: Model, call: Call) -> Violation | None:
+    address = call.address
+    outside = not address.is_local and not address.is_of_cluster and call.service is None
+    if not outside or address.port is None:
+        return None
+    if _passes(model, call.container.workload, "egress", address.port, ("ipBlock",)):
+        return None
+    return at(
+        call.written,
+        message=f"no NetworkPolicy permits egress to {address.host} on port {address.port}, "
+        f"which {call.variable} names",
+        fix=f"permit egress to an ipBlock on port {address.port}",
+        outcome=call.outcome,
+    )
+
+
+def _passes(
+    model: Model, pods: Workload, direction: Direction, port: int, strangers: tuple[str, ...]
+) -> bool:
+    """Whether pods exchange traffic with what is not in their namespace: by a rule without peers, or with one
+    that is given as one of `strangers`."""
+    policies = isolating(model, pods, direction)
+    for policy in policies:
+        for _, entry in entries(policy, direction):
+            peers = list_at(entry, "to" if direction == "egress" else "from")
+            known = any(dig(peer, each) is not None for peer in peers for each in strangers)
+            if meets_port(entry, pods, port, "TCP") and (not peers or known):
+                return True
+    return not policies
 
 
 @rule("ingress-not-permitted", family="network", severity="error", outcome="never ready")
 def ingress_not_permitted(model: Model) -> Iterator[Violation]:
-    """A call that the NetworkPolicies on the called pods do not permit.
+    """A call, or a route's traffic, that the NetworkPolicies on the called pods do not permit.
 
     A pod that any policy of type Ingress selects may be called only by whom some policy permits. The
-    connection runs into a timeout. What egress rules cut already is reported there.
+    connection runs into a timeout. What egress rules cut already is reported there. The controller of an
+    Ingress or Gateway route calls from a namespace of its own: it needs a rule without `from`, with a
+    `namespaceSelector`, or with an `ipBlock`, else the route answers 504.
 
         ingress:
         - from:
@@ -88,10 +125,36 @@ def ingress_not_permitted(model: Model) -> Iterator[Violation]:
     cut = [
         edge
         for edge in edges(model)
-        if permitted(model, edge.client, "egress", edge.server, edge.port, edge.protocol)
+        if _sends(model, edge)
         and not permitted(model, edge.server, "ingress", edge.client, edge.port, edge.protocol)
     ]
     yield from _reported(model, cut, "ingress")
+    yield from _routes(model)
+
+
+def _routes(model: Model) -> Iterator[Violation]:
+    seen = set()
+    for backend in backends(model):
+        service = model.service_at(f"{backend.name}.{backend.namespace}.svc", backend.namespace)
+        if service is None or backend.outcome != "ready but unreachable" or backend.obj.kind == "APIService":
+            continue
+        for port in service.ports:
+            if backend.port not in (None, port.get("port"), port.get("name")):
+                continue
+            for server in service.workloads:
+                number = pod_port(port, server)
+                key = (backend.obj.ref, id(server), number)
+                if number is None or key in seen:
+                    continue
+                seen.add(key)
+                if not _passes(model, server, "ingress", number, ("ipBlock", "namespaceSelector")):
+                    yield at(
+                        backend.obj.field(*backend.path),
+                        message=f"{server.name} accepts nothing from other namespaces on port {number}, "
+                        "where the controller calls from",
+                        fix=f"permit ingress from the controller's namespace on port {number}",
+                        outcome="ready but unreachable",
+                    )
 
 
 def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[Violation]:
@@ -108,8 +171,7 @@ def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[V
         policies = listed(f"NetworkPolicy {policy.name}" for policy in isolating(model, here, direction))
         outcomes = [edge.call.outcome for edge in group]
         yield at(
-            part,
-            *path,
+            part.field(*path),
             message=f"{clients} may not reach {server} on port {port}, which "
             f"{listed(edge.call.variable for edge in group)} asks for: {policies} of {here.name}'s pods "
             f"{'permits' if policies.count('NetworkPolicy') == 1 else 'permit'} no such {direction}",
@@ -162,10 +224,7 @@ def dns_not_permitted(model: Model) -> Iterator[Violation]:
             seen.add(id(client))
             policies = isolating(model, client, "egress")
             yield at(
-                client.obj,
-                *client.template,
-                "metadata",
-                "labels",
+                client.obj.field(*client.template, "metadata", "labels"),
                 message=f"{client.name} may not ask the cluster's DNS for {call.address.host}, which "
                 f"{call.variable} names: "
                 f"{listed(f'NetworkPolicy {policy.name}' for policy in policies)} isolates its egress",
@@ -206,51 +265,3 @@ def namespace_label_unset(model: Model) -> Iterator[Violation]:
                     message=f"no namespace has the label name: {name} by itself",
                     fix=f"write kubernetes.io/metadata.name: {name}",
                 )
-
-
-@rule("policy-port-name-missing", family="network", severity="error", outcome="ready but unreachable")
-def policy_port_name_missing(model: Model) -> Iterator[Violation]:
-    """A NetworkPolicy's port by a name that no container of the pods it is about gives to a port.
-
-    The rule permits nothing, silently. For ingress the pods are those the policy selects; for egress those it
-    permits calls to.
-
-        ports:
-        - port: metrics                # the containers' port is called health
-    """
-    for policy in model.objects_of("NetworkPolicy"):
-        for direction in ("ingress", "egress"):
-            for index, entry in enumerate(policy.items("spec", direction)):
-                pods = _about(model, policy, direction, entry)
-                names = {
-                    str(port.get("name")) for pod in pods for each in pod.containers for port in each.ports
-                }
-                for number, port in enumerate(list_at(entry, "ports")):
-                    name = dig(port, "port")
-                    if isinstance(name, str) and pods and name not in names:
-                        meant = near(name, names)
-                        yield at(
-                            policy,
-                            "spec",
-                            direction,
-                            index,
-                            "ports",
-                            number,
-                            "port",
-                            message=f"no container of {listed(pod.name for pod in pods)} calls a port {name}"
-                            + hint(meant),
-                            fix=f"write {meant}" if meant else "write a name they have, or the number",
-                            outcome="ready but silent" if direction == "egress" else None,
-                        )
-
-
-def _about(model: Model, policy: Obj, direction: str, entry: object) -> list[Workload]:
-    """The workloads whose ports a rule means; none where they cannot all be told."""
-    own = [each for each in model.workloads if each.namespace == policy.namespace]
-    if direction == "ingress":
-        selector = policy.get("spec", "podSelector", default={})
-        return [each for each in own if selects(selector, each.labels)]
-    peers = list_at(entry, "to")
-    if not peers or any(not isinstance(peer, dict) or set(peer) != {"podSelector"} for peer in peers):
-        return []
-    return [each for each in own if any(selects(peer["podSelector"], each.labels) for peer in peers)]

@@ -40,8 +40,7 @@ def server_on_loopback(model: Model) -> Iterator[Violation]:
         how = f"{server.hosts[-1]} 0.0.0.0" if server.hosts else f"bind to 0.0.0.0:{listens.port}"
         severity: Severity = "error" if listens.host_given or image is not None else "warning"
         yield at(
-            container,
-            *path,
+            container.field(*path),
             message=f"{listens.command.name} listens on {listens.host}:{listens.port}{default}, where "
             f"{listed(asked)} cannot reach it",
             fix=f"add {how}" if not listens.host_given else "listen on 0.0.0.0",
@@ -79,8 +78,7 @@ def server_port_differs(model: Model) -> Iterator[Violation]:
         path, place = _written(model, container, listens, str(listens.port) if listens.port_given else "")
         who = f"{listed(asked)} asks {wrong[0]}" if asked else f"the container declares {wrong[0]}"
         yield at(
-            container,
-            *path,
+            container.field(*path),
             message=f"{listens.command.name} listens on port {listens.port}{default}, and {who}",
             fix=f"let it listen on {wrong[0]}, or ask {listens.port}",
             place=place,

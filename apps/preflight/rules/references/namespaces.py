@@ -30,9 +30,7 @@ def missing_namespace(model: Model) -> Iterator[Violation]:
         seen.add(obj.namespace)
         if absent is not None:
             yield at(
-                obj,
-                "metadata",
-                "namespace",
+                obj.field("metadata", "namespace"),
                 message=f"Namespace {obj.namespace} not found{absent.hint}",
                 fix=f"write {absent.meant}"
                 if absent.meant
@@ -59,9 +57,7 @@ def duplicate_object(model: Model) -> Iterator[Violation]:
         earlier = first.setdefault(key, obj)
         if earlier is not obj and earlier.doc != obj.doc and are_applied_together(model, earlier, obj):
             yield at(
-                earlier,
-                "metadata",
-                "name",
+                earlier.field("metadata", "name"),
                 message=f"{obj.ref} stands again, with other content, at {obj.origin}",
                 fix="keep one of the two, or rename one",
             )

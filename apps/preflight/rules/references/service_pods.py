@@ -42,10 +42,7 @@ def service_selects_others(model: Model) -> Iterator[Violation]:
         if len(names) < 2:
             continue
         yield at(
-            service,
-            "spec",
-            "selector",
-            next(iter(service.selector)),
+            service.field("spec", "selector", next(iter(service.selector))),
             message=f"the selector of Service {service.name} selects pods of {' and '.join(sorted(names))}, "
             "which run different programs",
             fix="select by a label that only one of them has",
