@@ -22,21 +22,10 @@ from preflight.findings import Outcome, Place
 from preflight.model import Model, fact
 
 PORTS = {
-    "http": 80,
-    "https": 443,
-    "ws": 80,
-    "wss": 443,
-    "redis": 6379,
-    "rediss": 6379,
-    "postgres": 5432,
-    "postgresql": 5432,
-    "mysql": 3306,
-    "mongodb": 27017,
-    "amqp": 5672,
-    "amqps": 5671,
-    "nats": 4222,
+    "http": 80, "https": 443, "ws": 80, "wss": 443, "redis": 6379, "rediss": 6379, "postgres": 5432,
+    "postgresql": 5432, "mysql": 3306, "mongodb": 27017, "amqp": 5672, "amqps": 5671, "nats": 4222,
     "kafka": 9092,
-}
+}  # fmt: skip
 """What a scheme means where an address names no port."""
 NAMED = re.compile(r"(^|_)(URLS?|URI|SERVERS?|HOSTS?|ADDR|ADDRESS|BOOTSTRAP|BROKERS?|DSN|ENDPOINT)$", re.I)
 """Variables that are addresses by their name, where no settings type says so."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from preflight.cluster.objects import Obj, selects
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import dig
+from preflight.facts.ports import target
 from preflight.facts.selectors import equals, nearly, pods_of
 from preflight.model import Model
 
@@ -165,6 +166,5 @@ def _reaches_dns(model: Model, policy: Obj, entry: Mapping[str, Any]) -> bool:
 
 def pod_port(port: Mapping[str, object], server: Workload) -> int | None:
     """The port of a workload's pods that an item of a Service's `ports` leads to; None where undeclared."""
-    target = port.get("targetPort", port.get("port"))
-    numbers = [each.port(target) for each in server.containers]
+    numbers = [each.port(target(port)) for each in server.containers]
     return next((number for number in numbers if number is not None), None)

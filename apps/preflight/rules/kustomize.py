@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from preflight.cluster import image_reference
 from preflight.cluster.objects import Field, Obj
 from preflight.documents.node import Node
 from preflight.documents.paths import dig, strings, walk
@@ -21,82 +22,48 @@ from preflight.spelling import hint, near
 LITERAL = re.compile(r"[\w./-]+")
 
 
-@rule("image-matches-nothing", family="kustomize", severity="warning", outcome="applies nothing")
-def image_matches_nothing(model: Model) -> Iterator[Violation]:
-    """An entry of `images` whose name no container has.
+@rule("edit-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
+def edit_matches_nothing(model: Model) -> Iterator[Violation]:
+    """An entry of `images`, `patches` or `replacements` that matches nothing.
 
-    The tag or registry it sets is set nowhere, and the pods keep what the base says. The name must be the
-    whole name in the base, registry included. It is an error where a container has nearly that name.
-
-        images:
-        - name: vhm-worker            # the base says localhost/vhm-worker
-          newTag: "1.2.0"
-    """
-    names = {_name(container.image) for container in model.containers if container.image}
-    for edit in _without_effect(model, "image"):
-        wanted = edit.wants.removeprefix("image ")
-        meant = near(wanted, names) or next((name for name in names if _last(name) == _last(wanted)), None)
-        yield _hit(
-            edit,
-            edit.place,
-            message=f"images entry {wanted}: no container has this image{hint(meant)}",
-            fix=f"write name: {meant}"
-            if meant
-            else "name the image as the base writes it, or remove the entry",
-            certain=meant is not None,
-        )
-
-
-def _name(image: str) -> str:
-    return re.sub(r"(:[^:/@]*)?(@.*)?$", "", image)
-
-
-def _last(name: str) -> str:
-    return name.rpartition("/")[2]
-
-
-def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) -> Iterator[Violation]:
-    names = [obj.ref for obj in model.objects]
-    for edit in edits:
-        for missed in edit.missed:
-            wanted = missed.what.removeprefix("target ")
-            meant = near(wanted, names)
-            yield _hit(
-                edit,
-                missed.place,
-                message=f"{superfluous} target {wanted} matches no object{hint(meant)}",
-                fix=f"name {meant}" if meant else f"name an object that exists, or remove the {superfluous}",
-                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
-            )
-
-
-@rule("patch-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
-def patch_matches_nothing(model: Model) -> Iterator[Violation]:
-    """A patch whose `target` selects no object.
-
-    kustomize fails on a strategic merge patch without a target that meets nothing, and is silent where a
-    `target` is given. A warning where the target names no object (all of a kind).
+    kustomize says nothing and exits 0: the pods keep what the base says. The name of an image must be the
+    whole name in the base, registry included; where no container has nearly that name it is a warning, and so
+    is a target that names no object (all of a kind).
 
         patches:
         - path: memory.yaml
           target: {kind: Deployment, name: resonanse}
     """
-    yield from _selecting_nothing(model, _without_effect(model, "patch"), "patch")
+    yield from _images(model)
+    names = [obj.ref for obj in model.objects]
+    patches, replacements = _without_effect(model, "patch"), _edits(model, "replacement")
+    for edit in (*patches, *(each for each in replacements if not _matches_elsewhere(model, each))):
+        for missed in edit.missed:
+            wanted = missed.what.removeprefix("target ")
+            meant = near(wanted, names)
+            what = "patch" if edit.kind == "patch" else "replacement"
+            yield _hit(
+                edit,
+                missed.place,
+                message=f"{what} target {wanted} matches no object{hint(meant)}",
+                fix=f"name {meant}" if meant else f"name an object that exists, or remove the {what}",
+                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
+            )
 
 
-@rule("replacement-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
-def replacement_matches_nothing(model: Model) -> Iterator[Violation]:
-    """A target of `replacements` that selects no object.
-
-    kustomize fails where a field path is not there, and is silent where no object is selected at all.
-
-        replacements:
-        - source: {kind: Service, name: kafka-service}
-          targets:
-          - select: {kind: Deployment, name: indexr}
-            fieldPaths: [spec.template.spec.containers.0.env.0.value]
-    """
-    yield from _selecting_nothing(model, _replacements(model), "target")
+def _images(model: Model) -> Iterator[Violation]:
+    names = {image_reference.parse(container.image).name for container in model.containers}
+    for edit in _without_effect(model, "image"):
+        wanted = edit.wants.removeprefix("image ")
+        same = (name for name in names if name.rpartition("/")[2] == wanted.rpartition("/")[2])
+        meant = near(wanted, names) or next(same, None)
+        yield _hit(
+            edit,
+            edit.place,
+            message=f"images entry {wanted}: no container has this image{hint(meant)}",
+            fix=f"write name: {meant}" if meant else "name the image as the base writes it, or remove it",
+            certain=meant is not None,
+        )
 
 
 @rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")
@@ -280,10 +247,6 @@ def _edits(model: Model, kind: str) -> Iterator[Edit]:
     # a Component alone has nothing to edit
     if tree is not None and tree.complete and not model.checkout.is_component(model.path):
         yield from (edit for edit in tree.edits if edit.kind == kind and edit.followed)
-
-
-def _replacements(model: Model) -> Iterator[Edit]:
-    return (edit for edit in _edits(model, "replacement") if not _matches_elsewhere(model, edit))
 
 
 def _without_effect(model: Model, kind: str) -> Iterator[Edit]:

@@ -5,99 +5,65 @@ from __future__ import annotations
 SERVER = "refused-by-server"
 NOBODY = ""
 
-RETIRED: dict[str, str] = {
-    "affinity-selects-nothing": "selects-nothing",
-    "arguments-in-one-word": "command-in-one-word",
-    "broker-differs": "shared-setting-differs",
-    "broker-setting-missing": NOBODY,
-    "broker-settings-refused": NOBODY,
-    "budget-selects-nothing": "selects-nothing",
-    "capability-not-allowed": "pod-security-violated",
-    "changing-label-in-selector": "field-cannot-change",
-    "claim-cannot-change": "field-cannot-change",
-    "collection-differs": "shared-setting-differs",
-    "collection-model-differs": "shared-setting-differs",
-    "command-not-in-image": "program-not-in-image",
-    "container-without-image": SERVER,
-    "cpu-too-large": NOBODY,
-    "deadline-before-started": NOBODY,
-    "declared-name-not-asked": "declared-name-not-found",
-    "fields-exclude-each-other": SERVER,
-    "group-protocol-unsupported": NOBODY,
-    "host-not-allowed": "pod-security-violated",
-    "immutable-data-changes": "field-cannot-change",
-    "invalid-address": SERVER,
-    "invalid-binding": SERVER,
-    "invalid-budget": SERVER,
-    "invalid-claim": SERVER,
-    "invalid-environment": SERVER,
-    "invalid-ingress": SERVER,
-    "invalid-job": SERVER,
-    "invalid-key": "invalid-name",
-    "invalid-label": "invalid-name",
-    "invalid-policy": SERVER,
-    "invalid-port-name": "invalid-name",
-    "invalid-probe": SERVER,
-    "invalid-restart-policy": SERVER,
-    "invalid-schedule": SERVER,
-    "invalid-service": SERVER,
-    "invalid-strategy": SERVER,
-    "invalid-volume": SERVER,
-    "job-deadline-too-short": NOBODY,
-    "kernel-setting-not-allowed": "pod-security-violated",
-    "memory-disk-above-limit": NOBODY,
-    "missing-configmap-key": "missing-key",
-    "missing-governing-service": "missing-service",
-    "missing-ingress-class": "missing-class",
-    "missing-priority-class": "missing-class",
-    "missing-pull-secret": "missing-secret",
-    "missing-runtime-class": "missing-class",
-    "missing-secret-key": "missing-key",
-    "missing-service-port": "missing-port",
-    "missing-storage-class": "missing-class",
-    "missing-subject": "missing-role",
-    "missing-tls-secret": "missing-secret",
-    "missing-volume": "missing-claim",
-    "monitor-port-missing": "missing-port",
-    "monitor-selects-nothing": "selects-nothing",
-    "mounted-key-missing": "missing-key",
-    "number-out-of-range": SERVER,
-    "outside-not-permitted": "egress-not-permitted",
-    "peer-selects-nothing": "selects-nothing",
-    "policy-level-unknown": SERVER,
-    "policy-port-name-missing": "missing-port",
-    "policy-selects-nothing": "selects-nothing",
-    "privilege-not-allowed": "pod-security-violated",
-    "probe-port-name-missing": "missing-port",
-    "probe-variable-not-expanded": "variable-left-literal",
-    "range-refuses-pods": NOBODY,
-    "remote-image-not-pulled": NOBODY,
-    "rollout-held-back": NOBODY,
-    "root-not-allowed": "pod-security-violated",
-    "route-not-permitted": "ingress-not-permitted",
-    "schedule-never-comes": SERVER,
-    "seccomp-not-allowed": "pod-security-violated",
-    "security-contradiction": SERVER,
-    "selector-without-its-pods": SERVER,
-    "service-address-cannot-change": "field-cannot-change",
-    "service-link-stops-broker": "service-link-stops-image",
-    "service-protocol-differs": NOBODY,
-    "service-selects-nothing": "selects-nothing",
-    "shell-arguments-ignored": NOBODY,
-    "spread-selects-nothing": "selects-nothing",
-    "spread-twice": SERVER,
-    "start-deadline-too-short": NOBODY,
-    "target-port-name-missing": "missing-port",
-    "too-large-to-apply": "object-too-large",
-    "topic-copies-above-brokers": "replication-above-brokers",
-    "unknown-kind": SERVER,
-    "unknown-medium": NOBODY,
-    "unknown-resource": SERVER,
-    "unknown-value": SERVER,
-    "variable-not-expanded": "variable-left-literal",
-    "volume-type-not-allowed": "pod-security-violated",
+GONE = {
+    NOBODY: (
+        "broker-setting-missing broker-settings-refused cpu-too-large deadline-before-started "
+        "governing-service-selects-others group-protocol-unsupported job-deadline-too-short "
+        "listener-not-reached memory-disk-above-limit range-refuses-pods remote-image-not-pulled "
+        "rollout-held-back service-protocol-differs shell-arguments-ignored start-deadline-too-short "
+        "unknown-medium"
+    ),
+    SERVER: (
+        "container-without-image fields-exclude-each-other invalid-address invalid-binding invalid-budget "
+        "invalid-claim invalid-environment invalid-ingress invalid-job invalid-policy invalid-probe "
+        "invalid-restart-policy invalid-schedule invalid-service invalid-strategy invalid-volume "
+        "number-out-of-range policy-level-unknown schedule-never-comes security-contradiction "
+        "selector-without-its-pods spread-twice unknown-kind unknown-resource unknown-value"
+    ),
+    "command-in-one-word": "arguments-in-one-word",
+    "data-not-on-its-volume": "claim-below-image-volume",
+    "declared-name-not-found": "declared-name-not-asked",
+    "edit-matches-nothing": "image-matches-nothing patch-matches-nothing replacement-matches-nothing",
+    "egress-not-permitted": "outside-not-permitted",
+    "field-cannot-change": (
+        "changing-label-in-selector claim-cannot-change immutable-data-changes service-address-cannot-change"
+    ),
+    "ingress-not-permitted": "route-not-permitted",
+    "invalid-name": "invalid-key invalid-label invalid-port-name",
+    "missing-claim": "missing-volume",
+    "missing-class": (
+        "missing-ingress-class missing-priority-class missing-runtime-class missing-storage-class"
+    ),
+    "missing-key": "missing-configmap-key missing-secret-key mounted-key-missing",
+    "missing-port": (
+        "missing-service-port monitor-port-missing policy-port-name-missing probe-port-name-missing "
+        "target-port-name-missing"
+    ),
+    "missing-role": "missing-subject",
+    "missing-secret": "missing-pull-secret missing-tls-secret",
+    "missing-service": "missing-governing-service",
+    "module-not-in-image": "attribute-not-in-module",
+    "object-too-large": "too-large-to-apply",
+    "pod-security-violated": (
+        "capability-not-allowed host-not-allowed kernel-setting-not-allowed privilege-not-allowed "
+        "root-not-allowed seccomp-not-allowed volume-type-not-allowed"
+    ),
+    "port-not-served": "probe-port-not-served server-port-differs target-port-not-served",
+    "program-not-in-image": "command-not-in-image",
+    "replication-above-brokers": "topic-copies-above-brokers",
+    "script-not-executable": "mounted-script-not-executable",
+    "selects-nothing": (
+        "affinity-selects-nothing budget-selects-nothing monitor-selects-nothing peer-selects-nothing "
+        "policy-selects-nothing service-selects-nothing spread-selects-nothing"
+    ),
+    "service-link-stops-image": "service-link-stops-broker",
+    "shared-setting-differs": "broker-differs collection-differs collection-model-differs",
+    "variable-left-literal": "probe-variable-not-expanded variable-not-expanded",
+    "variable-overridden": "variable-twice",
 }
-"""The name that was → the rule that reports the fault now; none where it was advice."""
+"""The rule that reports a fault now → the names under which others did."""
+RETIRED = {name: now for now, names in GONE.items() for name in names.split()}
+"""The name that was → the rule that reports the fault now; none where nothing does."""
 
 
 def current(name: str) -> str:
@@ -107,5 +73,8 @@ def current(name: str) -> str:
 
 def farewell(name: str) -> str:
     """One line about a rule that is gone."""
-    now = {NOBODY: "what it said was advice", SERVER: f"{SERVER} (`--server`) reports it now"}
+    now = {
+        NOBODY: "it was advice, or what it found shows at once",
+        SERVER: f"{SERVER} (`--server`) reports it now",
+    }
     return f"the rule {name} is gone: {now.get(RETIRED[name], f'{RETIRED[name]} reports it now')}"

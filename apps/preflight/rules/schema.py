@@ -11,60 +11,64 @@ from preflight.facts.schema_faults import schema_faults
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 
-REMOVED: dict[tuple[str, str], tuple[int, str]] = {
-    **dict.fromkeys(
-        (
-            (version, kind)
-            for version in ("extensions/v1beta1", "apps/v1beta1", "apps/v1beta2")
-            for kind in ("Deployment", "DaemonSet", "ReplicaSet", "StatefulSet")
-        ),
-        (16, "apps/v1"),
+REMOVED_IN = (
+    ("extensions/v1beta1", "Deployment DaemonSet ReplicaSet StatefulSet", 16, "apps/v1"),
+    ("apps/v1beta1", "Deployment DaemonSet ReplicaSet StatefulSet", 16, "apps/v1"),
+    ("apps/v1beta2", "Deployment DaemonSet ReplicaSet StatefulSet", 16, "apps/v1"),
+    ("extensions/v1beta1", "NetworkPolicy", 16, "networking.k8s.io/v1"),
+    ("extensions/v1beta1", "PodSecurityPolicy", 16, "Pod Security labels on the namespace"),
+    ("extensions/v1beta1", "Ingress", 22, "networking.k8s.io/v1"),
+    ("networking.k8s.io/v1beta1", "Ingress IngressClass", 22, "networking.k8s.io/v1"),
+    (
+        "rbac.authorization.k8s.io/v1beta1",
+        "Role ClusterRole RoleBinding ClusterRoleBinding",
+        22,
+        "rbac.authorization.k8s.io/v1",
     ),
-    ("extensions/v1beta1", "NetworkPolicy"): (16, "networking.k8s.io/v1"),
-    ("extensions/v1beta1", "PodSecurityPolicy"): (16, "Pod Security labels on the namespace"),
-    ("extensions/v1beta1", "Ingress"): (22, "networking.k8s.io/v1"),
-    ("networking.k8s.io/v1beta1", "Ingress"): (22, "networking.k8s.io/v1"),
-    ("networking.k8s.io/v1beta1", "IngressClass"): (22, "networking.k8s.io/v1"),
-    **dict.fromkeys(
-        (
-            ("rbac.authorization.k8s.io/v1beta1", kind)
-            for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
-        ),
-        (22, "rbac.authorization.k8s.io/v1"),
+    ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition", 22, "apiextensions.k8s.io/v1"),
+    ("apiregistration.k8s.io/v1beta1", "APIService", 22, "apiregistration.k8s.io/v1"),
+    (
+        "admissionregistration.k8s.io/v1beta1",
+        "MutatingWebhookConfiguration ValidatingWebhookConfiguration",
+        22,
+        "admissionregistration.k8s.io/v1",
     ),
-    ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition"): (22, "apiextensions.k8s.io/v1"),
-    ("apiregistration.k8s.io/v1beta1", "APIService"): (22, "apiregistration.k8s.io/v1"),
-    **dict.fromkeys(
-        (
-            ("admissionregistration.k8s.io/v1beta1", kind)
-            for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
-        ),
-        (22, "admissionregistration.k8s.io/v1"),
+    ("certificates.k8s.io/v1beta1", "CertificateSigningRequest", 22, "certificates.k8s.io/v1"),
+    ("coordination.k8s.io/v1beta1", "Lease", 22, "coordination.k8s.io/v1"),
+    ("scheduling.k8s.io/v1beta1", "PriorityClass", 22, "scheduling.k8s.io/v1"),
+    ("storage.k8s.io/v1beta1", "CSIDriver CSINode StorageClass VolumeAttachment", 22, "storage.k8s.io/v1"),
+    ("batch/v1beta1", "CronJob", 25, "batch/v1"),
+    ("policy/v1beta1", "PodDisruptionBudget", 25, "policy/v1"),
+    ("policy/v1beta1", "PodSecurityPolicy", 25, "Pod Security labels on the namespace"),
+    ("discovery.k8s.io/v1beta1", "EndpointSlice", 25, "discovery.k8s.io/v1"),
+    ("events.k8s.io/v1beta1", "Event", 25, "events.k8s.io/v1"),
+    ("node.k8s.io/v1beta1", "RuntimeClass", 25, "node.k8s.io/v1"),
+    ("autoscaling/v2beta1", "HorizontalPodAutoscaler", 25, "autoscaling/v2"),
+    ("autoscaling/v2beta2", "HorizontalPodAutoscaler", 26, "autoscaling/v2"),
+    (
+        "flowcontrol.apiserver.k8s.io/v1beta1",
+        "FlowSchema PriorityLevelConfiguration",
+        26,
+        "flowcontrol.apiserver.k8s.io/v1",
     ),
-    ("certificates.k8s.io/v1beta1", "CertificateSigningRequest"): (22, "certificates.k8s.io/v1"),
-    ("coordination.k8s.io/v1beta1", "Lease"): (22, "coordination.k8s.io/v1"),
-    ("scheduling.k8s.io/v1beta1", "PriorityClass"): (22, "scheduling.k8s.io/v1"),
-    **dict.fromkeys(
-        (
-            ("storage.k8s.io/v1beta1", kind)
-            for kind in ("CSIDriver", "CSINode", "StorageClass", "VolumeAttachment")
-        ),
-        (22, "storage.k8s.io/v1"),
+    (
+        "flowcontrol.apiserver.k8s.io/v1beta2",
+        "FlowSchema PriorityLevelConfiguration",
+        29,
+        "flowcontrol.apiserver.k8s.io/v1",
     ),
-    ("batch/v1beta1", "CronJob"): (25, "batch/v1"),
-    ("policy/v1beta1", "PodDisruptionBudget"): (25, "policy/v1"),
-    ("policy/v1beta1", "PodSecurityPolicy"): (25, "Pod Security labels on the namespace"),
-    ("discovery.k8s.io/v1beta1", "EndpointSlice"): (25, "discovery.k8s.io/v1"),
-    ("events.k8s.io/v1beta1", "Event"): (25, "events.k8s.io/v1"),
-    ("node.k8s.io/v1beta1", "RuntimeClass"): (25, "node.k8s.io/v1"),
-    ("autoscaling/v2beta1", "HorizontalPodAutoscaler"): (25, "autoscaling/v2"),
-    ("autoscaling/v2beta2", "HorizontalPodAutoscaler"): (26, "autoscaling/v2"),
-    **{
-        (f"flowcontrol.apiserver.k8s.io/{version}", kind): (minor, "flowcontrol.apiserver.k8s.io/v1")
-        for version, minor in (("v1beta1", 26), ("v1beta2", 29), ("v1beta3", 32))
-        for kind in ("FlowSchema", "PriorityLevelConfiguration")
-    },
-    ("storage.k8s.io/v1beta1", "CSIStorageCapacity"): (27, "storage.k8s.io/v1"),
+    (
+        "flowcontrol.apiserver.k8s.io/v1beta3",
+        "FlowSchema PriorityLevelConfiguration",
+        32,
+        "flowcontrol.apiserver.k8s.io/v1",
+    ),
+    ("storage.k8s.io/v1beta1", "CSIStorageCapacity", 27, "storage.k8s.io/v1"),
+)
+REMOVED = {
+    (version, kind): (minor, instead)
+    for version, kinds, minor, instead in REMOVED_IN
+    for kind in kinds.split()
 }
 """API version and kind → the minor version that no longer serves it, and what to use (Kubernetes' deprecated
 API migration guide)."""

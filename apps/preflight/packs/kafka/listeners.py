@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight.documents.paths import dig
 from preflight.facts.addresses import Address, service_of
 from preflight.facts.existence import missing
 from preflight.facts.settings import container_settings, written_at
-from preflight.findings import Outcome, Severity
+from preflight.findings import Severity
 from preflight.model import Model
-from preflight.packs.kafka.properties import Broker, Client, Listener, brokers, clients, clients_of
+from preflight.packs.kafka.properties import Broker, Client, Listener, clients, clients_of
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, listed
 
@@ -83,45 +82,6 @@ def _fault(model: Model, client: Client, told: Listener) -> tuple[str, str, Seve
     if not service.headless and told.port not in ports:
         return f"and the Service has no such port: it has {listed(str(each) for each in ports)}", use, "error"
     return None
-
-
-@rule("listener-not-reached", family="messaging", severity="error", outcome="ready but unreachable")
-def listener_not_reached(model: Model) -> Iterator[Violation]:
-    """A Service that leads to a port of the broker's pods on which Kafka does not listen, or only for itself.
-
-    A listener bound to localhost is reached from the pod alone. If the probes ask the same port, the broker
-    is never ready.
-
-        KAFKA_LISTENERS=PLAINTEXT://:9094                # the Service leads to 9092
-    """
-    for broker in brokers(model):
-        listeners, offered = broker.listeners(), broker.offered("listeners")
-        if not listeners or offered is None:
-            continue
-        for service in model.services_of(broker.workload):
-            for port in service.ports:
-                number = broker.container.port(port.get("targetPort", port.get("port")))
-                listener = next((each for each in listeners if each.port == number), None)
-                local = listener is not None and listener.host in ("localhost", "127.0.0.1", "::1")
-                declared = number in [each.get("containerPort") for each in broker.container.ports]
-                if number is None or not declared or (listener is not None and not local):
-                    continue
-                why = "binds it to localhost" if local else "does not listen on it"
-                yield at(
-                    written_at(broker.container, offered),
-                    message=f"Service {service.name} leads to port {number}, and Kafka {why}",
-                    fix=f"listen on :{number}",
-                    outcome=_outcome(broker, number),
-                )
-
-
-def _outcome(broker: Broker, number: int) -> Outcome:
-    for name in ("startupProbe", "readinessProbe"):
-        probe = broker.container.probes.get(name, {})
-        wanted = dig(probe, "tcpSocket", "port", default=dig(probe, "httpGet", "port"))
-        if broker.container.port(wanted) == number:
-            return "never ready"
-    return "ready but unreachable"
 
 
 @rule("security-protocol-differs", family="messaging", severity="error", outcome="never ready")

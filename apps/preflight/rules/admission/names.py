@@ -114,7 +114,10 @@ def _names(model: Model) -> Iterator[Name]:
         generated = obj.field("metadata", "generateName")
         if (grammar := OBJECTS.get(obj.kind)) is not None:
             field = generated if generated.doc else obj.field("metadata", "name")
-            text = f"{generated.doc}".rstrip("-") + "x" if generated.doc else field.doc
+            # what the server appends is a word of its own
+            text = (
+                field.doc.rstrip("-") + "x" if isinstance(generated.doc, str) and generated.doc else field.doc
+            )
             yield Name(field, text, obj.kind, grammar)
         yield from _texts(obj, "metadata.namespace", "namespace", DNS_LABEL)
         yield from _labels(obj.field("metadata"))

@@ -127,7 +127,6 @@ def secret_in_image(model: Model) -> Iterator[Violation]:
 
         ENV OPENAI_API_KEY=sk-…
     """
-    seen: set[Place] = set()
     for container in model.containers:
         app = model.app(container)
         settings = container_settings(model).get(container)
@@ -152,8 +151,7 @@ def secret_in_image(model: Model) -> Iterator[Violation]:
             if not found and instruction.keyword in ("COPY", "ADD"):
                 dotenv = re.search(r"(^|[\s/\[\"])\.env(?=[\s\",])", instruction.text)
                 found = "the file .env" if dotenv and not instruction.flag("from") else ""
-            if found and place not in seen:
-                seen.add(place)
+            if found:
                 yield at(
                     container.field("image"),
                     message=f"{file} puts {found} into the image",

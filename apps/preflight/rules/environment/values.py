@@ -24,42 +24,14 @@ EXPANDS_NOTHING = re.compile(r"(python[\d.]*|uvicorn|gunicorn|hypercorn|node|jav
 """Programs that take `$NAME` in their arguments as it is written."""
 
 
-@rule("variable-twice", family="environment", severity="error", outcome="applies nothing")
-def variable_twice(model: Model) -> Iterator[Violation]:
-    """A variable that stands twice in one `env` list.
-
-    The later one counts and the earlier one has no effect; client-side apply may drop either when they are
-    changed, and server-side apply refuses the list. A warning where both say the same.
-
-        env:
-        - {name: LOG_LEVEL, value: INFO}
-        - {name: LOG_LEVEL, value: DEBUG}
-    """
-    for container in model.containers:
-        last: dict[str, EnvVar] = {}
-        for each in reversed([each for each in container.offers if _in_env(each)]):
-            later = last.setdefault(each.name, each)
-            same = (later.origin, later.raw, later.source_name) == (each.origin, each.raw, each.source_name)
-            if later is not each:
-                yield at(
-                    container.field(*each.path[len(container.path) :], "name"),
-                    message=f"{each.name} is set again at {container.obj.where(*later.path)}"
-                    + (", to the same" if same else ", and that one counts"),
-                    fix="keep one of them",
-                    severity="warning" if same else "error",
-                )
-
-
-def _in_env(offered: EnvVar) -> bool:
-    return offered.path[-2] == "env"
-
-
 @rule("variable-overridden", family="environment", severity="warning", outcome="applies nothing")
 def variable_overridden(model: Model) -> Iterator[Violation]:
-    """A key that a later `envFrom` source overrides in every container that takes it.
+    """A variable that is set twice, where the later one counts.
 
-    Of two sources with the same key the later one counts, silently: an edit of the earlier one changes
-    nothing. An `env` item that overrides a key is taken for meant.
+    Of two `envFrom` sources with the same key the later one counts, silently: an edit of the earlier one
+    changes nothing in any container that takes it. A name that stands twice in one `env` list with two values
+    is an error: client-side apply may drop either, and server-side apply refuses the list. An `env` item that
+    overrides a key of a source is taken for meant.
 
         envFrom:
         - configMapRef: {name: vhm-config}        # LOG_LEVEL=INFO
@@ -67,11 +39,25 @@ def variable_overridden(model: Model) -> Iterator[Violation]:
     """
     overriding: dict[Place, list[tuple[Container, EnvVar, EnvVar | None]]] = {}
     for container in model.containers:
-        later: dict[str, EnvVar] = {}
-        for each in reversed([each for each in container.offers if not _in_env(each)]):
-            last = later.setdefault(each.name, each)
-            beaten_by = last if last is not each and last.value != each.value else None
-            overriding.setdefault(each.place, []).append((container, each, beaten_by))
+        last: dict[tuple[bool, str], EnvVar] = {}
+        for each in reversed(container.offers):
+            later = last.setdefault((_in_env(each), each.name), each)
+            if not _in_env(each):
+                beaten_by = later if later is not each and later.value != each.value else None
+                overriding.setdefault(each.place, []).append((container, each, beaten_by))
+            elif later is not each:
+                same = (later.origin, later.raw, later.source_name) == (
+                    each.origin,
+                    each.raw,
+                    each.source_name,
+                )
+                yield at(
+                    container.field(*each.path[len(container.path) :], "name"),
+                    message=f"{each.name} is set again at {container.obj.where(*later.path)}"
+                    + (", to the same" if same else ", and that one counts"),
+                    fix="keep one of them",
+                    severity="warning" if same else "error",
+                )
     for uses in overriding.values():
         container, offered, winner = uses[0]
         if winner is not None and all(each[2] is not None for each in uses):
@@ -81,6 +67,10 @@ def variable_overridden(model: Model) -> Iterator[Violation]:
                 f"{winner.source_name} is taken later and sets it too, at {winner.place}",
                 fix="keep one of them, or take this source last",
             )
+
+
+def _in_env(offered: EnvVar) -> bool:
+    return offered.path[-2] == "env"
 
 
 @rule("variable-left-literal", family="environment", severity="warning", outcome="applies nothing")
@@ -98,27 +88,24 @@ def variable_left_literal(model: Model) -> Iterator[Violation]:
         - {name: ADDRESS, value: "$(POD_IP):9092"}      # POD_IP comes further down
         - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
     """
-    seen: set[Place] = set()
     for container in model.containers:
         if container.env_is_known:
-            yield from _in_values(container, seen)
+            yield from _in_values(container)
             yield from _in_command(container)
         yield from _without_shell(container)
         yield from _in_actions(container)
-    lines: set[Place] = set()
     for image in container_images(model).values():
-        yield from _in_array(image, lines)
+        yield from _in_array(image)
 
 
-def _in_values(container: Container, seen: set[Place]) -> Iterator[Violation]:
+def _in_values(container: Container) -> Iterator[Violation]:
     for each in container.offers:
         in_env = _in_env(each)
         names = each.unexpanded if in_env else expand(each.raw or "", {})[1]
         for name in names if not each.is_secret else ():
             late = name in container.env
-            if not _counts(container, name) or (not in_env and not late) or each.place in seen:
+            if not _counts(container, name) or (not in_env and not late):
                 continue
-            seen.add(each.place)
             meant = None if late else near(name, container.env)
             why = "is defined further down" if in_env else "is not replaced in a ConfigMap's value"
             fix = f"move {name} above it" if in_env else "set it by `env` and `value:`, which is replaced in"
@@ -182,14 +169,13 @@ def _without_shell(container: Container) -> Iterator[Violation]:
             )
 
 
-def _in_array(image: ContainerImage, lines: set[Place]) -> Iterator[Violation]:
+def _in_array(image: ContainerImage) -> Iterator[Violation]:
     entry = image.stage.entrypoint or image.stage.cmd
-    if image.container.command or entry is None or entry.shell or image.place(entry.line) in lines:
+    if image.container.command or entry is None or entry.shell:
         return
     words = entry.words[1:] if EXPANDS_NOTHING.match(posixpath.basename(entry.words[0])) else ()
     word = next((each for each in words if re.fullmatch(r"\$(\w+|\{\w+\}|\(\w+\))", each)), None)
     if word is not None:
-        lines.add(image.place(entry.line))
         yield at(
             image.container.field("image"),
             message=f"{word} in {image.file} is not replaced: an array is not read by a shell",

@@ -145,18 +145,15 @@ def shell_syntax_error(model: Model) -> Iterator[Violation]:
                             outcome=line.outcome,
                         )
                     break
-    said = set()
     for image in container_images(model).values():
         for place, problem, outcome in _of_image(image):
-            if place not in said:
-                said.add(place)
-                yield at(
-                    image.container.field("image"),
-                    message=f"no shell can read the script at {place}: {problem}",
-                    fix="close what is open",
-                    place=place,
-                    outcome=outcome,
-                )
+            yield at(
+                image.container.field("image"),
+                message=f"no shell can read the script at {place}: {problem}",
+                fix="close what is open",
+                place=place,
+                outcome=outcome,
+            )
 
 
 def _of_image(image: ContainerImage) -> Iterator[tuple[Any, str, Outcome]]:

@@ -1,4 +1,4 @@
-"""What an image is called, where it is pulled from, and for which architecture it is."""
+"""What an image is called, where it is pulled from, for which architecture it is, and of which tree."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from preflight.cluster import image_reference
 from preflight.cluster.workloads import Container
 from preflight.facts.images import container_images
 from preflight.model import Model, fact
+from preflight.repository.content_tag import tag_of_tree
 from preflight.rules.registry import Violation, at, rule
 
 ARCHITECTURES = {
@@ -83,15 +84,13 @@ def image_not_pinned(model: Model) -> Iterator[Violation]:
 @fact
 def _tagged(model: Model) -> frozenset[str]:
     """Images that a kustomization of the repository gives a tag or a digest, or skaffold one of its own."""
-    found: set[str] = set()
     names = {image_reference.parse(each.image).name for each in model.containers if each.image}
-    for pattern in ("*/", "*/*/", "*/*/*/"):
-        for file in model.root.glob(f"{pattern}kustomization.y*ml"):
-            text = file.read_text("utf-8", "replace") if file.stat().st_size < 100_000 else ""
-            for name in names - found:
-                entry = rf"name: ['\"]?{re.escape(name)}['\"]?\s*(?:\n\s+\w+:.*)*\n\s+(?:newTag|digest):"
-                if name in text and re.search(entry, text):
-                    found.add(name)
+    found = {
+        entry.text("name")
+        for kustomization in model.checkout.kustomizations.values()
+        for entry in kustomization.items("images")
+        if entry.text("newTag") or entry.text("digest")
+    }
     skaffold = model.root / "skaffold.yaml"
     if skaffold.is_file():
         text = skaffold.read_text("utf-8", "replace")[:100_000]
@@ -158,3 +157,35 @@ def _of_name(container: Container) -> str:
     last = re.split(r"[-_/]", name.repository)[-1]
     tag = re.split(r"[-_]", name.tag)[-1] if "-" in name.tag else ""
     return next((ARCHITECTURES[word] for word in (first, last, tag) if word in ARCHITECTURES), "")
+
+
+@rule("image-not-of-this-tree", family="images", severity="error", outcome="runs old code")
+def image_not_of_this_tree(model: Model) -> Iterator[Violation]:
+    """An image whose tag is not the one that the code beside the manifest makes.
+
+    Where tags are made of content, the repository says by which command: `tag = ["images/build", "--tag"]` in
+    `[tool.preflight.containers.<name>]`. Code that was changed and not built, or built and not written into
+    the overlay, is found before pods run the code of yesterday, or find no image.
+
+        newTag: "t0a1b2c3d4e5f"        # the tree makes t9e8d7c6b5a40
+    """
+    for container in model.containers:
+        app = model.app(container)
+        command = app.config.tag if app is not None else ()
+        name = image_reference.parse(container.image)
+        if not command or name.problem or not name.tag:
+            continue
+        wanted = _tag(model, command)
+        if name.tag != wanted:
+            yield at(
+                container.field("image"),
+                message=f"image {container.image}: this tree makes {wanted}",
+                fix=f"build it and write {wanted}",
+            )
+
+
+def _tag(model: Model, command: tuple[str, ...]) -> str:
+    facts = model.checkout.facts
+    if (tag_of_tree, command) not in facts:
+        facts[tag_of_tree, command] = tag_of_tree(model.root, command)
+    return str(facts[tag_of_tree, command])

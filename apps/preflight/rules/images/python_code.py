@@ -109,16 +109,27 @@ def started(model: Model) -> list[Started]:
 
 @rule("module-not-in-image", family="images", severity="error", outcome="CrashLoopBackOff")
 def module_not_in_image(model: Model) -> Iterator[Violation]:
-    """A module that the container starts and that the repository does not have, or does not copy.
+    """A module, or what is taken of it, that the container starts and the repository lacks or does not copy.
 
-    Python ends at once: `No module named shop.mian`. Looked at are `python -m X`, a server's `X:app` and
-    console scripts, with the image's ENTRYPOINT and CMD where the manifest gives none.
+    Python ends at once: `No module named shop.mian`, `Attribute "app" not found in module "shop.main"`.
+    Looked at are `python -m X`, a server's `X:app` and console scripts, with the image's ENTRYPOINT and CMD
+    where the manifest gives none. The module is read, not run: one with `from x import *`, `__getattr__` or
+    `globals()` may define anything.
 
         command: [python, -m, workers.vhm_indexer.mian]
     """
     said: set[tuple[str, str]] = set()
     for image, modules, code, reached in started(model):
         for entry in modules:
+            if entry.attribute and code.binds(entry.module, entry.attribute) is False:
+                meant = near(entry.attribute, code.names_of(entry.module) or ())
+                yield _located(
+                    image,
+                    entry,
+                    f"{entry.module} defines no {entry.attribute}, which {image.container.name} starts",
+                    code,
+                    fix=f"write {entry.module}:{meant}" if meant else f"name what {entry.module} defines",
+                )
             top = entry.module.partition(".")[0]
             if top in sys.stdlib_module_names or (not code.is_own(top) and not _is_slip(image, code, entry)):
                 continue
@@ -148,28 +159,6 @@ def _is_slip(image: ContainerImage, code: Code, entry: Entry) -> bool:
     """Whether a module that nothing provides is one edit away from one of the repository's own."""
     top = entry.module.partition(".")[0]
     return near(top, code.tops) is not None and not image.app.providers([top]).get(top)
-
-
-@rule("attribute-not-in-module", family="images", severity="error", outcome="CrashLoopBackOff")
-def attribute_not_in_module(model: Model) -> Iterator[Violation]:
-    """An app or function that a container's command names and that its module does not define.
-
-    The server ends at once: `Attribute "app" not found in module "shop.main"`. The module is read, not run:
-    one with `from x import *`, `__getattr__` or `globals()` may define anything.
-
-        command: [uvicorn, "shop.main:application"]    # shop/main.py defines app
-    """
-    for image, modules, code, _ in started(model):
-        for entry in modules:
-            if entry.attribute and code.binds(entry.module, entry.attribute) is False:
-                meant = near(entry.attribute, code.names_of(entry.module) or ())
-                yield _located(
-                    image,
-                    entry,
-                    f"{entry.module} defines no {entry.attribute}, which {image.container.name} starts",
-                    code,
-                    fix=f"write {entry.module}:{meant}" if meant else f"name what {entry.module} defines",
-                )
 
 
 def _sources(code: Code, reached: Reached) -> Iterator[tuple[str, str]]:

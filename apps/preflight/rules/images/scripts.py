@@ -21,45 +21,41 @@ from preflight.rules.registry import Violation, at, rule
 
 
 def _scripts(model: Model) -> Iterator[tuple[ContainerImage, str]]:
-    """Containers that start a copied file of the repository, with its path there; each file once."""
-    said = set()
+    """Containers that start a copied file of the repository, with its path there."""
     for image in container_images(model).values():
         first = image.start.words[0] if image.start.words else ""
         if "/" not in first:
             continue
         path = first if first.startswith("/") else posixpath.normpath(f"{image.workdir}/{first}")
         source = locate(image.dockerfile, image.stage, path, image.root)
-        if source is not None and source not in said and (image.root / source).is_file():
-            said.add(source)
+        if source is not None and (image.root / source).is_file():
             yield image, source
 
 
 @rule("script-not-executable", family="images", severity="error", outcome="RunContainerError")
 def script_not_executable(model: Model) -> Iterator[Violation]:
-    """An entrypoint script without the permission to be executed.
+    """A script that is started by its path without the permission to be executed.
 
-    COPY keeps a file's mode. Without its x bits, a `chmod` in the Dockerfile or `COPY --chmod`, the container
-    does not start: `permission denied`.
+    COPY keeps a file's mode: without its x bits, a `chmod` in the Dockerfile or `COPY --chmod`, the container
+    does not start: `permission denied`. Files of ConfigMaps and Secrets are mounted with mode 0644 unless the
+    volume or its item says otherwise. A shell reads such a file all the same (`sh /scripts/start.sh`).
 
         COPY docker/start.sh /start.sh         # COPY --chmod=755, or git update-index --chmod=+x
         ENTRYPOINT ["/start.sh"]
     """
+    yield from _mounted(model)
     for image, source in _scripts(model):
         file = image.root / source
         name = posixpath.basename(source)
         changed = any("chmod" in run.text and (name in run.text or "-R" in run.text) for run in image.runs)
-        flagged = any(
-            copy.instruction.flag("chmod") for copy in image.stage.copies if name in copy.instruction.text
-        )
+        copies = [copy for copy in image.stage.copies if name in copy.instruction.text]
+        flagged = any(copy.instruction.flag("chmod") for copy in copies)
         if os.name == "posix" and not file.stat().st_mode & 0o111 and not changed and not flagged:
-            copied = next(
-                (c.line for c in image.stage.copies if name in c.instruction.text), image.stage.line
-            )
             yield at(
                 image.container.field("image"),
                 message=f"{source} is started and may not be executed",
                 fix=f"git update-index --chmod=+x {source}, or COPY --chmod=755",
-                place=image.place(copied),
+                place=image.place(copies[0].line if copies else image.stage.line),
             )
 
 
@@ -85,16 +81,7 @@ def script_with_windows_lines(model: Model) -> Iterator[Violation]:
             )
 
 
-@rule("mounted-script-not-executable", family="images", severity="error", outcome="RunContainerError")
-def mounted_script_not_executable(model: Model) -> Iterator[Violation]:
-    """A script of a ConfigMap or Secret that is started by its path, and may not be executed.
-
-    Mounted files have mode 0644 unless the volume or its item says otherwise: `permission denied`. A shell
-    reads such a file all the same (`sh /scripts/start.sh`).
-
-        volumes:
-        - {name: scripts, configMap: {name: start}}      # defaultMode: 0755, and command: [/scripts/start.sh]
-    """
+def _mounted(model: Model) -> Iterator[Violation]:
     for container in model.containers:
         for line in lines(container):
             path, index, own = line.words[0], 0, True

@@ -11,6 +11,7 @@ from preflight.cluster.workloads import Workload
 from preflight.facts.addresses import Call, calls, listening
 from preflight.facts.custom_resources import made_services
 from preflight.facts.existence import DEPLOYERS, Missing, missing
+from preflight.facts.ports import target
 from preflight.findings import Place, Severity
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -158,9 +159,7 @@ def _ports(service: Service) -> set[int]:
         if not declared:
             return set()
         numbers |= {each for each in declared if isinstance(each, int)}
-        for port in service.ports:
-            target = port.get("targetPort", port.get("port"))
-            numbers |= {target} if isinstance(target, int) else set()
+        numbers |= {number for port in service.ports if isinstance(number := target(port), int)}
     return numbers
 
 

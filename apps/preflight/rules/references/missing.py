@@ -16,7 +16,7 @@ from preflight.facts.existence import Missing, missing
 from preflight.facts.service_references import BACKENDS
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.rules.registry import Violation, at, declare
+from preflight.rules.registry import Rule, Violation, at, declare
 
 SCALABLE = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "DaemonSet")
 
@@ -322,11 +322,13 @@ REFERENCES = (
 
 for _reference in REFERENCES:
     declare(
-        _reference.id,
-        family="references",
-        severity="warning",
-        outcome=_reference.outcome,
-        doc=_reference.doc,
-        module=__name__,
-        function=partial(_violations, _reference),
+        Rule(
+            id=_reference.id,
+            family="references",
+            severity="warning",
+            outcome=_reference.outcome,
+            doc=_reference.doc,
+            module=__name__,
+            function=partial(_violations, _reference),
+        )
     )

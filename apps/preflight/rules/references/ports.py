@@ -11,6 +11,7 @@ from preflight.cluster.objects import Field, Obj, selects
 from preflight.cluster.workloads import Container, Workload
 from preflight.documents.paths import list_at
 from preflight.facts.custom_resources import monitors
+from preflight.facts.ports import probe_ports
 from preflight.facts.service_references import backends
 from preflight.findings import Outcome, Severity
 from preflight.model import Model
@@ -82,16 +83,14 @@ def _of_services(model: Model) -> Iterator[Asked]:
 
 def _of_probes(model: Model) -> Iterator[Asked]:
     for container in model.containers:
-        for name in container.probes:
-            for action in ("httpGet", "tcpSocket"):
-                port = container.field(name, action, "port")
-                if _is_name(port.doc):
-                    yield Asked(
-                        field=port,
-                        of=f"container {container.name}, which {name} asks,",
-                        known=_names([container]),
-                        outcome="applies nothing" if name == "livenessProbe" else "never ready",
-                    )
+        for name, port in probe_ports(container):
+            if _is_name(port.doc):
+                yield Asked(
+                    field=port,
+                    of=f"container {container.name}, which {name} asks,",
+                    known=_names([container]),
+                    outcome="applies nothing" if name == "livenessProbe" else "never ready",
+                )
 
 
 def _of_policies(model: Model) -> Iterator[Asked]:
