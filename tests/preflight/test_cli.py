@@ -201,7 +201,7 @@ def test_rules_are_listed_and_explained(call: Call, shop: Path) -> None:
     listed = call("rules").stdout
     assert all(f"  {rule.id} " in listed for rule in rules())
     page = call("rules", RULE).stdout
-    assert page.startswith(f"{RULE} (references, error; the cluster would say: ready but unreachable)")
+    assert page.startswith(f"{RULE} (references, warning; the cluster would say: applies nothing)")
 
 
 def test_graph_prints_a_picture(call: Call, shop: Path) -> None:

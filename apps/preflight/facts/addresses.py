@@ -89,10 +89,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
     service: Service | None
     """The Service of the render it means."""
-    known: bool
+    known: bool = False
     """Whether the settings type of the container declares it an address."""
-    required: bool
-    offered: bool
+    required: bool = False
+    offered: bool = True
     """False: it is the setting's default, which nothing overrides."""
     written: Field
     """Where the address is written (the container's `name` for a default)."""
@@ -148,9 +148,7 @@ def _in_scripts(model: Model, container: Container) -> Iterator[Call]:
                         variable=found.words[:80],
                         address=address,
                         service=service_of(model, address.host, container.obj.namespace),
-                        known=False,
                         required=container.role == "init",
-                        offered=True,
                         written=container.field(field, index),
                         unresolved="never ready" if container.role == "init" else None,
                     )
@@ -169,9 +167,7 @@ def _in_files(model: Model, container: Container) -> Iterator[Call]:
                 variable=" ".join(found.words.split())[:80],
                 address=address,
                 service=service_of(model, address.host, container.obj.namespace),
-                known=False,
                 required=True,
-                offered=True,
                 written=Written(file.part, file.path, _line_of(model, file.place, found.words)),
                 unresolved="CrashLoopBackOff",
             )
@@ -255,9 +251,6 @@ def _by_name(model: Model, container: Container) -> Iterator[Call]:
                 variable=name,
                 address=address,
                 service=service_of(model, address.host, container.obj.namespace),
-                known=False,
-                required=False,
-                offered=True,
                 written=written_at(container, each),
             )
 

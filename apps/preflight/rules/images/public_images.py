@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from preflight.cluster.workloads import Container
 from preflight.facts.known_images import KnownImage, known, shown
 from preflight.facts.mounts import mounts, unmounted
+from preflight.facts.pods import service_links
 from preflight.findings import Severity
 from preflight.model import Model
 from preflight.rules.images.run_as_user import effective
@@ -119,22 +120,13 @@ def service_link_stops_image(model: Model) -> Iterator[Violation]:
           name: actual                 # image: actualbudget/actual-server, which reads ACTUAL_PORT
     """
     for container in model.containers:
-        if container.workload.get("enableServiceLinks") is False or not container.env_is_known:
-            continue
-        for variable in known(container.image).refuses_url:
-            name = variable.removesuffix("_PORT").lower().replace("_", "-")
-            service = next(
-                (s for s in model.services if (s.namespace, s.name) == (container.obj.namespace, name)), None
-            )
-            linked = (
-                service is not None
-                and not service.headless
-                and service.obj.get("spec", "type") != "ExternalName"
-            )
-            if linked and variable not in container.env:
+        refused = known(container.image).refuses_url if container.env_is_known else ()
+        links = dict(service_links(model, container)) if refused else {}
+        for variable in refused:
+            if variable in links and variable not in container.env:
                 yield at(
                     container.field("image"),
-                    message=f"the Service {name} sets {variable}=tcp://… in this container, which "
-                    f"{shown(container.image)} takes for its own setting",
+                    message=f"the Service {links[variable][1].name} sets {variable}=tcp://… in this "
+                    f"container, which {shown(container.image)} takes for its own setting",
                     fix="say enableServiceLinks: false in the pod, or rename the Service",
                 )
