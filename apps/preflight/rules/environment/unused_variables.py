@@ -7,14 +7,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from preflight.cluster.objects import Obj
+from preflight.cluster.objects import Field
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig, list_at, walk
 from preflight.facts.existence import is_custom
 from preflight.facts.settings import ContainerSettings, container_settings
 from preflight.model import Model, fact
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import listed, near
+from preflight.spelling import hint, listed, near
 
 ASIDE = {"node_modules", "site-packages", "build", "dist", "__pycache__"}
 MOST_TEXTS = 200_000
@@ -63,7 +63,7 @@ def variable_unread(model: Model) -> Iterator[Violation]:
             taken = takers.get((config.namespace, config.name, key), [])
             dead = [known[c] for c, name in taken if c in known and not _reads(model, known[c], name)]
             if taken and len(dead) == len(taken):
-                yield _unread(config, ("data", key), taken[0][1], dead)
+                yield _unread(config.field("data", key), taken[0][1], dead)
             elif (
                 not taken
                 and isinstance(config.get("data", key), str)
@@ -81,18 +81,16 @@ def variable_unread(model: Model) -> Iterator[Violation]:
         for each in settings.container.offers:
             in_env = each.path[-2] == "env"
             if in_env and _slip(each.name, [settings]) and not _reads(model, settings, each.name):
-                yield _unread(settings.container, ("env", each.path[-1], "name"), each.name, [settings])
+                yield _unread(settings.container.field("env", each.path[-1], "name"), each.name, [settings])
 
 
-def _unread(
-    part: Obj | Container, path: tuple[str | int, ...], name: str, readers: list[ContainerSettings]
-) -> Violation:
+def _unread(field: Field, name: str, readers: list[ContainerSettings]) -> Violation:
     meant = _slip(name, readers)
     who = listed(settings.container.name for settings in readers)
     required = any(settings.requires(meant) for settings in readers if meant)
     return at(
-        part.field(*path),
-        message=f"{name} is read by nothing in {who}" + (f"; did you mean {meant}?" if meant else ""),
+        field,
+        message=f"{name} is read by nothing in {who}{hint(meant)}",
         fix=f"rename it to {meant}" if meant else "remove it, or declare it in the settings type",
         severity="error" if meant else "warning",
         outcome="CrashLoopBackOff" if required else None,

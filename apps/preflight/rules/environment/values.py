@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from preflight.cluster.environment import EnvVar, expand
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step
-from preflight.facts.images import SHELLS, ContainerImage, container_images, start_of
+from preflight.facts.images import SHELLS, ContainerImage, command_fields, container_images, start_of
 from preflight.facts.settings import container_settings, written_at
 from preflight.findings import Outcome, Place
 from preflight.model import Model
@@ -122,21 +122,16 @@ def _in_command(container: Container) -> Iterator[Violation]:
     if "-c" in container.command or "-c" in container.args:
         return
     known = {name: each.value for name, each in container.env.items()}
-    for word in _words(container):
-        for name in expand(str(container.get(*word)), known)[1]:
+    for word in command_fields(container):
+        for name in expand(str(word.doc), known)[1]:
             if _counts(container, name):
                 meant = near(name, container.env)
                 yield at(
-                    container.field(*word),
+                    word,
                     message=f"$({name}) stays as it is: {name} is not defined{hint(meant)}",
                     fix=_define(name, meant),
                     severity="error" if meant else "warning",
                 )
-
-
-def _words(container: Container) -> Iterator[tuple[str, int]]:
-    for field in ("command", "args"):
-        yield from ((field, index) for index in range(len(container.items(field))))
 
 
 def _counts(container: Container, name: str) -> bool:
@@ -154,15 +149,15 @@ def _without_shell(container: Container) -> Iterator[Violation]:
     if not container.command or start_of(container).program in SHELLS:
         return
     program = posixpath.basename(container.command[0])
-    for field, index in _words(container):
-        word = str(container.get(field, index))
+    for field in command_fields(container):
+        word = str(field.doc)
         match = OF_A_SHELL.fullmatch(word)
         name = (match[1] or match[2]) if match else ""
         if name in container.env:
             better = re.sub(r"\$\{?\w+\}?", f"$({name})", word)
             yield at(
-                container.field(field, index),
-                message=f"{word} in {field} is not replaced: no shell reads it",
+                field,
+                message=f"{word} in {field.path[-2]} is not replaced: no shell reads it",
                 fix=f"write {better}",
                 severity="error" if EXPANDS_NOTHING.match(program) else "warning",
                 outcome="CrashLoopBackOff",

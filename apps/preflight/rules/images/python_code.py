@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from preflight.facts.images import ContainerImage, container_images
+from preflight.facts.images import ContainerImage, command_fields, container_images
 from preflight.facts.servers import TARGET, command_words, server_command
 from preflight.findings import Place
 from preflight.model import Model, fact
@@ -180,10 +180,9 @@ def _located(image: ContainerImage, entry: Entry, message: str, code: Code, fix:
     )
     meant = near(last, (each.stem for each in folder.iterdir() if each.suffix == ".py" or each.is_dir()))
     fix = fix or f"write {parent}.{meant}".replace(" .", " ") if meant else "name a module the repository has"
-    for field, words in (("command", image.container.command), ("args", image.container.args)):
-        for index, word in enumerate(words):
-            if entry.module in word:
-                return at(image.container.field(field, index), message=message, fix=fix)
+    for word in command_fields(image.container):
+        if entry.module in str(word.doc):
+            return at(word, message=message, fix=fix)
     offered = next((e for e in image.container.env.values() if e.value == entry.module), None)
     entry_line = image.stage.entrypoint or image.stage.cmd
     line = entry_line.line if entry_line is not None else image.stage.line

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig, list_at
-from preflight.facts.images import SHELLS, ContainerImage, container_images
+from preflight.facts.images import SHELLS, ContainerImage, command_fields, container_images
 from preflight.facts.mounts import below, mounts
 from preflight.facts.servers import command_words, server_commands
+from preflight.facts.settings import Written
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.repository.build_context import locate
@@ -147,22 +148,14 @@ def script_not_in_image(model: Model) -> Iterator[Violation]:
         if hidden or unsure or (source is not None and (image.root / source).exists()):
             continue
         if (image.root / name).is_file():
-            field, index = next(
-                (
-                    (field, index)
-                    for field, given in (("args", container.args), ("command", container.command))
-                    for index, each in enumerate(given)
-                    if word in each
-                ),
-                ("image", -1),
-            )
             entry = image.stage.cmd or image.stage.entrypoint
+            place = image.place(entry.line if entry is not None else image.stage.line)
+            fields = (field for field in reversed(command_fields(container)) if word in str(field.doc))
             yield at(
-                container.field(*((field, index) if index >= 0 else (field,))),
+                next(fields, Written(container, ("image",), place)),
                 message=f"{name} is in the repository, and {image.file} copies it nowhere: the container "
                 f"finds no {path}",
                 fix=f"COPY {name} into {image.workdir}",
-                place=image.place(entry.line) if index < 0 and entry is not None else None,
             )
 
 

@@ -10,11 +10,11 @@ from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig
 from preflight.facts.addresses import Address, listening
-from preflight.facts.images import container_images
+from preflight.facts.images import command_fields, container_images
 from preflight.facts.ports import asked_ports, probe_ports, target
 from preflight.facts.servers import Listening, command_words, servers_listening
-from preflight.facts.settings import container_settings, requests, routes
-from preflight.findings import Outcome, Place, Severity
+from preflight.facts.settings import Written, container_settings, requests, routes
+from preflight.findings import Outcome, Severity
 from preflight.model import Model
 from preflight.rules.images.python_code import started
 from preflight.rules.registry import Violation, at, rule
@@ -90,13 +90,11 @@ def _beside_server(model: Model, container: Container, listens: Listening) -> It
         return
     asking = _asking(model, container, wrong[0])
     default = "" if listens.port_given else ", its default"
-    path, place = _written(model, container, listens, str(listens.port) if listens.port_given else "")
     who = f"{listed(asking)} asks {wrong[0]}" if asking else f"the container declares {wrong[0]}"
     yield at(
-        container.field(*path),
+        _written(model, container, listens, str(listens.port) if listens.port_given else ""),
         message=f"{listens.command.name} listens on port {listens.port}{default}, and {who}",
         fix=f"let it listen on {wrong[0]}, or ask {listens.port}",
-        place=place,
         severity="error" if asking and container in container_images(model) else "warning",
         outcome=outcome_of(asking),
     )
@@ -149,24 +147,21 @@ def _may_listen(model: Model, container: Container, number: int) -> bool:
     return any(mentioned.search((model.root / file).read_text("utf-8", "replace")) for file in files)
 
 
-def _written(
-    model: Model, container: Container, listens: Listening, text: str
-) -> tuple[tuple[Step, ...], Place | None]:
+def _written(model: Model, container: Container, listens: Listening, text: str) -> Field:
     """Where the command line says it: the word of the value, or the one that names the server."""
     program, *task = listens.command.name.split()
     for wanted in (text, program, *task):
-        for field, words in (("command", container.command), ("args", container.args)):
-            for index, word in enumerate(words):
-                if wanted and wanted in word:
-                    return (field, index), None
+        for word in command_fields(container) if wanted else ():
+            if wanted in str(word.doc):
+                return word
     image = container_images(model).get(container)
     if image is None or not command_words(container, image):
-        return ("name",), None
+        return container.field("name")
     entry = image.stage.entrypoint if image.stage.entrypoint is not None else image.stage.cmd
     for each in (image.stage.cmd, image.stage.entrypoint):
         if each is not None and any(program in word for word in each.words):
             entry = each
-    return ("image",), image.place(entry.line if entry is not None else image.stage.line)
+    return Written(container, ("image",), image.place(entry.line if entry is not None else image.stage.line))
 
 
 @rule("server-on-loopback", family="network", severity="error", outcome="never ready")
@@ -185,17 +180,15 @@ def server_on_loopback(model: Model) -> Iterator[Violation]:
         if not asked:
             continue
         image = container_images(model).get(container)
-        path, place = _written(model, container, listens, listens.host if listens.host_given else "")
         default = "" if listens.host_given else ", its default"
         server = listens.command.server
         how = f"{server.hosts[-1]} 0.0.0.0" if server.hosts else f"bind to 0.0.0.0:{listens.port}"
         severity: Severity = "error" if listens.host_given or image is not None else "warning"
         yield at(
-            container.field(*path),
+            _written(model, container, listens, listens.host if listens.host_given else ""),
             message=f"{listens.command.name} listens on {listens.host}:{listens.port}{default}, where "
             f"{listed(asked)} cannot reach it",
             fix=f"add {how}" if not listens.host_given else "listen on 0.0.0.0",
-            place=place,
             severity=severity,
             outcome=outcome_of(asked),
         )
