@@ -19,8 +19,6 @@ ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
 }
-UNPULLED = (".local", ".localhost", ".internal", ".test")
-"""Ends of registry names that stand for images loaded onto a node."""
 
 
 @rule("image-name-invalid", family="images", severity="error", outcome="InvalidImageName")

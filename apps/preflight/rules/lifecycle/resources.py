@@ -13,7 +13,6 @@ from preflight.rules.registry import Violation, at, rule
 
 LEAST = Decimal(4 * 2**20)
 """Bytes below which no container starts: the runtime itself needs more to start it."""
-MOST_CORES = Decimal(200)
 
 
 def amount(container: Container, kind: str, resource: str) -> Decimal | None:
