@@ -9,13 +9,13 @@ from ipaddress import ip_address
 
 import msgspec
 
-from preflight.cluster.objects import Field, Located
+from preflight.cluster.environment import data_of
+from preflight.cluster.objects import Field
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step, dig, strings
 from preflight.facts.images import ContainerImage, container_images
 from preflight.facts.known_images import known
-from preflight.facts.mounts import below, mounts
+from preflight.facts.mounts import below, mounts, volume_files
 from preflight.facts.settings import ContainerSettings, Written, container_settings, written_at
 from preflight.facts.text_addresses import SYNTAXES, in_script
 from preflight.findings import Outcome, Place
@@ -159,8 +159,8 @@ def _in_files(model: Model, container: Container) -> Iterator[Call]:
     image = container_images(model).get(container)
     proxy = known(image.stage.base if image is not None else container.image)
     syntax = SYNTAXES.get(proxy.looks_up)
-    for file in _files(model, container, image, proxy.files) if syntax is not None else ():
-        for found in syntax(file.text) if syntax is not None else ():
+    for text, written in _files(model, container, image, proxy.files) if syntax is not None else ():
+        for found in syntax(text) if syntax is not None else ():
             address = Address(found.host.lower(), found.port)
             yield Call(
                 container=container,
@@ -168,44 +168,32 @@ def _in_files(model: Model, container: Container) -> Iterator[Call]:
                 address=address,
                 service=service_of(model, address.host, container.obj.namespace),
                 required=True,
-                written=Written(file.part, file.path, _line_of(model, file.place, found.words)),
+                written=written.at(_line_of(model, written.place, found.words)),
                 unresolved="CrashLoopBackOff",
             )
 
 
-class _File(msgspec.Struct, frozen=True):
-    text: str
-    part: Located
-    path: tuple[Step, ...]
-    place: Place
-
-
-def _files(model: Model, container: Container, image: ContainerImage | None, folder: str) -> Iterator[_File]:
+def _files(
+    model: Model, container: Container, image: ContainerImage | None, folder: str
+) -> Iterator[tuple[str, Written]]:
     """The files below a folder: those of ConfigMaps, and those that the Dockerfile copies there."""
     hidden = []
     for mount in mounts(container):
-        name = dig(mount.volume, "configMap", "name")
-        source = model.find("ConfigMap", container.obj.namespace, str(name)) if name else None
-        if not below(mount.folder, folder):
-            continue
-        hidden.append(mount.folder)
-        only = mount.item.get("subPath")
-        for key, text in strings(source.get("data")).items() if source is not None else ():
-            if source is not None and only in (None, key):
-                yield _File(text, source, ("data", key), source.where("data", key))
+        if below(mount.folder, folder):
+            hidden.append(mount.folder)
+            files, _ = volume_files(model, container.workload, mount.volume)
+            for name, (source, key) in files.items():
+                if source.kind == "ConfigMap" and mount.item.get("subPath") in (None, name):
+                    yield data_of(source)[key], Written(source, ("data", key), source.where("data", key))
     for copy in image.stage.copies if image is not None else ():
-        for given in (
-            copy.sources if copy.source_stage is None and below(copy.target.rstrip("/"), folder) else ()
-        ):
+        inside = copy.source_stage is None and below(copy.target.rstrip("/"), folder)
+        for given in copy.sources if inside else ():
             path = model.root / given.lstrip("/")
             target = posixpath.join(copy.target, path.name) if copy.target.endswith("/") else copy.target
-            if (
-                path.is_file()
-                and path.stat().st_size < 100_000
-                and not any(below(target, each) for each in hidden)
-            ):
+            readable = path.is_file() and path.stat().st_size < 100_000
+            if readable and not any(below(target, each) for each in hidden):
                 place = Place(path.relative_to(model.root).as_posix(), 1)
-                yield _File(path.read_text("utf-8", "replace"), container, ("image",), place)
+                yield path.read_text("utf-8", "replace"), Written(container, ("image",), place)
 
 
 def _line_of(model: Model, start: Place, words: str) -> Place:

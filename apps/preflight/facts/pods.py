@@ -5,17 +5,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Obj
 from preflight.cluster.services import Service
-from preflight.cluster.workloads import Container, Workload
-from preflight.documents.paths import dig, list_at
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
 from preflight.facts.images import container_images
-from preflight.facts.mounts import mounts
+from preflight.facts.mounts import mounts, volume_files
 from preflight.model import Model, fact
 from preflight.repository.app import Pod
 from preflight.repository.build_context import copied
@@ -115,9 +114,9 @@ def _mounted(model: Model, container: Container) -> tuple[dict[str, tuple[Obj, s
     unseen: list[str] = []
     for mount in mounts(container):
         path, sub = mount.folder, str(dig(mount.item, "subPath", default=""))
-        content, known = _content(model, container.workload, mount.volume)
+        files_of_it, known = volume_files(model, container.workload, mount.volume)
         known = known and not mount.item.get("subPathExpr")
-        for name, source in content.items():
+        for name, source in files_of_it.items():
             if name == sub:
                 files[path] = source
             elif not sub or name.startswith(sub + "/"):
@@ -127,35 +126,3 @@ def _mounted(model: Model, container: Container) -> tuple[dict[str, tuple[Obj, s
             (seen if known else unseen).append(path)
     small = {path: (obj, key) for path, (obj, key) in files.items() if len(data_of(obj)[key]) <= LARGEST}
     return small, seen, unseen
-
-
-def _content(
-    model: Model, workload: Workload, volume: dict[str, Any]
-) -> tuple[dict[str, tuple[Obj, str]], bool]:
-    """A volume's files by path, and whether that is all there will be."""
-    if "emptyDir" in volume:
-        # an init container may fill it
-        filled = any(
-            dig(mount, "name") == volume.get("name")
-            for each in workload.containers
-            if each.role == "init"
-            for mount in each.items("volumeMounts")
-        )
-        return {}, not filled
-    parts = list_at(volume, "projected", "sources") if "projected" in volume else [volume]
-    files: dict[str, tuple[Obj, str]] = {}
-    known = bool(parts)
-    for part in parts:
-        name = dig(part, "configMap", "name")
-        kind = "ConfigMap" if name else "Secret"
-        name = name or dig(part, "secret", "secretName") or dig(part, "secret", "name")
-        source = model.find(kind, workload.namespace, str(name)) if name else None
-        if source is None:
-            known = False
-            continue
-        given = [*list_at(part, "configMap", "items"), *list_at(part, "secret", "items")]
-        paths = {str(dig(item, "key")): str(dig(item, "path")) for item in given}
-        for key in data_of(source):
-            if not paths or key in paths:
-                files[paths.get(key, key)] = (source, key)
-    return files, known

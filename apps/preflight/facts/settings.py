@@ -169,6 +169,12 @@ class Written(Field):
         """The line of the value."""
         return self.place
 
+    def at(self, place: Place) -> Written:
+        """The same field, written on another line."""
+        moved = Written(self.obj, self.path, place)
+        moved.container_name = self.container_name
+        return moved
+
 
 def written_at(container: Container, offered: EnvVar) -> Written:
     """Where an offered value is written: the ConfigMap's entry, or the `env` item."""

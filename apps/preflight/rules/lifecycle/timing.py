@@ -9,6 +9,7 @@ from typing import Any
 from preflight.cluster.workloads import Container
 from preflight.facts.servers import server_commands
 from preflight.facts.settings import container_settings
+from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 
@@ -72,57 +73,53 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
 
         INDEXER_SHUTDOWN_TIMEOUT_SECONDS=45      # terminationGracePeriodSeconds: 30
     """
-    values = container_settings(model)
-    for workload in model.workloads:
-        given = workload.get("terminationGracePeriodSeconds")
-        grace = number(given, DEFAULT_GRACE)
-        for container in workload.containers:
-            if container.role == "init":
-                continue
-            sleeps = _pre_stop(container)
-            if sleeps and sleeps >= grace:
-                refused = sleeps > grace and container.get("lifecycle", "preStop", "sleep") is not None
-                yield at(
-                    container.field("lifecycle", "preStop"),
-                    message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: "
-                    "the app gets SIGTERM, and SIGKILL 2 s later",
-                    fix=f"raise terminationGracePeriodSeconds above {sleeps}",
-                    severity="error" if sleeps > grace else "warning",
-                    outcome="rejected by the API server" if refused else None,
-                )
-                continue
-            settings = values.get(container)
-            names = [v.name for v in settings.variables] if settings is not None else list(container.env)
-            for name in names:
-                offered = container.env.get(name)
-                text = settings.value(name) if settings is not None else offered.value if offered else None
-                seconds = _seconds(text) if SHUTDOWN.search(name) else None
-                is_told = settings is None and "TERMINATION" in name
-                if seconds is None or sleeps + seconds < grace or is_told:
-                    continue
+    for container in model.containers:
+        given = container.workload.get("terminationGracePeriodSeconds")
+        grace, sleeps = number(given, DEFAULT_GRACE), _pre_stop(container)
+        if container.role == "init":
+            continue
+        if sleeps and sleeps >= grace:
+            refused = sleeps > grace and container.get("lifecycle", "preStop", "sleep") is not None
+            yield at(
+                container.field("lifecycle", "preStop"),
+                message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: "
+                "the app gets SIGTERM, and SIGKILL 2 s later",
+                fix=f"raise terminationGracePeriodSeconds above {sleeps}",
+                severity="error" if sleeps > grace else "warning",
+                outcome="rejected by the API server" if refused else None,
+            )
+            continue
+        for seconds, source, known, place in _stops(model, container):
+            total = sleeps + seconds
+            if total > grace or (known and total == grace):
                 hook = f" after {sleeps} s of preStop" if sleeps else ""
                 default = "" if given is not None else " by default"
-                sure = settings is not None and sleeps + seconds > grace
-                if settings is not None or sleeps + seconds > grace:
-                    yield at(
-                        workload.field("terminationGracePeriodSeconds"),
-                        message=f"terminationGracePeriodSeconds is {grace}{default}; "
-                        f"{container.name} takes up to {seconds:g} s to stop ({name}){hook}",
-                        fix=f"write more than {sleeps + seconds:g}",
-                        place=offered.place if offered is not None and given is None else None,
-                        severity=None if sure else "warning",
-                    )
-            command = server_commands(model).get(container)
-            option = command.option(GRACEFUL.get(command.name, ())) if command is not None else None
-            seconds = _seconds(option)
-            if command is not None and seconds is not None and sleeps + seconds > grace:
                 yield at(
-                    workload.field("terminationGracePeriodSeconds"),
-                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} "
-                    f"is told to take up to {seconds:g} s for what is in flight",
-                    fix=f"write more than {sleeps + seconds:g}",
-                    severity="warning",
+                    container.workload.field("terminationGracePeriodSeconds"),
+                    message=f"terminationGracePeriodSeconds is {grace}{default}; {container.name} takes up "
+                    f"to {seconds:g} s to stop ({source}){hook}",
+                    fix=f"write more than {total:g}",
+                    place=place if given is None else None,
+                    severity=None if known and total > grace else "warning",
                 )
+
+
+def _stops(model: Model, container: Container) -> Iterator[tuple[float, str, bool, Place | None]]:
+    """How long a container may take to stop: the seconds, what says so, whether the app is known to read it,
+    and where it is written."""
+    settings = container_settings(model).get(container)
+    names = [each.name for each in settings.variables] if settings is not None else list(container.env)
+    for name in filter(SHUTDOWN.search, names):
+        offered = container.env.get(name)
+        text = settings.value(name) if settings is not None else offered.value if offered else None
+        seconds = _seconds(text)
+        # what is called so tells the app its pod's own period
+        if seconds is not None and (settings is not None or "TERMINATION" not in name):
+            yield seconds, name, settings is not None, offered.place if offered is not None else None
+    command = server_commands(model).get(container)
+    seconds = _seconds(command.option(GRACEFUL.get(command.name, ()))) if command is not None else None
+    if command is not None and seconds is not None:
+        yield seconds, command.name, False, None
 
 
 def _pre_stop(container: Container) -> int:

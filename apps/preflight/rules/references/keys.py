@@ -6,8 +6,10 @@ from collections.abc import Iterator, Set
 
 from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Field, Located, Obj
-from preflight.cluster.workloads import Workload
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
 from preflight.facts.custom_resources import made_secrets
+from preflight.facts.mounts import mounts, volume_files
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, is_slip, near
@@ -46,7 +48,8 @@ def missing_key(model: Model) -> Iterator[Violation]:
                 name = reference.get(named)
                 for key in reference.fields(keys) if isinstance(name, str) else ():
                     yield from _absent(model, kind, name, key, reference.get("optional") is True)
-        yield from _sub_paths(workload)
+        for container in workload.containers:
+            yield from _sub_paths(model, container)
 
 
 def _absent(model: Model, kind: str, name: str, key: Field, optional: bool) -> Iterator[Violation]:
@@ -82,34 +85,24 @@ def _fills_itself(source: Obj) -> bool:
     return injected or source.get("type") == "kubernetes.io/service-account-token"
 
 
-def _sub_paths(workload: Workload) -> Iterator[Violation]:
-    files = {str(volume.get("name")): _files(workload, volume) for volume in workload.fields("volumes.*")}
-    for mount in (each for container in workload.containers for each in container.fields("volumeMounts.*")):
-        known, wanted = files.get(str(mount.get("name"))), mount.get("subPath")
-        if known and isinstance(wanted, str):
-            path = wanted.strip("/")
-            if not any(file == path or file.startswith(f"{path}/") for file in known):
-                meant = near(wanted, known)
-                yield at(
-                    mount.field("subPath"),
-                    message=f"subPath {wanted}: volume {mount.get('name')} has no such file"
-                    + (hint(meant) or f": it has {', '.join(sorted(known))}"),
-                    fix=f"write {meant or 'one of its keys'}",
-                    outcome="CrashLoopBackOff",
-                )
-
-
-def _files(workload: Workload, volume: Field) -> set[str] | None:
-    """The files of a ConfigMap or Secret volume; None where they cannot be told."""
-    for field, kind, named in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
-        name = volume.get(field, named)
-        if isinstance(name, str):
-            source = workload.index.find(kind, workload.namespace, name)
-            if source is None or _fills_itself(source) or volume.get(field, "optional") is True:
-                return None
-            paths = [str(path.doc).strip("/") for path in volume.fields(f"{field}.items.*.path")]
-            return set(paths or data_of(source))
-    return None
+def _sub_paths(model: Model, container: Container) -> Iterator[Violation]:
+    for mount in mounts(container):
+        files, known = volume_files(model, container.workload, mount.volume)
+        optional = any(dig(mount.volume, kind, "optional") is True for kind in ("configMap", "secret"))
+        wanted = mount.item.get("subPath")
+        if not known or optional or not isinstance(wanted, str) or not wanted.strip("/"):
+            continue
+        path = wanted.strip("/")
+        there = any(file == path or file.startswith(f"{path}/") for file in files)
+        if files and not there and not any(_fills_itself(source) for source, _ in files.values()):
+            meant = near(wanted, files)
+            yield at(
+                container.field("volumeMounts", mount.index, "subPath"),
+                message=f"subPath {wanted}: volume {mount.item.get('name')} has no such file"
+                + (hint(meant) or f": it has {', '.join(sorted(files))}"),
+                fix=f"write {meant or 'one of its keys'}",
+                outcome="CrashLoopBackOff",
+            )
 
 
 @rule("mount-without-volume", family="references", severity="error", outcome="rejected by the API server")
