@@ -104,16 +104,14 @@ def secret_ends_in_newline(model: Model) -> Iterator[Violation]:
         data:
           password: aHVudGVyMgo=       # echo -n hunter2 | base64 gives aHVudGVyMg==
     """
-    seen: set[Place] = set()
     for container in model.containers:
         for each in container.offers:
             value = each.raw or ""
             one_line = value.endswith("\n") and "\n" not in value.strip() and value.strip()
-            if each.is_secret and one_line and each.source is not None and each.place not in seen:
-                seen.add(each.place)
+            if each.is_secret and one_line and each.source is not None:
                 yield at(
                     written_at(container, each),
-                    message=f"{each.key} ends in a newline, which {each.name} of {container.name} then holds",
+                    message=f"{each.key} ends in a newline, which the variable {each.name} then holds",
                     fix="encode it without the newline (printf %s, echo -n), or write |- for |",
                 )
 

@@ -10,7 +10,7 @@ from preflight.cluster.environment import EnvVar, expand
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step
 from preflight.facts.images import SHELLS, ContainerImage, command_fields, container_images, start_of
-from preflight.facts.settings import container_settings, written_at
+from preflight.facts.settings import written_at
 from preflight.findings import Outcome, Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -213,7 +213,13 @@ def _in_actions(container: Container) -> Iterator[Violation]:
                 break
 
 
-@rule("env-file-quotes", family="environment", severity="error", outcome="ready but silent")
+@rule(
+    "env-file-quotes",
+    family="environment",
+    severity="error",
+    outcome="ready but silent",
+    unless=["setting-value-wrong", "settings-conflict", "aliases-disagree"],
+)
 def env_file_quotes(model: Model) -> Iterator[Violation]:
     """A value of an env file with quotes around it or a comment behind it.
 
@@ -224,24 +230,16 @@ def env_file_quotes(model: Model) -> Iterator[Violation]:
 
         QDRANT_COLLECTION="anchors"    # this comment would be part of the value, too
     """
-    seen = {
-        settings.container.env[name].place
-        for settings in container_settings(model).values()
-        for problem in settings.answer.problems
-        for name in problem.variables
-        if name in settings.container.env
-    }
     for container in model.containers:
         for each in container.offers:
             kept = _kept(each.raw or "")
             of_file = each.source is not None and not each.place.file.endswith(
                 (".yaml", ".yml", ".json", "-")
             )
-            if kept and of_file and each.place not in seen:
-                seen.add(each.place)
+            if kept and of_file:
                 yield at(
                     written_at(container, each),
-                    message=f"{each.key}: the {kept} of the value that {container.name} gets",
+                    message=f"{each.key}: the {kept} of the value",
                     fix="write the value alone",
                     outcome="never ready" if COLLECTION.fullmatch(each.key) else None,
                 )
