@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
 import msgspec
 
@@ -104,10 +103,9 @@ def _by_label(model: Model) -> dict[tuple[str | None, str, str], list[Workload]]
     return found
 
 
-@lru_cache(maxsize=64)
 def pods_of(model: Model, namespace: str | None) -> list[dict[str, str]]:
     """The labels of all pods of a namespace (None: of all)."""
-    return [each.labels for each in model.workloads if namespace in (None, each.namespace)]
+    return [each.labels for each in _by_label(model).get((namespace, "", ""), [])]
 
 
 def has_custom_pods(model: Model, namespace: str) -> bool:
