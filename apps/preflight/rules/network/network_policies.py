@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.cluster.objects import Located
+from preflight.cluster.objects import Field
 from preflight.cluster.workloads import Workload
-from preflight.documents.paths import Step, dig, list_at
+from preflight.documents.paths import dig
 from preflight.facts.addresses import Call, calls
 from preflight.facts.network_policies import (
     Direction,
@@ -99,8 +99,8 @@ def _passes(
     that is given as one of `strangers`."""
     policies = isolating(model, pods, direction)
     for policy in policies:
-        for _, entry in entries(policy, direction):
-            peers = list_at(entry, "to" if direction == "egress" else "from")
+        for entry in entries(policy, direction):
+            peers = entry.items("to" if direction == "egress" else "from")
             known = any(dig(peer, each) is not None for peer in peers for each in strangers)
             if meets_port(entry, pods, port, "TCP") and (not peers or known):
                 return True
@@ -161,48 +161,47 @@ def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[V
     """One finding for all clients that the same edit would help."""
     groups: dict[tuple[Place, str, int], list[Edge]] = {}
     for edge in cut:
-        part, path = _nearest(model, edge, direction)
-        place = part.obj.where(*part.path, *path)
+        place = _nearest(model, edge, direction).where()
         groups.setdefault((place, edge.server.name, edge.port), []).append(edge)
     for (_, server, port), group in groups.items():
-        part, path = _nearest(model, group[0], direction)
+        field = _nearest(model, group[0], direction)
         clients = listed(edge.client.name for edge in group)
         here = group[0].client if direction == "egress" else group[0].server
         policies = listed(f"NetworkPolicy {policy.name}" for policy in isolating(model, here, direction))
         outcomes = [edge.call.outcome for edge in group]
         yield at(
-            part.field(*path),
+            field,
             message=f"{clients} may not reach {server} on port {port}, which "
             f"{listed(edge.call.variable for edge in group)} asks for: {policies} of {here.name}'s pods "
             f"{'permits' if policies.count('NetworkPolicy') == 1 else 'permit'} no such {direction}",
             fix=f"permit {direction} {'to' if direction == 'egress' else 'from'} "
             f"{server if direction == 'egress' else clients} on port {port}"
-            + (", or give the pods the label that a policy selects" if part is group[0].client.obj else ""),
+            + (
+                ", or give the pods the label that a policy selects"
+                if field.obj is group[0].client.obj
+                else ""
+            ),
             outcome="never ready" if "never ready" in outcomes else outcomes[0],
         )
 
 
-def _nearest(model: Model, edge: Edge, direction: Direction) -> tuple[Located, tuple[Step, ...]]:
+def _nearest(model: Model, edge: Edge, direction: Direction) -> Field:
     """Where to edit: a rule that has the peer and another port, one that has the port and other peers, else
     the pods' labels (egress) or the first policy in force (ingress)."""
     here, there = (edge.client, edge.server) if direction == "egress" else (edge.server, edge.client)
     policies = isolating(model, here, direction)
     peers = "to" if direction == "egress" else "from"
-    pods = [
-        (policy, index, entry)
-        for policy in policies
-        for index, entry in entries(policy, direction)
-        if any(dig(peer, "podSelector") is not None for peer in list_at(entry, peers))
-    ]
-    for policy, index, entry in pods:
-        if meets_peer(model, policy, entry, direction, there):
-            return policy, ("spec", direction, index, "ports")
-    for policy, index, entry in pods:
+    rules = [entry for policy in policies for entry in entries(policy, direction)]
+    pods = [entry for entry in rules if any(entry.fields(f"{peers}.*.podSelector"))]
+    for entry in pods:
+        if meets_peer(model, entry, direction, there):
+            return entry.field("ports")
+    for entry in pods:
         if meets_port(entry, edge.server, edge.port, edge.protocol):
-            return policy, ("spec", direction, index, peers)
+            return entry.field(peers)
     if direction == "egress":
-        return here.obj, (*here.template, "metadata", "labels")
-    return policies[0], ("spec", "podSelector")
+        return here.obj.field(*here.template, "metadata", "labels")
+    return policies[0].field("spec", "podSelector")
 
 
 @rule("dns-not-permitted", family="network", severity="error", outcome="never ready")
