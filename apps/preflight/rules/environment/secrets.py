@@ -111,7 +111,7 @@ def secret_ends_in_newline(model: Model) -> Iterator[Violation]:
             if each.is_secret and one_line and each.source is not None:
                 yield at(
                     written_at(container, each),
-                    message=f"{each.key} ends in a newline, which the variable {each.name} then holds",
+                    message=f"{each.key} ends in a newline, which the variable that takes it then holds",
                     fix="encode it without the newline (printf %s, echo -n), or write |- for |",
                 )
 
