@@ -37,7 +37,6 @@ REACHED = {
     "provider-on-localhost": ("deployment/reteller", "localhost:11434", "kafka-service:9092"),
     "provider-that-is-not-there": ("deployment/reteller", "ollama:11434", "kafka-service:9092"),
     "policy-port-name-missing": ("outside", "indexer-service.{}:8080", ""),
-    "service-protocol-wrong": ("client", "qdrant-metrics:6333", "qdrant-service:6333"),
     "service-selector-misspelt": ("outside", "resonance-service.{}:8080", "indexer-service.{}:8080"),
     "stateful-set-without-its-service": ("client", "qdrant-0.qdrant-servise:6333", "qdrant-service:6333"),
     "target-port-name-missing": ("outside", "indexer-service.{}:8080", "reteller-service.{}:8080"),

@@ -28,7 +28,6 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 CLEAN = ROOT / "overlays" / "minikube"
 
 ELSEWHERE = {
-    "deadline-before-started": "shows where a start takes longer than the deadline",
     "grace-cut-short": "shows where a stop takes longer than the grace period",
     "image-tag-latest": "shows when somebody pushes another image under the tag",
     "in-sync-replicas-of-an-old-broker": "wants a broker of that version",
@@ -38,7 +37,6 @@ ELSEWHERE = {
     "ingress-to-missing-service": "wants an ingress controller",
     "mounted-file-never-updates": "shows when the file is changed",
     "nodes-of-another-architecture": "wants a node of another architecture",
-    "old-broker-new-group-protocol": "wants a broker of that version",
     "pull-secret-misspelt": "shows where the registry wants a password",
     "replicas-share-a-claim": "wants several nodes",
     "rollout-shares-a-claim": "wants several nodes",
@@ -47,7 +45,6 @@ ELSEWHERE = {
     "shutdown-longer-than-grace": "shows where a stop takes longer than the grace period",
     "topic-misspelt": "wants the scripts of the broker's published image",
     "topics-created-without-the-prefix": "wants the scripts of the broker's published image",
-    "version-label-in-claim-templates": "shows when the label's value changes",
     "workers-differ-in-their-broker": "wants a second broker at the other address",
 }
 """Cases whose fault this cluster, or the minutes a test has, cannot bring out, and why."""

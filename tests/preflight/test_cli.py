@@ -39,7 +39,7 @@ spec:
   containers:
   - {name: web, image: "web:1.2.3"}
 """
-RULE = "service-selects-nothing"
+RULE = "selects-nothing"
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_baseline_accepts_what_is_there_and_nothing_new(call: Call, shop: Path
     ("words", "said"),
     [
         (("check", "nowhere"), "preflight: nowhere: no such file or folder"),
-        (("check", "bad.yaml", "--rule", "service-selects-nothin"), "did you mean service-selects-nothing?"),
+        (("check", "bad.yaml", "--rule", "selects-nothin"), "did you mean selects-nothing?"),
         (("check", "bad.yaml", "--kubernetes-version", "yes"), "expected a version such as 1.34"),
         (("check", "bad.yaml", "--baseline", "none.json"), "none.json: No such file or directory"),
         (("check", "bad.yaml", "--against=-x"), "--against -x: no git revision"),
@@ -201,7 +201,7 @@ def test_rules_are_listed_and_explained(call: Call, shop: Path) -> None:
     listed = call("rules").stdout
     assert all(f"  {rule.id} " in listed for rule in rules())
     page = call("rules", RULE).stdout
-    assert page.startswith(f"{RULE} (references, error; the cluster would say: ready but unreachable)")
+    assert page.startswith(f"{RULE} (references, warning; the cluster would say: applies nothing)")
 
 
 def test_graph_prints_a_picture(call: Call, shop: Path) -> None:

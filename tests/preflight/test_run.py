@@ -52,7 +52,7 @@ def always_fails(model):
     \"\"\"
     yield {}["a value nobody may see"]
 """
-RULE = "service-selects-nothing"
+RULE = "selects-nothing"
 
 
 def found(root: Path, config: str, **options: object) -> dict[str, str]:
@@ -72,12 +72,10 @@ def test_a_severity_is_the_repositorys(tmp_path: Path) -> None:
     assert found(tmp_path, f'severity = {{{RULE} = "warning"}}\n')[RULE] == "warning"
 
 
-@pytest.mark.parametrize(
-    "config", ['skip = ["service-selects-nothin"]', 'severity = {service-selects-nothin = "error"}']
-)
+@pytest.mark.parametrize("config", ['skip = ["selects-nothin"]', 'severity = {selects-nothin = "error"}'])
 def test_a_name_that_is_none_is_refused(tmp_path: Path, config: str) -> None:
     with pytest.raises(
-        CheckError, match=f"no rule or family has the name 'service-selects-nothin': did you mean {RULE}"
+        CheckError, match=f"no rule or family has the name 'selects-nothin': did you mean {RULE}"
     ):
         found(tmp_path, config + "\n")
 

@@ -63,9 +63,7 @@ def test_the_action_annotates_and_fails_on_an_error(action: dict[str, Any], tmp_
     folder = write(tmp_path, BAD)
     done = check(action, folder, paths="two words.yaml\n", sarif="found.sarif")
     assert done.returncode == 1, done.stderr
-    assert re.search(
-        r"^::error file=two words\.yaml,line=4,title=service-selects-nothing::", done.stdout, re.M
-    )
+    assert re.search(r"^::error file=two words\.yaml,line=4,title=selects-nothing::", done.stdout, re.M)
     log = json.loads((folder / "found.sarif").read_text())
     assert log["runs"][0]["results"]
 

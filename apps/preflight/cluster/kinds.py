@@ -79,8 +79,3 @@ POD_TEMPLATE: dict[str, tuple[str, ...]] = {
     "Rollout": ("spec", "template"),
 }
 """Where each kind keeps its pod template; a Rollout is that of Argo."""
-
-
-def is_built_in(group: str) -> bool:
-    """Whether an API group is one of Kubernetes' own."""
-    return group in BUILT_IN_GROUPS

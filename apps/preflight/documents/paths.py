@@ -47,11 +47,6 @@ def mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def whole_number(value: object) -> int | None:
-    """The value if it is a whole number; true and false are none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def strings(value: object) -> dict[str, str]:
     """The entries of a mapping that are strings."""
     if not isinstance(value, dict):

@@ -9,34 +9,23 @@ from ipaddress import ip_address
 
 import msgspec
 
-from preflight.cluster.objects import Located
+from preflight.cluster.environment import data_of
+from preflight.cluster.objects import Field
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step, dig, strings
 from preflight.facts.images import ContainerImage, container_images
 from preflight.facts.known_images import known
-from preflight.facts.mounts import below, mounts
-from preflight.facts.settings import ContainerSettings, container_settings, written_at
+from preflight.facts.mounts import below, mounts, volume_files
+from preflight.facts.settings import ContainerSettings, Written, container_settings, written_at
 from preflight.facts.text_addresses import SYNTAXES, in_script
 from preflight.findings import Outcome, Place
 from preflight.model import Model, fact
 
 PORTS = {
-    "http": 80,
-    "https": 443,
-    "ws": 80,
-    "wss": 443,
-    "redis": 6379,
-    "rediss": 6379,
-    "postgres": 5432,
-    "postgresql": 5432,
-    "mysql": 3306,
-    "mongodb": 27017,
-    "amqp": 5672,
-    "amqps": 5671,
-    "nats": 4222,
+    "http": 80, "https": 443, "ws": 80, "wss": 443, "redis": 6379, "rediss": 6379, "postgres": 5432,
+    "postgresql": 5432, "mysql": 3306, "mongodb": 27017, "amqp": 5672, "amqps": 5671, "nats": 4222,
     "kafka": 9092,
-}
+}  # fmt: skip
 """What a scheme means where an address names no port."""
 NAMED = re.compile(r"(^|_)(URLS?|URI|SERVERS?|HOSTS?|ADDR|ADDRESS|BOOTSTRAP|BROKERS?|DSN|ENDPOINT)$", re.I)
 """Variables that are addresses by their name, where no settings type says so."""
@@ -100,16 +89,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
     service: Service | None
     """The Service of the render it means."""
-    known: bool
+    known: bool = False
     """Whether the settings type of the container declares it an address."""
-    required: bool
-    offered: bool
+    required: bool = False
+    offered: bool = True
     """False: it is the setting's default, which nothing overrides."""
-    part: Located
-    path: tuple[Step, ...]
+    written: Field
     """Where the address is written (the container's `name` for a default)."""
-    place: Place | None = None
-    """The line, where it is not that of the path: within a file that a ConfigMap holds."""
     unresolved: Outcome | None = None
     """What surely comes of a name that does not resolve."""
 
@@ -162,11 +148,8 @@ def _in_scripts(model: Model, container: Container) -> Iterator[Call]:
                         variable=found.words[:80],
                         address=address,
                         service=service_of(model, address.host, container.obj.namespace),
-                        known=False,
                         required=container.role == "init",
-                        offered=True,
-                        part=container,
-                        path=(field, index),
+                        written=container.field(field, index),
                         unresolved="never ready" if container.role == "init" else None,
                     )
 
@@ -176,57 +159,41 @@ def _in_files(model: Model, container: Container) -> Iterator[Call]:
     image = container_images(model).get(container)
     proxy = known(image.stage.base if image is not None else container.image)
     syntax = SYNTAXES.get(proxy.looks_up)
-    for file in _files(model, container, image, proxy.files) if syntax is not None else ():
-        for found in syntax(file.text) if syntax is not None else ():
+    for text, written in _files(model, container, image, proxy.files) if syntax is not None else ():
+        for found in syntax(text) if syntax is not None else ():
             address = Address(found.host.lower(), found.port)
             yield Call(
                 container=container,
                 variable=" ".join(found.words.split())[:80],
                 address=address,
                 service=service_of(model, address.host, container.obj.namespace),
-                known=False,
                 required=True,
-                offered=True,
-                part=file.part,
-                path=file.path,
-                place=_line_of(model, file.place, found.words),
+                written=written.at(_line_of(model, written.place, found.words)),
                 unresolved="CrashLoopBackOff",
             )
 
 
-class _File(msgspec.Struct, frozen=True):
-    text: str
-    part: Located
-    path: tuple[Step, ...]
-    place: Place
-
-
-def _files(model: Model, container: Container, image: ContainerImage | None, folder: str) -> Iterator[_File]:
+def _files(
+    model: Model, container: Container, image: ContainerImage | None, folder: str
+) -> Iterator[tuple[str, Written]]:
     """The files below a folder: those of ConfigMaps, and those that the Dockerfile copies there."""
     hidden = []
     for mount in mounts(container):
-        name = dig(mount.volume, "configMap", "name")
-        source = model.find("ConfigMap", container.obj.namespace, str(name)) if name else None
-        if not below(mount.folder, folder):
-            continue
-        hidden.append(mount.folder)
-        only = mount.item.get("subPath")
-        for key, text in strings(source.get("data")).items() if source is not None else ():
-            if source is not None and only in (None, key):
-                yield _File(text, source, ("data", key), source.where("data", key))
+        if below(mount.folder, folder):
+            hidden.append(mount.folder)
+            files, _ = volume_files(model, container.workload, mount.volume)
+            for name, (source, key) in files.items():
+                if source.kind == "ConfigMap" and mount.item.get("subPath") in (None, name):
+                    yield data_of(source)[key], Written(source, ("data", key), source.where("data", key))
     for copy in image.stage.copies if image is not None else ():
-        for given in (
-            copy.sources if copy.source_stage is None and below(copy.target.rstrip("/"), folder) else ()
-        ):
+        inside = copy.source_stage is None and below(copy.target.rstrip("/"), folder)
+        for given in copy.sources if inside else ():
             path = model.root / given.lstrip("/")
             target = posixpath.join(copy.target, path.name) if copy.target.endswith("/") else copy.target
-            if (
-                path.is_file()
-                and path.stat().st_size < 100_000
-                and not any(below(target, each) for each in hidden)
-            ):
+            readable = path.is_file() and path.stat().st_size < 100_000
+            if readable and not any(below(target, each) for each in hidden):
                 place = Place(path.relative_to(model.root).as_posix(), 1)
-                yield _File(path.read_text("utf-8", "replace"), container, ("image",), place)
+                yield path.read_text("utf-8", "replace"), Written(container, ("image",), place)
 
 
 def _line_of(model: Model, start: Place, words: str) -> Place:
@@ -246,9 +213,6 @@ def _declared(model: Model, settings: ContainerSettings) -> Iterator[Call]:
             continue
         offered = settings.offered(variable)
         value = offered[0].value if offered else variable.default
-        part, path = (
-            written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
-        )
         for address in parse(value or ""):
             yield Call(
                 container=settings.container,
@@ -258,8 +222,7 @@ def _declared(model: Model, settings: ContainerSettings) -> Iterator[Call]:
                 known=True,
                 required=variable.required,
                 offered=bool(offered),
-                part=part,
-                path=path,
+                written=settings.written(variable),
             )
 
 
@@ -267,7 +230,6 @@ def _by_name(model: Model, container: Container) -> Iterator[Call]:
     for name, each in container.env.items():
         if not NAMED.search(name) or EXEMPT.search(name) or not each.value:
             continue
-        part, path = written_at(container, each)
         port_apart = f"{NAMED.sub('', name)}_PORT" in container.env
         for address in parse(each.value):
             if address.guessed and port_apart:
@@ -277,11 +239,7 @@ def _by_name(model: Model, container: Container) -> Iterator[Call]:
                 variable=name,
                 address=address,
                 service=service_of(model, address.host, container.obj.namespace),
-                known=False,
-                required=False,
-                offered=True,
-                part=part,
-                path=path,
+                written=written_at(container, each),
             )
 
 

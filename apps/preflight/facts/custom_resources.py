@@ -37,17 +37,18 @@ class MadeSecret(msgspec.Struct, frozen=True):
 
 
 class CustomKind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of a group."""
+    """What is known of a custom kind."""
 
-    group: str
-    kind: str
     names: tuple[Name, ...] = ()
-    owner: tuple[str, str] = ("", "")
-    """A label that names an object, and its kind."""
+    owner: str = ""
+    """The kind of what Strimzi's label names."""
     services: Callable[[Obj], dict[str, frozenset[int]]] | None = None
     """The Services its controller makes, with their ports."""
     secret: Callable[[Obj], MadeSecret] | None = None
     """The Secret its controller makes."""
+
+
+NOTHING = CustomKind()
 
 
 def _strimzi(kafka: Obj) -> dict[str, frozenset[int]]:
@@ -97,14 +98,12 @@ def _sealed(obj: Obj) -> MadeSecret:
     return MadeSecret(obj.ref, str(name), frozenset(keys))
 
 
-SOURCE = "spec.chart.spec.sourceRef.name"
 CANARY, BLUE_GREEN = "spec.strategy.canary", "spec.strategy.blueGreen"
 STRIMZI_LABEL = "strimzi.io/cluster"
 
-KINDS: tuple[CustomKind, ...] = (
-    CustomKind(
-        group="argoproj.io",
-        kind="Rollout",
+KINDS = {
+    "argoproj.io/Application": CustomKind(names=(Name("spec.project", "AppProject"),)),
+    "argoproj.io/Rollout": CustomKind(
         names=(
             Name("spec.workloadRef.name", "Deployment"),
             Name(f"{CANARY}.stableService", "Service"),
@@ -112,92 +111,65 @@ KINDS: tuple[CustomKind, ...] = (
             Name(f"{CANARY}.analysis.templates.*.templateName", "AnalysisTemplate"),
             Name(f"{BLUE_GREEN}.activeService", "Service"),
             Name(f"{BLUE_GREEN}.previewService", "Service"),
-        ),
+        )
     ),
-    CustomKind(
-        group="keda.sh",
-        kind="ScaledObject",
+    "bitnami.com/SealedSecret": CustomKind(secret=_sealed),
+    "cert-manager.io/Certificate": CustomKind(names=(Name("spec.issuerRef.name", "Issuer"),)),
+    "elasticsearch.k8s.elastic.co/Elasticsearch": CustomKind(services=_fixed(_es_http=9200)),
+    "external-secrets.io/ExternalSecret": CustomKind(
+        names=(Name("spec.secretStoreRef.name", "SecretStore"),), secret=_external
+    ),
+    "gateway.networking.k8s.io/HTTPRoute": CustomKind(names=(Name("spec.parentRefs.*.name", "Gateway"),)),
+    "helm.toolkit.fluxcd.io/HelmRelease": CustomKind(
         names=(
-            Name("spec.scaleTargetRef.name", "Deployment"),
-            Name("spec.triggers.*.authenticationRef.name", "TriggerAuthentication"),
-        ),
-    ),
-    CustomKind(
-        group="keda.sh",
-        kind="TriggerAuthentication",
-        names=(
-            Name("spec.secretTargetRef.*.name", "Secret", "key"),
-            Name("spec.configMapTargetRef.*.name", "ConfigMap", "key"),
-        ),
-    ),
-    CustomKind(
-        group="external-secrets.io",
-        kind="ExternalSecret",
-        names=(Name("spec.secretStoreRef.name", "SecretStore"),),
-        secret=_external,
-    ),
-    CustomKind(group="bitnami.com", kind="SealedSecret", secret=_sealed),
-    CustomKind(group="cert-manager.io", kind="Certificate", names=(Name("spec.issuerRef.name", "Issuer"),)),
-    CustomKind(
-        group="helm.toolkit.fluxcd.io",
-        kind="HelmRelease",
-        names=(
-            Name(SOURCE, "HelmRepository"),
+            Name("spec.chart.spec.sourceRef.name", "HelmRepository"),
             Name("spec.chartRef.name", "OCIRepository"),
             Name("spec.valuesFrom.*.name", "ConfigMap", "valuesKey"),
             Name("spec.dependsOn.*.name", "HelmRelease"),
-        ),
+        )
     ),
-    CustomKind(
-        group="kustomize.toolkit.fluxcd.io",
-        kind="Kustomization",
+    "kafka.strimzi.io/Kafka": CustomKind(services=_strimzi),
+    "kafka.strimzi.io/KafkaConnector": CustomKind(owner="KafkaConnect"),
+    "kafka.strimzi.io/KafkaNodePool": CustomKind(owner="Kafka"),
+    "kafka.strimzi.io/KafkaRebalance": CustomKind(owner="Kafka"),
+    "kafka.strimzi.io/KafkaTopic": CustomKind(owner="Kafka"),
+    "kafka.strimzi.io/KafkaUser": CustomKind(owner="Kafka"),
+    "keda.sh/ScaledObject": CustomKind(
+        names=(
+            Name("spec.scaleTargetRef.name", "Deployment"),
+            Name("spec.triggers.*.authenticationRef.name", "TriggerAuthentication"),
+        )
+    ),
+    "keda.sh/TriggerAuthentication": CustomKind(
+        names=(
+            Name("spec.secretTargetRef.*.name", "Secret", "key"),
+            Name("spec.configMapTargetRef.*.name", "ConfigMap", "key"),
+        )
+    ),
+    "kibana.k8s.elastic.co/Kibana": CustomKind(services=_fixed(_kb_http=5601)),
+    "kustomize.toolkit.fluxcd.io/Kustomization": CustomKind(
         names=(
             Name("spec.sourceRef.name", "GitRepository"),
             Name("spec.dependsOn.*.name", "Kustomization"),
             Name("spec.decryption.secretRef.name", "Secret"),
             Name("spec.postBuild.substituteFrom.*.name", "ConfigMap"),
-        ),
+        )
     ),
-    CustomKind(
-        group="source.toolkit.fluxcd.io", kind="GitRepository", names=(Name("spec.secretRef.name", "Secret"),)
-    ),
-    CustomKind(
-        group="source.toolkit.fluxcd.io",
-        kind="HelmRepository",
-        names=(Name("spec.secretRef.name", "Secret"),),
-    ),
-    CustomKind(group="argoproj.io", kind="Application", names=(Name("spec.project", "AppProject"),)),
-    CustomKind(
-        group="gateway.networking.k8s.io",
-        kind="HTTPRoute",
-        names=(Name("spec.parentRefs.*.name", "Gateway"),),
-    ),
-    CustomKind(
-        group="traefik.io",
-        kind="IngressRoute",
+    "postgresql.cnpg.io/Cluster": CustomKind(services=_fixed(_rw=5432, _ro=5432, _r=5432)),
+    "source.toolkit.fluxcd.io/GitRepository": CustomKind(names=(Name("spec.secretRef.name", "Secret"),)),
+    "source.toolkit.fluxcd.io/HelmRepository": CustomKind(names=(Name("spec.secretRef.name", "Secret"),)),
+    "traefik.io/IngressRoute": CustomKind(
         names=(
             Name("spec.routes.*.services.*.name", "Service"),
             Name("spec.routes.*.middlewares.*.name", "Middleware"),
-        ),
+        )
     ),
-    CustomKind(group="kafka.strimzi.io", kind="Kafka", services=_strimzi),
-    CustomKind(group="kafka.strimzi.io", kind="KafkaNodePool", owner=(STRIMZI_LABEL, "Kafka")),
-    CustomKind(group="kafka.strimzi.io", kind="KafkaTopic", owner=(STRIMZI_LABEL, "Kafka")),
-    CustomKind(group="kafka.strimzi.io", kind="KafkaUser", owner=(STRIMZI_LABEL, "Kafka")),
-    CustomKind(group="kafka.strimzi.io", kind="KafkaRebalance", owner=(STRIMZI_LABEL, "Kafka")),
-    CustomKind(group="kafka.strimzi.io", kind="KafkaConnector", owner=(STRIMZI_LABEL, "KafkaConnect")),
-    CustomKind(group="postgresql.cnpg.io", kind="Cluster", services=_fixed(_rw=5432, _ro=5432, _r=5432)),
-    CustomKind(group="elasticsearch.k8s.elastic.co", kind="Elasticsearch", services=_fixed(_es_http=9200)),
-    CustomKind(group="kibana.k8s.elastic.co", kind="Kibana", services=_fixed(_kb_http=5601)),
-)
-"""Every custom kind that is known."""
+}
+"""Every custom kind that is known, by group and kind."""
 
 
-_ROWS = {(row.group, row.kind): row for row in reversed(KINDS)}
-
-
-def _known(obj: Obj) -> CustomKind | None:
-    return _ROWS.get((obj.group, obj.kind))
+def _known(obj: Obj) -> CustomKind:
+    return KINDS.get(f"{obj.group}/{obj.kind}", NOTHING)
 
 
 class NamedObject(msgspec.Struct, frozen=True):
@@ -214,7 +186,7 @@ def named_objects(model: Model) -> Iterator[NamedObject]:
     """Every name in a field, or a label, of a custom resource that the table knows."""
     for obj in model.objects:
         row = _known(obj)
-        for each in row.names if row is not None else ():
+        for each in row.names:
             for field in obj.fields(each.pattern):
                 beside = obj.get(*field.path[:-1])
                 kind = str(dig(beside, "kind", default=each.kind))
@@ -223,10 +195,9 @@ def named_objects(model: Model) -> Iterator[NamedObject]:
                     namespace = own and str(dig(beside, "namespace", default=own))
                     key = obj.field(*field.path[:-1], each.key) if dig(beside, each.key) is not None else None
                     yield NamedObject(field, kind, namespace, field.doc, key)
-        label, kind = row.owner if row is not None else ("", "")
-        if label and label in obj.labels:
-            field = obj.field("metadata", "labels", label)
-            yield NamedObject(field, kind, obj.namespace, obj.labels[label])
+        if row.owner and STRIMZI_LABEL in obj.labels:
+            field = obj.field("metadata", "labels", STRIMZI_LABEL)
+            yield NamedObject(field, row.owner, obj.namespace, field.doc)
 
 
 @fact
@@ -234,8 +205,8 @@ def made_services(model: Model) -> dict[tuple[str, str], frozenset[int]]:
     """The Services that controllers make for custom resources of the render: (namespace, name) → ports."""
     found: dict[tuple[str, str], frozenset[int]] = {}
     for obj in model.objects:
-        row = _known(obj)
-        for name, ports in row.services(obj).items() if row is not None and row.services is not None else ():
+        services = _known(obj).services
+        for name, ports in services(obj).items() if services is not None else ():
             found[(obj.namespace, name)] = ports
     return found
 
@@ -245,9 +216,9 @@ def made_secrets(model: Model) -> dict[tuple[str, str], MadeSecret]:
     """The Secrets that controllers make of custom resources of the render, by namespace and name."""
     found: dict[tuple[str, str], MadeSecret] = {}
     for obj in model.objects:
-        row = _known(obj)
-        if row is not None and row.secret is not None:
-            made = row.secret(obj)
+        secret = _known(obj).secret
+        if secret is not None:
+            made = secret(obj)
             # two makers of one Secret: neither knows all its keys
             known = made.keys if (obj.namespace, made.name) not in found else None
             found[(obj.namespace, made.name)] = msgspec.structs.replace(made, keys=known)
@@ -267,3 +238,58 @@ def kafka_brokers(model: Model, cluster: Obj) -> int:
             count += number if isinstance(number, int) else 0
     given = cluster.get("spec", "kafka", "replicas")
     return count or (given if isinstance(given, int) else 0)
+
+
+MONITORS: dict[str, tuple[str, str]] = {
+    "ServiceMonitor": ("Service", "spec.endpoints.*.port"),
+    "VMServiceScrape": ("Service", "spec.endpoints.*.port"),
+    "PodMonitor": ("pod", "spec.podMetricsEndpoints.*.port"),
+    "VMPodScrape": ("pod", "spec.podMetricsEndpoints.*.port"),
+}
+"""Kind of monitor → what it selects, and where it names ports."""
+
+
+class Scraped(msgspec.Struct, frozen=True):
+    """A Service, or a workload's pods, that a monitor may select."""
+
+    labels: dict[str, str]
+    ports: tuple[object, ...]
+    """The names of its ports."""
+
+
+class Monitor(msgspec.Struct, frozen=True):
+    """A ServiceMonitor or PodMonitor, what it selects, and what there is to select in its namespaces."""
+
+    obj: Obj
+    what: str
+    ports: str
+    """Where it names ports."""
+    candidates: list[Scraped]
+
+    @property
+    def selector(self) -> object:
+        """Its label selector; an absent one selects all."""
+        return self.obj.get("spec", "selector", default={})
+
+
+def monitors(model: Model) -> Iterator[Monitor]:
+    """Every monitor of the render."""
+    for obj in model.objects_of(*MONITORS):
+        what, ports = MONITORS[obj.kind]
+        spaces = obj.get("spec", "namespaceSelector", "matchNames", default=[obj.namespace])
+        everywhere = obj.get("spec", "namespaceSelector", "any") is True
+        candidates = [
+            Scraped(service.obj.labels, tuple(name.doc for name in service.fields("spec.ports.*.name")))
+            for service in model.services
+            if everywhere or service.namespace in spaces
+        ]
+        if what == "pod":
+            candidates = [
+                Scraped(
+                    workload.labels,
+                    tuple(name.doc for name in workload.fields("containers.*.ports.*.name")),
+                )
+                for workload in model.workloads
+                if everywhere or workload.namespace in spaces
+            ]
+        yield Monitor(obj, what, ports, candidates)

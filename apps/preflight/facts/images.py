@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from preflight.cluster.environment import expand
+from preflight.cluster.objects import Field
 from preflight.cluster.workloads import Container
 from preflight.findings import CheckError, Place
 from preflight.model import Model, fact
@@ -130,6 +131,11 @@ def start_of(container: Container, stage: Stage | None = None) -> Start:
         while words and (words[0].startswith("-") or re.match(r"[A-Za-z_]\w*=", words[0])):
             words = words[1:]
     return Start(tuple(words))
+
+
+def command_fields(container: Container) -> list[Field]:
+    """The words of `command` and `args`, each with its place."""
+    return [*container.fields("command.*"), *container.fields("args.*")]
 
 
 @fact

@@ -1,4 +1,4 @@
-"""What is mounted where in a container, and which of it are claims."""
+"""What is mounted where in a container, which of it are claims, and which files it brings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 
-from preflight.cluster.workloads import Container
-from preflight.documents.paths import dig
+from preflight.cluster.environment import data_of
+from preflight.cluster.objects import Obj
+from preflight.cluster.workloads import Container, Workload
+from preflight.documents.paths import dig, list_at
+from preflight.model import Model
 
 
 class Mount(msgspec.Struct, frozen=True):
@@ -55,3 +58,35 @@ def unmounted(container: Container, folders: Iterable[str]) -> list[str]:
     taken += [f"/var{folder}" for folder in taken if below(folder, "/run")]
     taken += [folder.removeprefix("/var") for folder in taken if below(folder, "/var/run")]
     return [each for each in folders if not any(below(each, path) or below(path, each) for path in taken)]
+
+
+def volume_files(
+    model: Model, workload: Workload, volume: dict[str, Any]
+) -> tuple[dict[str, tuple[Obj, str]], bool]:
+    """The files a volume has of ConfigMaps and Secrets, by path, and whether that is all there will be."""
+    if "emptyDir" in volume:
+        # an init container may fill it
+        filled = any(
+            dig(mount, "name") == volume.get("name")
+            for each in workload.containers
+            if each.role == "init"
+            for mount in each.items("volumeMounts")
+        )
+        return {}, not filled
+    parts = list_at(volume, "projected", "sources") if "projected" in volume else [volume]
+    files: dict[str, tuple[Obj, str]] = {}
+    known = bool(parts)
+    for part in parts:
+        name = dig(part, "configMap", "name")
+        kind = "ConfigMap" if name else "Secret"
+        name = name or dig(part, "secret", "secretName") or dig(part, "secret", "name")
+        source = model.find(kind, workload.namespace, str(name)) if name else None
+        if source is None:
+            known = False
+            continue
+        given = [*list_at(part, "configMap", "items"), *list_at(part, "secret", "items")]
+        paths = {str(dig(item, "key")): str(dig(item, "path")) for item in given}
+        for key in data_of(source):
+            if not paths or key in paths:
+                files[paths.get(key, key)] = (source, key)
+    return files, known

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-from preflight.cluster.objects import Obj, selects
+from preflight.cluster.objects import Field, Obj, selects
 from preflight.cluster.workloads import Workload
-from preflight.documents.paths import dig
+from preflight.documents.paths import dig, mapping
 from preflight.facts.existence import is_beside
+from preflight.facts.ports import target
 from preflight.facts.selectors import equals, nearly, pods_of
 from preflight.model import Model
 
@@ -90,24 +91,22 @@ def permits(
     """Whether one policy that selects `workload` lets it exchange that traffic."""
     server = workload if direction == "ingress" else peer
     return any(
-        meets_port(entry, server, port, protocol) and meets_peer(model, policy, entry, direction, peer)
-        for _, entry in entries(policy, direction)
+        meets_port(entry, server, port, protocol) and meets_peer(model, entry, direction, peer)
+        for entry in entries(policy, direction)
     )
 
 
-def entries(policy: Obj, direction: Direction) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rules of one direction, with their indexes."""
-    for index, entry in enumerate(policy.items("spec", direction)):
-        yield index, entry if isinstance(entry, dict) else {}
+def entries(policy: Obj, direction: Direction) -> Iterator[Field]:
+    """The rules of one direction; an empty one permits all."""
+    for index in range(len(policy.items("spec", direction))):
+        yield policy.field("spec", direction, index)
 
 
-def meets_port(entry: Mapping[str, Any], server: Workload, port: int, protocol: str) -> bool:
+def meets_port(entry: Field, server: Workload, port: int, protocol: str) -> bool:
     """Whether a rule's ports include a port of the server's pods; a name they do not have counts as a yes,
     since that is a finding of its own."""
-    ports = entry.get("ports")
-    if not isinstance(ports, list) or not ports:
-        return True
-    return any(_is_port(each, server, port, protocol) for each in ports if isinstance(each, dict))
+    ports = entry.items("ports")
+    return not ports or any(_is_port(mapping(each), server, port, protocol) for each in ports)
 
 
 def _is_port(wanted: dict[str, Any], server: Workload, port: int, protocol: str) -> bool:
@@ -122,14 +121,12 @@ def _is_port(wanted: dict[str, Any], server: Workload, port: int, protocol: str)
     return isinstance(number, int) and number <= port <= (last if isinstance(last, int) else number)
 
 
-def meets_peer(
-    model: Model, policy: Obj, entry: Mapping[str, Any], direction: Direction, peer: Workload
-) -> bool:
+def meets_peer(model: Model, entry: Field, direction: Direction, peer: Workload) -> bool:
     """Whether a rule's peers include the pods of a workload; where that cannot be told, they do."""
-    peers = entry.get("from" if direction == "ingress" else "to")
-    if not isinstance(peers, list) or not peers:
-        return True
-    return any(_is_peer(model, policy, each, peer) for each in peers if isinstance(each, dict))
+    peers = entry.items("from" if direction == "ingress" else "to")
+    return not peers or any(
+        _is_peer(model, entry.obj, each, peer) for each in peers if isinstance(each, dict)
+    )
 
 
 def _is_peer(model: Model, policy: Obj, wanted: dict[str, Any], peer: Workload) -> bool:
@@ -166,15 +163,11 @@ def permits_dns(model: Model, workload: Workload) -> bool:
 
 def opens_dns(model: Model, policy: Obj) -> bool:
     """Whether one policy lets the pods it selects ask the cluster's DNS."""
-    return any(
-        _asks_dns(entry) and _reaches_dns(model, policy, entry) for _, entry in entries(policy, "egress")
-    )
+    return any(_asks_dns(entry) and _reaches_dns(model, entry) for entry in entries(policy, "egress"))
 
 
-def _asks_dns(entry: Mapping[str, Any]) -> bool:
-    ports = entry.get("ports")
-    if not isinstance(ports, list) or not ports:
-        return True
+def _asks_dns(entry: Field) -> bool:
+    ports = entry.items("ports")
     for each in ports:
         number, last = dig(each, "port", default=53), dig(each, "endPort")
         named = isinstance(number, str)
@@ -182,26 +175,23 @@ def _asks_dns(entry: Mapping[str, Any]) -> bool:
         # 5353 and 1053 are where some distributions' DNS pods listen
         if dig(each, "protocol", default="TCP") == "UDP" and (named or within or number in (5353, 1053)):
             return True
-    return False
+    return not ports
 
 
-def _reaches_dns(model: Model, policy: Obj, entry: Mapping[str, Any]) -> bool:
-    peers = entry.get("to")
-    if not isinstance(peers, list) or not peers:
-        return True
+def _reaches_dns(model: Model, entry: Field) -> bool:
+    peers = entry.items("to")
     for each in peers:
         spaces = dig(each, "namespaceSelector")
         if dig(each, "ipBlock") is not None:
             return True
-        if spaces is None and policy.namespace in DNS_NAMESPACES:
+        if spaces is None and entry.obj.namespace in DNS_NAMESPACES:
             return True
         if spaces is not None and any(selects_namespace(model, spaces, name) for name in DNS_NAMESPACES):
             return True
-    return False
+    return not peers
 
 
 def pod_port(port: Mapping[str, object], server: Workload) -> int | None:
     """The port of a workload's pods that an item of a Service's `ports` leads to; None where undeclared."""
-    target = port.get("targetPort", port.get("port"))
-    numbers = [each.port(target) for each in server.containers]
+    numbers = [each.port(target(port)) for each in server.containers]
     return next((number for number in numbers if number is not None), None)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Obj
 from preflight.cluster.services import Service
-from preflight.cluster.workloads import Container, Workload
-from preflight.documents.paths import dig, list_at
+from preflight.cluster.workloads import Container
+from preflight.documents.paths import dig
 from preflight.facts.images import container_images
+from preflight.facts.mounts import mounts, volume_files
 from preflight.model import Model, fact
 from preflight.repository.app import Pod
 from preflight.repository.build_context import copied
@@ -44,7 +44,7 @@ def starts(model: Model) -> dict[Container, Start]:
 
 def _start(model: Model, container: Container) -> Start:
     image = container_images(model).get(container)
-    links = dict(_links(model, container))
+    links = dict(service_links(model, container))
     # what is set in the image, then by Kubernetes for Services, then by the manifest
     values: dict[str, str | None] = {"HOSTNAME": container.workload.name}
     if image is not None:
@@ -59,7 +59,7 @@ def _start(model: Model, container: Container) -> Start:
         for name, value in values.items()
         if name and "=" not in name and "\0" not in name + (value or "")
     }
-    files, mounts, unseen = _mounted(model, container)
+    files, seen, unseen = _mounted(model, container)
     texts = {path: data_of(obj)[key] for path, (obj, key) in files.items()}
     secret = [texts[path] for path, (obj, _) in files.items() if obj.kind == "Secret"]
     secret += [each.value for each in offered.values() if each.is_secret and each.value]
@@ -77,7 +77,7 @@ def _start(model: Model, container: Container) -> Start:
             else given
             if isinstance(given, str) and given
             else "/app",
-            mounts=tuple(mounts),
+            mounts=tuple(seen),
             unseen=tuple(unseen),
             copies=copies,
             ignored=ignored,
@@ -87,7 +87,7 @@ def _start(model: Model, container: Container) -> Start:
     )
 
 
-def _links(model: Model, container: Container) -> Iterator[tuple[str, tuple[str, Service]]]:
+def service_links(model: Model, container: Container) -> Iterator[tuple[str, tuple[str, Service]]]:
     """The variables that Kubernetes adds for the Services of a pod's namespace."""
     workload = container.workload
     for service in model.services if workload.get("enableServiceLinks") is not False else ():
@@ -110,57 +110,19 @@ def _links(model: Model, container: Container) -> Iterator[tuple[str, tuple[str,
 def _mounted(model: Model, container: Container) -> tuple[dict[str, tuple[Obj, str]], list[str], list[str]]:
     """Mounted files of ConfigMaps and Secrets, mount paths whose content is known, and those whose is not."""
     files: dict[str, tuple[Obj, str]] = {}
-    mounts: list[str] = []
+    seen: list[str] = []
     unseen: list[str] = []
-    workload = container.workload
-    volumes = {str(volume.get("name")): volume for volume in workload.volumes}
-    for mount in container.items("volumeMounts"):
-        path, sub = str(dig(mount, "mountPath", default="")), str(dig(mount, "subPath", default=""))
-        if not path.startswith("/"):
-            continue
-        path = posixpath.normpath(path)
-        volume = volumes.get(str(dig(mount, "name")), {})
-        content, known = _content(model, workload, volume)
-        known = known and not dig(mount, "subPathExpr")
-        for name, source in content.items():
+    for mount in mounts(container):
+        path, sub = mount.folder, str(dig(mount.item, "subPath", default=""))
+        files_of_it, known = volume_files(model, container.workload, mount.volume)
+        known = known and not mount.item.get("subPathExpr")
+        for name, source in files_of_it.items():
             if name == sub:
                 files[path] = source
             elif not sub or name.startswith(sub + "/"):
                 files[posixpath.join(path, name.removeprefix(sub).lstrip("/"))] = source
         # a single file is no folder whose further content matters
         if path not in files:
-            (mounts if known else unseen).append(path)
+            (seen if known else unseen).append(path)
     small = {path: (obj, key) for path, (obj, key) in files.items() if len(data_of(obj)[key]) <= LARGEST}
-    return small, mounts, unseen
-
-
-def _content(
-    model: Model, workload: Workload, volume: dict[str, Any]
-) -> tuple[dict[str, tuple[Obj, str]], bool]:
-    """A volume's files by path, and whether that is all there will be."""
-    if "emptyDir" in volume:
-        # an init container may fill it
-        filled = any(
-            dig(mount, "name") == volume.get("name")
-            for each in workload.containers
-            if each.role == "init"
-            for mount in each.items("volumeMounts")
-        )
-        return {}, not filled
-    parts = list_at(volume, "projected", "sources") if "projected" in volume else [volume]
-    files: dict[str, tuple[Obj, str]] = {}
-    known = bool(parts)
-    for part in parts:
-        name = dig(part, "configMap", "name")
-        kind = "ConfigMap" if name else "Secret"
-        name = name or dig(part, "secret", "secretName") or dig(part, "secret", "name")
-        source = model.find(kind, workload.namespace, str(name)) if name else None
-        if source is None:
-            known = False
-            continue
-        given = [*list_at(part, "configMap", "items"), *list_at(part, "secret", "items")]
-        paths = {str(dig(item, "key")): str(dig(item, "path")) for item in given}
-        for key in data_of(source):
-            if not paths or key in paths:
-                files[paths.get(key, key)] = (source, key)
-    return files, known
+    return small, seen, unseen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
 import msgspec
 
@@ -94,10 +93,9 @@ def selected(model: Model, selector: object, namespace: str | None) -> list[Work
     return [each for each in fewest if selects(selector, each.labels)]
 
 
-@lru_cache(maxsize=64)
 def pods_of(model: Model, namespace: str | None) -> list[dict[str, str]]:
     """The labels of all pods of a namespace (None: of all)."""
-    return [each.labels for each in model.workloads if namespace in (None, each.namespace)]
+    return [each.labels for each in model.by_label.get((namespace, "", ""), [])]
 
 
 def has_custom_pods(model: Model, namespace: str) -> bool:

@@ -83,9 +83,6 @@ SERVERS: dict[tuple[str, ...], Server] = {
     ("daphne",): Server(
         hosts=("-b", "--bind"), ports=("-p", "--port"), elsewhere=("-e", "--endpoint", "-u", "--fd")
     ),
-    ("waitress-serve",): Server(
-        host=EVERY, port=8080, hosts=("--host",), ports=("--port",), binds=("--listen",)
-    ),
     ("flask", "run"): Server(
         port=5000,
         hosts=("-h", "--host"),
@@ -96,31 +93,11 @@ SERVERS: dict[tuple[str, ...], Server] = {
         app_variable="FLASK_APP",
         app_default="app",
     ),
-    ("litestar", "run"): Server(
-        hosts=("-H", "--host"),
-        ports=("-p", "--port"),
-        host_variable="LITESTAR_HOST",
-        port_variable="LITESTAR_PORT",
-        elsewhere=("-U", "--uds", "-F", "--fd"),
-        apps=("--app",),
-        app_variable="LITESTAR_APP",
-    ),
     ("fastapi", "run"): Server(host=EVERY, hosts=("--host",), ports=("--port",), apps=()),
     ("fastapi", "dev"): Server(hosts=("--host",), ports=("--port",), apps=()),
-    ("mlflow", "server"): Server(
-        port=5000,
-        hosts=("-h", "--host"),
-        ports=("-p", "--port"),
-        apps=(),
-        host_variable="MLFLOW_HOST",
-        port_variable="MLFLOW_PORT",
-    ),
     ("django", "runserver"): Server(apps=(), app_variable="DJANGO_SETTINGS_MODULE"),
     ("django",): Server(port=None, apps=("--settings",), app_variable="DJANGO_SETTINGS_MODULE"),
     ("celery",): Server(port=None, apps=("-A", "--app"), app_default="app"),
-    ("dramatiq",): Server(port=None, app_default="broker"),
-    ("arq",): Server(port=None),
-    ("taskiq", "worker"): Server(port=None),
 }
 """By program and, where it has several, by what it is told to do."""
 

@@ -8,10 +8,11 @@ from functools import cached_property
 import msgspec
 
 from preflight.cluster.environment import EnvVar
-from preflight.cluster.objects import Located
+from preflight.cluster.objects import Field, Located
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig, list_at
 from preflight.facts.pods import Start, starts
+from preflight.findings import Place
 from preflight.model import Model, fact
 from preflight.repository.app import Answer, AppKnowledge, Apps, Problem, Request, Route, Topic, Variable
 
@@ -63,6 +64,11 @@ class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             if self.variable(name) == variable and (each.value is None or each.value.strip())
         ]
         return sorted(found, key=lambda each: each.name in self.answer.unread)
+
+    def written(self, variable: Variable) -> Field:
+        """Where what counts is written: the value, or the container's name where the default holds."""
+        offered = self.offered(variable)
+        return written_at(self.container, offered[0]) if offered else self.container.field("name")
 
     def value(self, variable: str) -> str | None:
         """What the app would use: the value offered, else the default; None where it cannot be seen."""
@@ -152,25 +158,43 @@ def requests(container: Container) -> dict[str, Request]:
     return found
 
 
-def written_at(container: Container, offered: EnvVar) -> tuple[Located, tuple[Step, ...]]:
-    """The part and path where an offered value is written: the ConfigMap's entry, or the `env` item."""
+class Written(Field):
+    """A field whose value is written on another line than its own: in the env file of a generator, say."""
+
+    def __init__(self, part: Located, path: tuple[Step, ...], place: Place) -> None:
+        super().__init__(part, path, part.get(*path))
+        self.place = place
+
+    def where(self, *path: Step) -> Place:
+        """The line of the value."""
+        return self.place
+
+    def at(self, place: Place) -> Written:
+        """The same field, written on another line."""
+        moved = Written(self.obj, self.path, place)
+        moved.container_name = self.container_name
+        return moved
+
+
+def written_at(container: Container, offered: EnvVar) -> Written:
+    """Where an offered value is written: the ConfigMap's entry, or the `env` item."""
     if offered.source is not None and not offered.missing:
         fields = ("stringData", "data", "binaryData")
         field = next((each for each in fields if offered.key in offered.source.mapping(each)), "data")
-        return offered.source, (field, offered.key)
-    return container, (*offered.path[len(container.path) :], "value")
+        return Written(offered.source, (field, offered.key), offered.place)
+    return Written(container, (*offered.path[len(container.path) :], "value"), offered.place)
 
 
-def asked(container: Container, name: str) -> tuple[Step, ...]:
-    """The path below a container where a variable that is not offered is asked for: the `envFrom` item whose
-    source has the names most like it, else the container's own `name`."""
+def asked(container: Container, name: str) -> Field:
+    """Where a variable that is not offered is asked for: the `envFrom` item whose source has the names most
+    like it, else the container's own `name`."""
     best, most = None, -1
     for item in container.env_from:
         keys = item.source.mapping("data") if item.source is not None else {}
         alike = max((_alike(item.prefix + key, name) for key in keys), default=0)
         if alike > most:
             best, most = item, alike
-    return best.path[len(container.path) :] if best is not None else ("name",)
+    return container.field(*best.path[len(container.path) :]) if best is not None else container.field("name")
 
 
 def _alike(one: str, other: str) -> int:

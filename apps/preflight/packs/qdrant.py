@@ -45,8 +45,7 @@ def store_key_not_shared(model: Model) -> Iterator[Violation]:
         certain = bool(key.value) or not key.optional
         if certain or key.source is None:
             yield at(
-                call.container,
-                *asked(call.container, variable.name),
+                asked(call.container, variable.name),
                 message=f"{variable.name} is not offered, and {call.address.host} asks for the key "
                 f"{key.key} of {key.source_name}",
                 fix=f"take the Secret {key.source_name} here as well",

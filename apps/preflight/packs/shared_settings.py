@@ -9,11 +9,9 @@ from itertools import combinations
 
 import msgspec
 
-from preflight.cluster.objects import Located
-from preflight.documents.paths import Step
 from preflight.facts.addresses import parse
-from preflight.facts.settings import ContainerSettings, container_settings, written_at
-from preflight.findings import Outcome, Severity
+from preflight.facts.settings import ContainerSettings, container_settings
+from preflight.findings import Severity
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import COLLECTION, near
@@ -63,29 +61,11 @@ def _share_store(one: ContainerSettings, other: ContainerSettings) -> bool:
     return bool(first) and first == second and one.container.obj.namespace == other.container.obj.namespace
 
 
-def _written(settings: ContainerSettings, name: str) -> tuple[Located, tuple[Step, ...]]:
-    """Where a setting is written: its value, or the container's name where the default holds."""
-    variable = settings.variable(name)
-    offered = settings.offered(variable) if variable is not None else []
-    return written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
-
-
-def _later(
-    one: ContainerSettings, other: ContainerSettings, name: str
-) -> tuple[ContainerSettings, ContainerSettings]:
-    """The two with the one first whose value is probably to be changed: the one written for it alone."""
-    return (one, other) if _alone(one, name) and not _alone(other, name) else (other, one)
-
-
-def _alone(settings: ContainerSettings, name: str) -> bool:
+def _is_alone(settings: ContainerSettings, name: str) -> bool:
+    """Whether a setting is written for this container alone: then it is probably the one to be changed."""
     variable = settings.variable(name)
     offered = settings.offered(variable) if variable is not None else []
     return bool(offered) and offered[0].origin == "literal"
-
-
-def _outcome(settings: ContainerSettings) -> Outcome:
-    ready = {"readinessProbe", "startupProbe"} & settings.container.probes.keys()
-    return "never ready" if ready else "ready but silent"
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,20 +75,21 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     together: Callable[[ContainerSettings, ContainerSettings], bool]
     consequence: str
     severity: Severity = "error"
-    seen_by_probes: bool = False
+    refused: bool = False
     """Whether the store refuses one of them, so that it never gets ready."""
 
 
+PROBED = {"readinessProbe", "startupProbe"}
 AGREEMENTS = (
     Agreement(
         names=VECTORS,
-        together=lambda one, other: _share_collection(one, other),
+        together=_share_collection,
         consequence="one collection has vectors of two models",
-        seen_by_probes=True,
+        refused=True,
     ),
     Agreement(
         names=COLLECTION,
-        together=lambda one, other: _share_store(one, other),
+        together=_share_store,
         consequence="one does not find what the other stores",
         severity="warning",
     ),
@@ -137,17 +118,20 @@ def shared_setting_differs(model: Model) -> Iterator[Violation]:
             for name, first, second in _common(one, other, agreement.names):
                 if _agree(first, second) or not agreement.together(one, other):
                     continue
-                wrong, right = _later(one, other, name)
+                wrong, right = (
+                    (one, other) if _is_alone(one, name) and not _is_alone(other, name) else (other, one)
+                )
                 values = (second, first) if wrong is other else (first, second)
-                part, path = _written(wrong, name)
+                variable = wrong.variable(name)
                 yield at(
-                    part,
-                    *path,
+                    wrong.written(variable) if variable is not None else wrong.container.field("name"),
                     message=f"{name} is {values[0]} in {wrong.container.name} and {values[1]} in "
                     f"{right.container.name}: {agreement.consequence}",
                     fix="set it once, in a ConfigMap that both take",
                     severity="error" if near(first, [second]) else agreement.severity,
-                    outcome=_outcome(wrong) if agreement.seen_by_probes else None,
+                    outcome="never ready"
+                    if agreement.refused and PROBED & wrong.container.probes.keys()
+                    else None,
                 )
 
 

@@ -38,8 +38,7 @@ def flux_variable_not_set(model: Model) -> Iterator[Violation]:
                 message = "Flux cannot read this ${...} as a variable, and"
                 fix = "write $${ for the shell"
             yield at(
-                obj,
-                *each.path,
+                obj.field(*each.path),
                 place=each.place,
                 message=f"{message} the reconciliation fails",
                 fix=f"{fix}, or annotate the object {OPTION}: disabled",
@@ -71,8 +70,7 @@ def source_path_missing(model: Model) -> Iterator[Violation]:
                 (each for each in names if each.startswith(folder.name)), None
             )
             yield at(
-                obj,
-                *path,
+                obj.field(*path),
                 message=f"there is no folder {text} in this repository{hint(meant)}",
                 fix=f"write {folder.parent.relative_to(model.root) / meant}"
                 if meant

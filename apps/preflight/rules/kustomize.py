@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from preflight.cluster import image_reference
 from preflight.cluster.objects import Field, Obj
 from preflight.documents.node import Node
 from preflight.documents.paths import dig, strings, walk
-from preflight.facts.misspelt_keys import slips
+from preflight.facts.settings import container_settings
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.render.files import kustomization_file
@@ -21,82 +22,48 @@ from preflight.spelling import hint, near
 LITERAL = re.compile(r"[\w./-]+")
 
 
-@rule("image-matches-nothing", family="kustomize", severity="warning", outcome="applies nothing")
-def image_matches_nothing(model: Model) -> Iterator[Violation]:
-    """An entry of `images` whose name no container has.
+@rule("edit-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
+def edit_matches_nothing(model: Model) -> Iterator[Violation]:
+    """An entry of `images`, `patches` or `replacements` that matches nothing.
 
-    The tag or registry it sets is set nowhere, and the pods keep what the base says. The name must be the
-    whole name in the base, registry included. It is an error where a container has nearly that name.
-
-        images:
-        - name: vhm-worker            # the base says localhost/vhm-worker
-          newTag: "1.2.0"
-    """
-    names = {_name(container.image) for container in model.containers if container.image}
-    for edit in _without_effect(model, "image"):
-        wanted = edit.wants.removeprefix("image ")
-        meant = near(wanted, names) or next((name for name in names if _last(name) == _last(wanted)), None)
-        yield _hit(
-            edit,
-            edit.place,
-            message=f"images entry {wanted}: no container has this image{hint(meant)}",
-            fix=f"write name: {meant}"
-            if meant
-            else "name the image as the base writes it, or remove the entry",
-            certain=meant is not None,
-        )
-
-
-def _name(image: str) -> str:
-    return re.sub(r"(:[^:/@]*)?(@.*)?$", "", image)
-
-
-def _last(name: str) -> str:
-    return name.rpartition("/")[2]
-
-
-def _selecting_nothing(model: Model, edits: Iterable[Edit], superfluous: str) -> Iterator[Violation]:
-    names = [obj.ref for obj in model.objects]
-    for edit in edits:
-        for missed in edit.missed:
-            wanted = missed.what.removeprefix("target ")
-            meant = near(wanted, names)
-            yield _hit(
-                edit,
-                missed.place,
-                message=f"{superfluous} target {wanted} matches no object{hint(meant)}",
-                fix=f"name {meant}" if meant else f"name an object that exists, or remove the {superfluous}",
-                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
-            )
-
-
-@rule("patch-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
-def patch_matches_nothing(model: Model) -> Iterator[Violation]:
-    """A patch whose `target` selects no object.
-
-    kustomize fails on a strategic merge patch without a target that meets nothing, and is silent where a
-    `target` is given. A warning where the target names no object (all of a kind).
+    kustomize says nothing and exits 0: the pods keep what the base says. The name of an image must be the
+    whole name in the base, registry included; where no container has nearly that name it is a warning, and so
+    is a target that names no object (all of a kind).
 
         patches:
         - path: memory.yaml
           target: {kind: Deployment, name: resonanse}
     """
-    yield from _selecting_nothing(model, _without_effect(model, "patch"), "patch")
+    yield from _images(model)
+    names = [obj.ref for obj in model.objects]
+    patches, replacements = _without_effect(model, "patch"), _edits(model, "replacement")
+    for edit in (*patches, *(each for each in replacements if not _matches_elsewhere(model, each))):
+        for missed in edit.missed:
+            wanted = missed.what.removeprefix("target ")
+            meant = near(wanted, names)
+            what = "patch" if edit.kind == "patch" else "replacement"
+            yield _hit(
+                edit,
+                missed.place,
+                message=f"{what} target {wanted} matches no object{hint(meant)}",
+                fix=f"name {meant}" if meant else f"name an object that exists, or remove the {what}",
+                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
+            )
 
 
-@rule("replacement-matches-nothing", family="kustomize", severity="error", outcome="applies nothing")
-def replacement_matches_nothing(model: Model) -> Iterator[Violation]:
-    """A target of `replacements` that selects no object.
-
-    kustomize fails where a field path is not there, and is silent where no object is selected at all.
-
-        replacements:
-        - source: {kind: Service, name: kafka-service}
-          targets:
-          - select: {kind: Deployment, name: indexr}
-            fieldPaths: [spec.template.spec.containers.0.env.0.value]
-    """
-    yield from _selecting_nothing(model, _replacements(model), "target")
+def _images(model: Model) -> Iterator[Violation]:
+    names = {image_reference.parse(container.image).name for container in model.containers}
+    for edit in _without_effect(model, "image"):
+        wanted = edit.wants.removeprefix("image ")
+        same = (name for name in names if name.rpartition("/")[2] == wanted.rpartition("/")[2])
+        meant = near(wanted, names) or next(same, None)
+        yield _hit(
+            edit,
+            edit.place,
+            message=f"images entry {wanted}: no container has this image{hint(meant)}",
+            fix=f"write name: {meant}" if meant else "name the image as the base writes it, or remove it",
+            certain=meant is not None,
+        )
 
 
 @rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")
@@ -120,8 +87,7 @@ def replacement_of_hashed_name(model: Model) -> Iterator[Violation]:
                 writer = obj.writer(*path) if value == edit.name_of else None
                 if writer is not None and writer.place == edit.name_at:
                     yield at(
-                        obj,
-                        *path,
+                        obj.field(*path),
                         place=edit.place,
                         message=f"the replacement copies the name {edit.name_of} without the hash that the "
                         "object's name ends with",
@@ -150,9 +116,7 @@ def labels_reach_policy_peers(model: Model) -> Iterator[Violation]:
                 if place is None or _has_labels(model, space, wanted):
                     continue
                 yield at(
-                    policy,
-                    *field.path,
-                    "podSelector",
+                    policy.field(*field.path, "podSelector"),
                     place=place,
                     message=f"includeSelectors adds {key}: {value} to peers of NetworkPolicy {policy.name} "
                     f"in namespace {space}, whose pods do not have it",
@@ -213,8 +177,7 @@ def patch_adds_container(model: Model) -> Iterator[Violation]:
         others = [each.name for each in container.workload.containers if each.image]
         meant = near(container.name, others) or (others[0] if len(others) == 1 else None)
         yield at(
-            container,
-            "name",
+            container.field("name"),
             message=f"the patch adds a second container {container.name}, which has no image{hint(meant)}",
             fix=f"write name: {meant}"
             if meant
@@ -235,15 +198,25 @@ def merged_key_misspelt(model: Model) -> Iterator[Violation]:
           behavior: merge
           literals: [QDRANT_URI=http://qdrant.example.org]     # QDRANT_URL
     """
-    for slip in slips(model).values():
-        yield at(
-            slip.obj,
-            "data",
-            slip.key,
-            message=f"behavior: merge adds the key {slip.key}; the base has {slip.meant}, whose value stays",
-            fix=f"write {slip.meant}",
-            severity="error" if slip.certain else "warning",
-        )
+    edits = model.kustomization.edits if model.kustomization is not None else ()
+    lines = {missed.place for edit in edits if edit.kind == "generator" for missed in edit.missed}
+    known = container_settings(model) if lines else {}
+    for obj in model.objects_of("ConfigMap", "Secret") if lines else ():
+        keys = obj.mapping("data")
+        for key in keys:
+            meant = near(key, keys.keys() - {key}) if obj.where("data", key) in lines else None
+            takers = [
+                container
+                for container in (model.containers if meant is not None else ())
+                if any(offer.source is obj and offer.key == key for offer in container.offers)
+            ]
+            if takers and not any(taker in known and known[taker].reads(key) for taker in takers):
+                yield at(
+                    obj.field("data", key),
+                    message=f"behavior: merge adds the key {key}; the base has {meant}, whose value stays",
+                    fix=f"write {meant}",
+                    severity="error" if all(taker in known for taker in takers) else "warning",
+                )
 
 
 @rule("key-twice", family="kustomize", severity="warning", outcome="applies nothing")
@@ -274,10 +247,6 @@ def _edits(model: Model, kind: str) -> Iterator[Edit]:
     # a Component alone has nothing to edit
     if tree is not None and tree.complete and not model.checkout.is_component(model.path):
         yield from (edit for edit in tree.edits if edit.kind == kind and edit.followed)
-
-
-def _replacements(model: Model) -> Iterator[Edit]:
-    return (edit for edit in _edits(model, "replacement") if not _matches_elsewhere(model, edit))
 
 
 def _without_effect(model: Model, kind: str) -> Iterator[Edit]:

@@ -89,7 +89,7 @@ def at(
         object=part.obj.ref,
         container=part.container_name,
         field=dotted(whole),
-        place=place or part.obj.where(*whole),
+        place=place or part.where(*path),
         message=message,
         fix=fix,
         readers=tuple(readers),
@@ -137,46 +137,31 @@ def rule(
 
     def register(function: RuleFunction) -> RuleFunction:
         declare(
-            id,
-            family=family,
-            severity=severity,
-            outcome=outcome,
-            doc=function.__doc__ or "",
-            module=function.__module__,
-            unless=unless,
-            function=function,
+            Rule(
+                id=id,
+                family=family,
+                severity=severity,
+                outcome=outcome,
+                doc=function.__doc__ or "",
+                module=function.__module__,
+                unless=tuple(unless),
+                function=function,
+            )
         )
         return function
 
     return register
 
 
-def declare(
-    id: str,
-    *,
-    family: str,
-    severity: Severity,
-    outcome: Outcome,
-    doc: str,
-    module: str,
-    unless: Sequence[str] = (),
-    function: RuleFunction | None = None,
-) -> None:
+def declare(rule: Rule) -> None:
     """Register a rule that need not have a function; see `rule`."""
-    if (module, id) in _RULES and _RULES[module, id].doc != _clean(doc):
-        raise ValueError(f"rule {id}: declared twice in {module}")
-    if not doc.strip():
-        raise ValueError(f"rule {id}: a docstring documents it")
-    _RULES[module, id] = Rule(
-        id=id,
-        family=family,
-        severity=severity,
-        outcome=outcome,
-        doc=_clean(doc),
-        module=module,
-        unless=tuple(unless),
-        function=function,
-    )
+    rule = msgspec.structs.replace(rule, doc=_clean(rule.doc))
+    key = rule.module, rule.id
+    if key in _RULES and _RULES[key].doc != rule.doc:
+        raise ValueError(f"rule {rule.id}: declared twice in {rule.module}")
+    if not rule.doc.strip():
+        raise ValueError(f"rule {rule.id}: a docstring documents it")
+    _RULES[key] = rule
 
 
 def rules(own: Sequence[str] = ()) -> list[Rule]:

@@ -5,48 +5,65 @@ from __future__ import annotations
 SERVER = "refused-by-server"
 NOBODY = ""
 
-RETIRED: dict[str, str] = {
-    "broker-differs": "shared-setting-differs",
-    "collection-differs": "shared-setting-differs",
-    "collection-model-differs": "shared-setting-differs",
-    "topic-copies-above-brokers": "replication-above-brokers",
-    "job-deadline-too-short": NOBODY,
-    "memory-disk-above-limit": NOBODY,
-    "rollout-held-back": NOBODY,
-    "start-deadline-too-short": NOBODY,
-    "unknown-medium": NOBODY,
-    "capability-not-allowed": "pod-security-violated",
-    "container-without-image": SERVER,
-    "host-not-allowed": "pod-security-violated",
-    "invalid-address": SERVER,
-    "invalid-binding": SERVER,
-    "invalid-budget": "fields-exclude-each-other",
-    "invalid-claim": SERVER,
-    "invalid-environment": "fields-exclude-each-other",
-    "invalid-ingress": SERVER,
-    "invalid-job": SERVER,
-    "invalid-policy": SERVER,
-    "invalid-probe": "fields-exclude-each-other",
-    "invalid-restart-policy": SERVER,
-    "invalid-service": SERVER,
-    "invalid-strategy": "fields-exclude-each-other",
-    "invalid-volume": "fields-exclude-each-other",
-    "kernel-setting-not-allowed": "pod-security-violated",
-    "number-out-of-range": SERVER,
-    "policy-level-unknown": SERVER,
-    "privilege-not-allowed": "pod-security-violated",
-    "root-not-allowed": "pod-security-violated",
-    "schedule-never-comes": "invalid-schedule",
-    "seccomp-not-allowed": "pod-security-violated",
-    "security-contradiction": SERVER,
-    "service-address-cannot-change": "field-cannot-change",
-    "spread-twice": SERVER,
-    "unknown-resource": SERVER,
-    "unknown-value": SERVER,
-    "volume-type-not-allowed": "pod-security-violated",
-    "service-link-stops-broker": "service-link-stops-image",
+GONE = {
+    NOBODY: (
+        "broker-setting-missing broker-settings-refused cpu-too-large deadline-before-started "
+        "governing-service-selects-others group-protocol-unsupported job-deadline-too-short "
+        "listener-not-reached memory-disk-above-limit range-refuses-pods remote-image-not-pulled "
+        "rollout-held-back service-protocol-differs shell-arguments-ignored start-deadline-too-short "
+        "unknown-medium"
+    ),
+    SERVER: (
+        "container-without-image fields-exclude-each-other invalid-address invalid-binding invalid-budget "
+        "invalid-claim invalid-environment invalid-ingress invalid-job invalid-policy invalid-probe "
+        "invalid-restart-policy invalid-schedule invalid-service invalid-strategy invalid-volume "
+        "number-out-of-range policy-level-unknown schedule-never-comes security-contradiction "
+        "selector-without-its-pods spread-twice unknown-kind unknown-resource unknown-value"
+    ),
+    "command-in-one-word": "arguments-in-one-word",
+    "data-not-on-its-volume": "claim-below-image-volume",
+    "declared-name-not-found": "declared-name-not-asked",
+    "edit-matches-nothing": "image-matches-nothing patch-matches-nothing replacement-matches-nothing",
+    "egress-not-permitted": "outside-not-permitted",
+    "field-cannot-change": (
+        "changing-label-in-selector claim-cannot-change immutable-data-changes service-address-cannot-change"
+    ),
+    "ingress-not-permitted": "route-not-permitted",
+    "invalid-name": "invalid-key invalid-label invalid-port-name",
+    "missing-claim": "missing-volume",
+    "missing-class": (
+        "missing-ingress-class missing-priority-class missing-runtime-class missing-storage-class"
+    ),
+    "missing-key": "missing-configmap-key missing-secret-key mounted-key-missing",
+    "missing-port": (
+        "missing-service-port monitor-port-missing policy-port-name-missing probe-port-name-missing "
+        "target-port-name-missing"
+    ),
+    "missing-role": "missing-subject",
+    "missing-secret": "missing-pull-secret missing-tls-secret",
+    "missing-service": "missing-governing-service",
+    "module-not-in-image": "attribute-not-in-module",
+    "object-too-large": "too-large-to-apply",
+    "pod-security-violated": (
+        "capability-not-allowed host-not-allowed kernel-setting-not-allowed privilege-not-allowed "
+        "root-not-allowed seccomp-not-allowed volume-type-not-allowed"
+    ),
+    "port-not-served": "probe-port-not-served server-port-differs target-port-not-served",
+    "program-not-in-image": "command-not-in-image",
+    "replication-above-brokers": "topic-copies-above-brokers",
+    "script-not-executable": "mounted-script-not-executable",
+    "selects-nothing": (
+        "affinity-selects-nothing budget-selects-nothing monitor-selects-nothing peer-selects-nothing "
+        "policy-selects-nothing service-selects-nothing spread-selects-nothing"
+    ),
+    "service-link-stops-image": "service-link-stops-broker",
+    "shared-setting-differs": "broker-differs collection-differs collection-model-differs",
+    "variable-left-literal": "probe-variable-not-expanded variable-not-expanded",
+    "variable-overridden": "variable-twice",
 }
-"""The name that was → the rule that reports the fault now; none where it was advice."""
+"""The rule that reports a fault now → the names under which others did."""
+RETIRED = {name: now for now, names in GONE.items() for name in names.split()}
+"""The name that was → the rule that reports the fault now; none where nothing does."""
 
 
 def current(name: str) -> str:
@@ -56,5 +73,8 @@ def current(name: str) -> str:
 
 def farewell(name: str) -> str:
     """One line about a rule that is gone."""
-    now = {NOBODY: "what it said was advice", SERVER: f"{SERVER} (`--server`) reports it now"}
+    now = {
+        NOBODY: "it was advice, or what it found shows at once",
+        SERVER: f"{SERVER} (`--server`) reports it now",
+    }
     return f"the rule {name} is gone: {now.get(RETIRED[name], f'{RETIRED[name]} reports it now')}"

@@ -5,69 +5,71 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from preflight.cluster.kinds import is_built_in
 from preflight.cluster.objects import Obj
-from preflight.cluster.schemas import find_schemas
 from preflight.documents.paths import Step, dig, dotted
 from preflight.facts.schema_faults import schema_faults
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, is_placeholder, near
+from preflight.spelling import is_placeholder
 
-REMOVED: dict[tuple[str, str], tuple[int, str]] = {
-    **dict.fromkeys(
-        (
-            (version, kind)
-            for version in ("extensions/v1beta1", "apps/v1beta1", "apps/v1beta2")
-            for kind in ("Deployment", "DaemonSet", "ReplicaSet", "StatefulSet")
-        ),
-        (16, "apps/v1"),
+REMOVED_IN = (
+    ("extensions/v1beta1", "Deployment DaemonSet ReplicaSet StatefulSet", 16, "apps/v1"),
+    ("apps/v1beta1", "Deployment DaemonSet ReplicaSet StatefulSet", 16, "apps/v1"),
+    ("apps/v1beta2", "Deployment DaemonSet ReplicaSet StatefulSet", 16, "apps/v1"),
+    ("extensions/v1beta1", "NetworkPolicy", 16, "networking.k8s.io/v1"),
+    ("extensions/v1beta1", "PodSecurityPolicy", 16, "Pod Security labels on the namespace"),
+    ("extensions/v1beta1", "Ingress", 22, "networking.k8s.io/v1"),
+    ("networking.k8s.io/v1beta1", "Ingress IngressClass", 22, "networking.k8s.io/v1"),
+    (
+        "rbac.authorization.k8s.io/v1beta1",
+        "Role ClusterRole RoleBinding ClusterRoleBinding",
+        22,
+        "rbac.authorization.k8s.io/v1",
     ),
-    ("extensions/v1beta1", "NetworkPolicy"): (16, "networking.k8s.io/v1"),
-    ("extensions/v1beta1", "PodSecurityPolicy"): (16, "Pod Security labels on the namespace"),
-    ("extensions/v1beta1", "Ingress"): (22, "networking.k8s.io/v1"),
-    ("networking.k8s.io/v1beta1", "Ingress"): (22, "networking.k8s.io/v1"),
-    ("networking.k8s.io/v1beta1", "IngressClass"): (22, "networking.k8s.io/v1"),
-    **dict.fromkeys(
-        (
-            ("rbac.authorization.k8s.io/v1beta1", kind)
-            for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
-        ),
-        (22, "rbac.authorization.k8s.io/v1"),
+    ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition", 22, "apiextensions.k8s.io/v1"),
+    ("apiregistration.k8s.io/v1beta1", "APIService", 22, "apiregistration.k8s.io/v1"),
+    (
+        "admissionregistration.k8s.io/v1beta1",
+        "MutatingWebhookConfiguration ValidatingWebhookConfiguration",
+        22,
+        "admissionregistration.k8s.io/v1",
     ),
-    ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition"): (22, "apiextensions.k8s.io/v1"),
-    ("apiregistration.k8s.io/v1beta1", "APIService"): (22, "apiregistration.k8s.io/v1"),
-    **dict.fromkeys(
-        (
-            ("admissionregistration.k8s.io/v1beta1", kind)
-            for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
-        ),
-        (22, "admissionregistration.k8s.io/v1"),
+    ("certificates.k8s.io/v1beta1", "CertificateSigningRequest", 22, "certificates.k8s.io/v1"),
+    ("coordination.k8s.io/v1beta1", "Lease", 22, "coordination.k8s.io/v1"),
+    ("scheduling.k8s.io/v1beta1", "PriorityClass", 22, "scheduling.k8s.io/v1"),
+    ("storage.k8s.io/v1beta1", "CSIDriver CSINode StorageClass VolumeAttachment", 22, "storage.k8s.io/v1"),
+    ("batch/v1beta1", "CronJob", 25, "batch/v1"),
+    ("policy/v1beta1", "PodDisruptionBudget", 25, "policy/v1"),
+    ("policy/v1beta1", "PodSecurityPolicy", 25, "Pod Security labels on the namespace"),
+    ("discovery.k8s.io/v1beta1", "EndpointSlice", 25, "discovery.k8s.io/v1"),
+    ("events.k8s.io/v1beta1", "Event", 25, "events.k8s.io/v1"),
+    ("node.k8s.io/v1beta1", "RuntimeClass", 25, "node.k8s.io/v1"),
+    ("autoscaling/v2beta1", "HorizontalPodAutoscaler", 25, "autoscaling/v2"),
+    ("autoscaling/v2beta2", "HorizontalPodAutoscaler", 26, "autoscaling/v2"),
+    (
+        "flowcontrol.apiserver.k8s.io/v1beta1",
+        "FlowSchema PriorityLevelConfiguration",
+        26,
+        "flowcontrol.apiserver.k8s.io/v1",
     ),
-    ("certificates.k8s.io/v1beta1", "CertificateSigningRequest"): (22, "certificates.k8s.io/v1"),
-    ("coordination.k8s.io/v1beta1", "Lease"): (22, "coordination.k8s.io/v1"),
-    ("scheduling.k8s.io/v1beta1", "PriorityClass"): (22, "scheduling.k8s.io/v1"),
-    **dict.fromkeys(
-        (
-            ("storage.k8s.io/v1beta1", kind)
-            for kind in ("CSIDriver", "CSINode", "StorageClass", "VolumeAttachment")
-        ),
-        (22, "storage.k8s.io/v1"),
+    (
+        "flowcontrol.apiserver.k8s.io/v1beta2",
+        "FlowSchema PriorityLevelConfiguration",
+        29,
+        "flowcontrol.apiserver.k8s.io/v1",
     ),
-    ("batch/v1beta1", "CronJob"): (25, "batch/v1"),
-    ("policy/v1beta1", "PodDisruptionBudget"): (25, "policy/v1"),
-    ("policy/v1beta1", "PodSecurityPolicy"): (25, "Pod Security labels on the namespace"),
-    ("discovery.k8s.io/v1beta1", "EndpointSlice"): (25, "discovery.k8s.io/v1"),
-    ("events.k8s.io/v1beta1", "Event"): (25, "events.k8s.io/v1"),
-    ("node.k8s.io/v1beta1", "RuntimeClass"): (25, "node.k8s.io/v1"),
-    ("autoscaling/v2beta1", "HorizontalPodAutoscaler"): (25, "autoscaling/v2"),
-    ("autoscaling/v2beta2", "HorizontalPodAutoscaler"): (26, "autoscaling/v2"),
-    **{
-        (f"flowcontrol.apiserver.k8s.io/{version}", kind): (minor, "flowcontrol.apiserver.k8s.io/v1")
-        for version, minor in (("v1beta1", 26), ("v1beta2", 29), ("v1beta3", 32))
-        for kind in ("FlowSchema", "PriorityLevelConfiguration")
-    },
-    ("storage.k8s.io/v1beta1", "CSIStorageCapacity"): (27, "storage.k8s.io/v1"),
+    (
+        "flowcontrol.apiserver.k8s.io/v1beta3",
+        "FlowSchema PriorityLevelConfiguration",
+        32,
+        "flowcontrol.apiserver.k8s.io/v1",
+    ),
+    ("storage.k8s.io/v1beta1", "CSIStorageCapacity", 27, "storage.k8s.io/v1"),
+)
+REMOVED = {
+    (version, kind): (minor, instead)
+    for version, kinds, minor, instead in REMOVED_IN
+    for kind in kinds.split()
 }
 """API version and kind → the minor version that no longer serves it, and what to use (Kubernetes' deprecated
 API migration guide)."""
@@ -87,92 +89,11 @@ def removed_api_version(model: Model) -> Iterator[Violation]:
         minor, instead = REMOVED.get((obj.api_version, obj.kind), (0, ""))
         if minor and model.config.minor >= minor:
             yield at(
-                obj,
-                "apiVersion",
+                obj.field("apiVersion"),
                 message=f"apiVersion {obj.api_version} of {obj.kind} is not served since Kubernetes "
                 f"1.{minor}",
                 fix=f"use {instead}",
             )
-
-
-@rule("unknown-kind", family="schema", severity="error", outcome="rejected by the API server")
-def unknown_kind(model: Model) -> Iterator[Violation]:
-    """A kind that its API version does not have, in one of Kubernetes' own API groups.
-
-    `kubectl apply` answers `no matches for kind`. A warning for OpenShift's kinds, which `v1` had there once
-    and `oc` may still take.
-
-        apiVersion: v1
-        kind: Deployment      # apps/v1
-    """
-    schemas = find_schemas(model.config.minor)
-    if schemas is None:
-        return
-    for obj in model.objects:
-        own = is_built_in(obj.group) and not obj.group.startswith(
-            ("gateway.", "metrics.", "snapshot.", "node.")
-        )
-        # `v1beta1` without a group is no version of the API, but of a file for some program
-        own = own and (bool(obj.group) or obj.api_version == "v1")
-        removed = (obj.api_version, obj.kind) in REMOVED
-        if own and not removed and _served(obj.group) and not schemas.knows(obj.api_version, obj.kind):
-            meant = near(obj.kind, KINDS)
-            version = next((v for v in VERSIONS if schemas.knows(v, meant or obj.kind)), None)
-            yield at(
-                obj,
-                "kind",
-                message=f"apiVersion {obj.api_version} has no kind {obj.kind}{hint(meant)}",
-                fix=f"write {version}, {meant or obj.kind}" if version else "see `kubectl api-resources`",
-                severity="warning" if obj.kind in OF_OPENSHIFT else None,
-            )
-
-
-OF_OPENSHIFT = (
-    "BuildConfig", "DeploymentConfig", "ImageStream", "OAuthClient", "Project", "ProjectRequest", "Route",
-    "SecurityContextConstraints", "Template",
-)  # fmt: skip
-VERSIONS = (
-    "v1",
-    "apps/v1",
-    "batch/v1",
-    "networking.k8s.io/v1",
-    "policy/v1",
-    "rbac.authorization.k8s.io/v1",
-    "autoscaling/v2",
-    "storage.k8s.io/v1",
-    "scheduling.k8s.io/v1",
-    "apiextensions.k8s.io/v1",
-    "coordination.k8s.io/v1",
-)
-KINDS = (
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "ConfigMap",
-    "CronJob",
-    "DaemonSet",
-    "Deployment",
-    "HorizontalPodAutoscaler",
-    "Ingress",
-    "Job",
-    "Namespace",
-    "NetworkPolicy",
-    "PersistentVolumeClaim",
-    "Pod",
-    "PodDisruptionBudget",
-    "ReplicaSet",
-    "Role",
-    "RoleBinding",
-    "Secret",
-    "Service",
-    "ServiceAccount",
-    "StatefulSet",
-    "StorageClass",
-)
-
-
-def _served(group: str) -> bool:
-    """Whether every API server serves this group itself; others are added by custom resources."""
-    return group == "" or any(version.startswith(f"{group}/") for version in VERSIONS)
 
 
 @rule("not-in-schema", family="schema", severity="error", outcome="rejected by the API server")
@@ -197,9 +118,7 @@ def not_in_schema(model: Model) -> Iterator[Violation]:
             for name in names or [""]:
                 siblings = dig(obj.doc, *path)
                 yield at(
-                    obj,
-                    *path,
-                    *([name] if name else []),
+                    obj.field(*path, *([name] if name else [])),
                     message=f"unknown field {dotted((*path, name))} of {obj.kind}"
                     if name
                     else f"{dotted(path) or obj.ref}: {fault.text}",

@@ -1,8 +1,7 @@
-"""What cannot be changed on what is installed already: `--against REF`, and labels that will change."""
+"""What cannot be changed on what is installed already: `--against REF`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,9 +66,10 @@ def field_cannot_change(model: Model) -> Iterator[Violation]:
     """A field that is installed with another value and cannot be changed.
 
     Selectors, a Job's template, a binding's role, a StatefulSet's Service and claim templates (labels count),
-    a claim's class and modes, a Service's clusterIP, a storage class's parameters. Only with
-    `--against REF`, the revision that is installed. The object must be deleted first, or the new
-    one be given another name; deleting a Deployment's selector means deleting its pods.
+    a claim's class, modes and size (one that grows is a warning: its class must allow it), a Service's
+    clusterIP, a storage class's parameters, the content of what is immutable. Only with `--against REF`, the
+    revision that is installed. The object must be deleted first, or the new one be given another name;
+    deleting a Deployment's selector means deleting its pods.
 
         selector:
           matchLabels: {app: indexer, tier: worker}      # was {app: indexer}
@@ -84,11 +84,49 @@ def field_cannot_change(model: Model) -> Iterator[Violation]:
             if before != after:
                 where = _first_difference(before, after, path)
                 yield at(
-                    new,
-                    *where,
+                    new.field(*where),
                     message=f"{dotted(where)} of {new.ref} is installed with "
                     f"{_short(dig(old.doc, *where, default=default))} and cannot be changed",
                     fix=f"leave {field} as it was, or delete {new.ref} first",
+                )
+    yield from _sizes(model)
+    yield from _immutable(model)
+
+
+def _sizes(model: Model) -> Iterator[Violation]:
+    path = ("spec", "resources", "requests", "storage")
+    classes = {obj.name: obj for obj in model.objects_of("StorageClass")}
+    for old, new in pairs(model, "PersistentVolumeClaim"):
+        before, after = quantity(old.get(*path)), quantity(new.get(*path))
+        if before is None or after is None or before == after:
+            continue
+        named = classes.get(str(new.get("spec", "storageClassName")))
+        change = f"from {old.get(*path)} to {new.get(*path)}"
+        if after < before:
+            yield at(
+                new.field(*path),
+                message=f"{new.ref} shrinks {change}, which no claim can",
+                fix=f"write {old.get(*path)}, or make a claim of another name",
+            )
+        elif named is None or named.get("allowVolumeExpansion") is not True:
+            yield at(
+                new.field(*path),
+                message=f"{new.ref} grows {change}, which its storage class must allow",
+                fix="see that the class says allowVolumeExpansion: true",
+                severity="warning",
+            )
+
+
+def _immutable(model: Model) -> Iterator[Violation]:
+    for old, new in pairs(model, "ConfigMap", "Secret"):
+        for field in ("data", "binaryData", "stringData") if old.get("immutable") is True else ():
+            before, after = old.mapping(field), new.mapping(field)
+            changed = next((key for key in [*after, *before] if before.get(key) != after.get(key)), None)
+            if changed is not None:
+                yield at(
+                    new.field(field, changed),
+                    message=f"{new.ref} is installed as immutable, with another {changed}",
+                    fix="give the changed one another name, as a generator's hash does",
                 )
 
 
@@ -119,106 +157,3 @@ def _short(value: object) -> str:
         return "absent"
     text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-@rule("claim-cannot-change", family="upgrades", severity="error", outcome="rejected by the API server")
-def claim_cannot_change(model: Model) -> Iterator[Violation]:
-    """A claim that is installed, with another size.
-
-    A claim may grow where its storage class allows it (a warning), and never shrinks.
-
-        resources:
-          requests: {storage: 5Gi}      # was 10Gi
-    """
-    size = ("spec", "resources", "requests", "storage")
-    classes = {obj.name: obj for obj in model.objects_of("StorageClass")}
-    for old, new in pairs(model, "PersistentVolumeClaim"):
-        before, after = quantity(old.get(*size)), quantity(new.get(*size))
-        if before is None or after is None or before == after:
-            continue
-        named = classes.get(str(new.get("spec", "storageClassName")))
-        if after < before:
-            yield at(
-                new,
-                *size,
-                message=f"{new.ref} shrinks from {old.get(*size)} to {new.get(*size)}, which no claim can",
-                fix=f"write {old.get(*size)}, or make a claim of another name",
-            )
-        elif named is None or named.get("allowVolumeExpansion") is not True:
-            yield at(
-                new,
-                *size,
-                message=f"{new.ref} grows from {old.get(*size)} to {new.get(*size)}, which its storage class "
-                "must allow",
-                fix="see that the class says allowVolumeExpansion: true",
-                severity="warning",
-            )
-
-
-@rule("immutable-data-changes", family="upgrades", severity="error", outcome="rejected by the API server")
-def immutable_data_changes(model: Model) -> Iterator[Violation]:
-    """An immutable ConfigMap or Secret that keeps its name and changes its content.
-
-    What is immutable once stays so: its content and the flag itself.
-
-        immutable: true
-        data: {LEVEL: DEBUG}      # was INFO
-    """
-    for old, new in pairs(model, "ConfigMap", "Secret"):
-        if old.get("immutable") is not True:
-            continue
-        for field in ("data", "binaryData", "stringData"):
-            before, after = old.mapping(field), new.mapping(field)
-            changed = next((key for key in [*after, *before] if before.get(key) != after.get(key)), None)
-            if changed is not None:
-                yield at(
-                    new,
-                    field,
-                    changed,
-                    message=f"{new.ref} is installed as immutable, with another {changed}",
-                    fix="give the changed one another name, as a generator's hash does",
-                )
-        if new.get("immutable") is not True:
-            yield at(
-                new,
-                "immutable",
-                message=f"{new.ref} is installed as immutable, which cannot be taken back",
-                fix="leave immutable: true as it was",
-            )
-
-
-CHANGING = re.compile(r"(?:^|[/._-])(?:version|tag|build|commit|sha|revision|release-date|timestamp)$", re.I)
-
-
-@rule(
-    "changing-label-in-selector", family="upgrades", severity="warning", outcome="rejected by the API server"
-)
-def changing_label_in_selector(model: Model) -> Iterator[Violation]:
-    """A label that changes with each release in a selector or in a StatefulSet's claim templates.
-
-    Neither can be changed, so the next release is refused. kustomize puts labels there with `commonLabels`,
-    `includeSelectors`, and (into claim templates) `includeTemplates`.
-
-        labels:
-        - pairs: {app.kubernetes.io/version: "1.2.0"}
-          includeTemplates: true
-    """
-    for workload in model.workloads:
-        obj = workload.obj
-        found: list[tuple[Step, ...]] = [
-            ("spec", "selector", "matchLabels", key)
-            for key in obj.mapping("spec", "selector", "matchLabels")
-            if workload.kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
-        ]
-        if workload.kind == "StatefulSet":
-            for index, _ in enumerate(obj.items("spec", "volumeClaimTemplates")):
-                labels = ("spec", "volumeClaimTemplates", index, "metadata", "labels")
-                found += [(*labels, key) for key in obj.mapping(*labels)]
-        for path in {path[-1]: path for path in found}.values():
-            if CHANGING.search(str(path[-1])):
-                yield at(
-                    obj,
-                    *path,
-                    message=f"label {path[-1]} changes with each release, a selector or claim template never",
-                    fix="leave it out of selectors and claim templates",
-                )

@@ -78,7 +78,7 @@ def test_refusals_are_findings_at_their_source_lines_and_nothing_is_said_twice(s
     report = run([str(shop)], Options(context="staging", skip=("schema",)))
     said = {(each.line, each.rule, each.object) for each in report.findings if each.severity == "error"}
     assert (13, "refused-by-server", "Pod/web") in said
-    assert (7, "invalid-label", "Pod/web") in said
+    assert (7, "invalid-name", "Pod/web") in said
     assert (7, "refused-by-server", "Pod/web") not in said
     assert (25, "refused-by-server", "Service/web") in said
     assert not any(each.object == "ConfigMap/settings" for each in report.findings), (

@@ -62,13 +62,9 @@ def test_each_fault_is_at_its_own_line() -> None:
     ]
 
 
-def test_removed_versions_and_unknown_kinds_depend_on_the_target_version() -> None:
+def test_removed_versions_depend_on_the_target_version() -> None:
     budget = "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: b}\n"
     assert found(budget) == [(1, "removed-api-version", "apiVersion")]
-    assert found("apiVersion: v1\nkind: Deployment\nmetadata: {name: b}\n") == [(2, "unknown-kind", "kind")]
-    assert found("apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: b}\n") == [
-        (2, "unknown-kind", "kind")
-    ]
 
 
 def test_without_kubeconform_a_note_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,16 +84,6 @@ def test_a_word_to_fill_in_is_a_warning(port: str, severity: str) -> None:
     objects = load("-", Path("/"), stdin=text.encode()).objects
     model = Model(root=Path("/"), config=Config(), target="-", objects=objects)
     assert [each.severity for each in findings_of(model, only=("schema",))] == [severity]
-
-
-@pytest.mark.usefixtures("_checks")
-@pytest.mark.parametrize(("kind", "severity"), [("Route", "warning"), ("Deployment", "error")])
-def test_a_kind_that_openshift_once_had_is_a_warning(kind: str, severity: str) -> None:
-    objects = load(
-        "-", Path("/"), stdin=f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}".encode()
-    ).objects
-    model = Model(root=Path("/"), config=Config(), target="-", objects=objects)
-    assert [each.severity for each in findings_of(model, only=("unknown-kind",))] == [severity]
 
 
 @pytest.mark.usefixtures("_checks")
@@ -142,8 +128,3 @@ spec: {containers: [{name: web, image: "web:1", resources: {limits: {cpu: null}}
 """
     assert found(text) == []
     assert found(text.replace("null", "[]")) != []
-
-
-@pytest.mark.usefixtures("_checks")
-def test_a_version_without_a_group_is_of_a_file_for_some_program() -> None:
-    assert found("apiVersion: v1beta1\nkind: AgentConfig\nmetadata: {name: a}") == []

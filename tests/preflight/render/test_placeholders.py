@@ -38,7 +38,7 @@ def test_an_encrypted_secret_has_its_keys_and_no_fault(tmp_path: Path) -> None:
     root = write(tmp_path, "=== all.yaml\n" + SECRET % "TOKEN")
     assert rules(root, "all.yaml") == []
     root = write(tmp_path, "=== all.yaml\n" + SECRET % "TOKEM")
-    assert rules(root, "all.yaml") == [("missing-secret-key", "error")]
+    assert rules(root, "all.yaml") == [("missing-key", "error")]
 
 
 @pytest.mark.parametrize("value", ["${NUMBER}", "{{ number }}", "<number>"])

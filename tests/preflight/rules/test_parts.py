@@ -136,7 +136,7 @@ def test_a_components_patch_for_another_overlay_is_no_fault(tmp_path: Path) -> N
 
 def test_a_components_patch_for_nobody_is_one(tmp_path: Path) -> None:
     root = write(tmp_path, COMPONENT % "three")
-    assert said(root, "one") == [("patch-matches-nothing", "error")]
+    assert said(root, "one") == [("edit-matches-nothing", "error")]
 
 
 def test_a_name_two_edits_away_or_known_elsewhere_is_no_error(tmp_path: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preflight.documents.paths import dig
 from preflight.facts.addresses import Address, service_of
 from preflight.facts.existence import missing
 from preflight.facts.settings import container_settings, written_at
-from preflight.findings import Outcome, Severity
+from preflight.findings import Severity
 from preflight.model import Model
-from preflight.packs.kafka.properties import Broker, Client, Listener, brokers, clients, clients_of
+from preflight.packs.kafka.properties import Broker, Client, Listener, clients, clients_of
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, listed
 
@@ -35,16 +34,13 @@ def advertised_address_wrong(model: Model) -> Iterator[Violation]:
         fault = _fault(model, client, told)
         if fault is not None:
             seen.add((told, offered.place))
-            part, path = written_at(broker.container, offered)
             message, fix, severity = fault
             yield at(
-                part,
-                *path,
+                written_at(broker.container, offered),
                 message=f"{offered.name}: {told.name} tells clients {told.host}:{told.port}, {message}",
                 fix=fix,
                 severity=severity,
                 outcome=client.call.outcome,
-                place=offered.place,
             )
 
 
@@ -88,48 +84,6 @@ def _fault(model: Model, client: Client, told: Listener) -> tuple[str, str, Seve
     return None
 
 
-@rule("listener-not-reached", family="messaging", severity="error", outcome="ready but unreachable")
-def listener_not_reached(model: Model) -> Iterator[Violation]:
-    """A Service that leads to a port of the broker's pods on which Kafka does not listen, or only for itself.
-
-    A listener bound to localhost is reached from the pod alone. If the probes ask the same port, the broker
-    is never ready.
-
-        KAFKA_LISTENERS=PLAINTEXT://:9094                # the Service leads to 9092
-    """
-    for broker in brokers(model):
-        listeners, offered = broker.listeners(), broker.offered("listeners")
-        if not listeners or offered is None:
-            continue
-        for service in model.services_of(broker.workload):
-            for port in service.ports:
-                number = broker.container.port(port.get("targetPort", port.get("port")))
-                listener = next((each for each in listeners if each.port == number), None)
-                local = listener is not None and listener.host in ("localhost", "127.0.0.1", "::1")
-                declared = number in [each.get("containerPort") for each in broker.container.ports]
-                if number is None or not declared or (listener is not None and not local):
-                    continue
-                part, path = written_at(broker.container, offered)
-                why = "binds it to localhost" if local else "does not listen on it"
-                yield at(
-                    part,
-                    *path,
-                    message=f"Service {service.name} leads to port {number}, and Kafka {why}",
-                    fix=f"listen on :{number}",
-                    outcome=_outcome(broker, number),
-                    place=offered.place,
-                )
-
-
-def _outcome(broker: Broker, number: int) -> Outcome:
-    for name in ("startupProbe", "readinessProbe"):
-        probe = broker.container.probes.get(name, {})
-        wanted = dig(probe, "tcpSocket", "port", default=dig(probe, "httpGet", "port"))
-        if broker.container.port(wanted) == number:
-            return "never ready"
-    return "ready but unreachable"
-
-
 @rule("security-protocol-differs", family="messaging", severity="error", outcome="never ready")
 def security_protocol_differs(model: Model) -> Iterator[Violation]:
     """A client that speaks another security protocol than the listener it comes to.
@@ -151,17 +105,11 @@ def security_protocol_differs(model: Model) -> Iterator[Violation]:
             wanted = client.broker.protocol(client.listener.name)
             if spoken is None or wanted is None or spoken.upper() == wanted:
                 continue
-            part, path = (
-                written_at(settings.container, offered[0])
-                if offered
-                else (client.call.part, client.call.path)
-            )
-            place = part.obj.where(*part.path, *path)
-            if place not in seen:
-                seen.add(place)
+            written = settings.written(variable) if offered else client.call.written
+            if written.where() not in seen:
+                seen.add(written.where())
                 yield at(
-                    part,
-                    *path,
+                    written,
                     message=f"{variable.name} is {spoken}, and {client.call.address.host}:"
                     f"{client.call.address.port} leads to listener {client.listener.name}, which is {wanted}",
                     fix=f"write {wanted}, or call a listener that speaks {spoken}",

@@ -13,6 +13,7 @@ import msgspec
 from preflight.cluster.environment import EnvVar
 from preflight.cluster.workloads import Container, Workload
 from preflight.facts.addresses import Call, calls
+from preflight.facts.ports import target
 from preflight.model import Model, fact
 
 IMAGES = re.compile(
@@ -118,7 +119,7 @@ def clients(model: Model) -> list[Client]:
             if call.container is broker.container:
                 continue
             for port in call.service.ports:
-                number = broker.container.port(port.get("targetPort", port.get("port")))
+                number = broker.container.port(target(port))
                 if number is not None and call.address.port == port.get("port"):
                     found.append(Client(call, broker, number))
     return found

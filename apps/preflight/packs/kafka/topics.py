@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preflight.cluster.objects import Located, Obj
+from preflight.cluster.objects import Field
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step, dig
+from preflight.documents.paths import dig
 from preflight.facts.custom_resources import STRIMZI_LABEL, kafka_brokers
-from preflight.facts.settings import ContainerSettings, container_settings, written_at
+from preflight.facts.settings import ContainerSettings, asked, container_settings, written_at
+from preflight.findings import Place
 from preflight.model import Model, fact
 from preflight.packs.kafka.properties import Broker, brokers, clients_of, siblings
 from preflight.rules.lifecycle.scaling import scalers
@@ -53,7 +54,7 @@ def topic_not_created(model: Model) -> Iterator[Violation]:
         KAFKA_CREATE_TOPICS=false            # and KAFKA_AUTO_CREATE_TOPICS_ENABLE=false on the broker
     """
     made = {topic.name for topic in created_topics(model)}
-    refusing: dict[object, tuple[ContainerSettings, Located, tuple[Step, ...], set[str]]] = {}
+    refusing: dict[Place, tuple[ContainerSettings, Field, set[str]]] = {}
     for settings in container_settings(model).values():
         variable = next((v for v in settings.variables if CREATES.fullmatch(v.name)), None)
         if variable is None or settings.value(variable.name) is None:
@@ -64,18 +65,13 @@ def topic_not_created(model: Model) -> Iterator[Violation]:
         called = _brokers_of(model, settings)
         creating = [b for b in called if (b.get("auto.create.topics.enable") or "true").lower() != "false"]
         if called and not creating:
-            offered = settings.offered(variable)
-            part, path = (
-                written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
-            )
-            place = part.obj.where(*part.path, *path)
-            refusing.setdefault(place, (settings, part, path, set()))[3].update(_topics(settings))
-    for settings, part, path, topics in refusing.values():
+            written = settings.written(variable)
+            refusing.setdefault(written.where(), (settings, written, set()))[2].update(_topics(settings))
+    for settings, written, topics in refusing.values():
         if topics - made:
             ready = "readinessProbe" in settings.container.probes
             yield at(
-                part,
-                *path,
+                written,
                 message=f"nobody creates the topics {listed(sorted(topics - made))}: no app, no broker, "
                 "no Job",
                 fix="let the apps create them, or add a Job that does",
@@ -96,8 +92,7 @@ def topic_misspelt(model: Model) -> Iterator[Violation]:
         meant = near(topic.name, known) if topic.name not in known else None
         if meant:
             yield at(
-                topic.part,
-                *topic.path,
+                topic.written,
                 message=f"topic {topic.name} is created, and no app uses it; did you mean {meant}?",
                 fix=f"write {meant}",
             )
@@ -111,13 +106,10 @@ def topic_misspelt(model: Model) -> Iterator[Violation]:
             for name in re.split(r"[,\s]+", offered.value or "") if of_topic or read else ():
                 meant = near(name, known) if name not in known else None
                 if meant and (of_topic or distance(name, meant) == 1):
-                    part, where = written_at(container, offered)
                     yield at(
-                        part,
-                        *where,
+                        written_at(container, offered),
                         message=f"{offered.name} names topic {name}; did you mean {meant}?",
                         fix=f"write {meant}",
-                        place=offered.place,
                         severity="error" if of_topic else "warning",
                     )
 
@@ -126,19 +118,16 @@ class Created(msgspec.Struct, frozen=True):
     """A topic that Kafka's own tool or a KafkaTopic creates; None for what is not said."""
 
     name: str
-    part: Located
-    path: tuple[Step, ...]
+    written: Field
     partitions: int | None
     copies: int | None
-    copies_path: tuple[Step, ...]
-    namespace: str
+    copies_written: Field
 
 
 @fact
 def created_topics(model: Model) -> list[Created]:
     """Every topic that the render creates."""
     found: list[Created] = []
-    path: tuple[Step, ...]
     for container in model.containers:
         for field in ("command", "args"):
             words = [str(word) for word in container.items(field)]
@@ -154,15 +143,14 @@ def created_topics(model: Model) -> list[Created]:
                         _number(match[1]) if (match := re.search(OPTION.format(option), text)) else None
                         for option in ("partitions", "replication-factor")
                     ]
-                    path = (field, index)
-                    found.append(
-                        Created(name, container, path, counts[0], counts[1], path, container.obj.namespace)
-                    )
+                    written = container.field(field, index)
+                    found.append(Created(name, written, counts[0], counts[1], written))
     for topic in model.objects_of("KafkaTopic"):
         name = str(topic.get("spec", "topicName", default=topic.name))
         partitions, copies = _number(topic.get("spec", "partitions")), _number(topic.get("spec", "replicas"))
-        path = ("spec", "topicName") if topic.get("spec", "topicName") else ("metadata", "name")
-        found.append(Created(name, topic, path, partitions, copies, ("spec", "replicas"), topic.namespace))
+        own = topic.field("spec", "topicName")
+        written = own if own.doc else topic.field("metadata", "name")
+        found.append(Created(name, written, partitions, copies, topic.field("spec", "replicas")))
     return found
 
 
@@ -170,28 +158,70 @@ def _number(value: object) -> int | None:
     return int(str(value)) if re.fullmatch(r"\d{1,9}", str(value)) else None
 
 
-def copies_above_brokers(model: Model) -> Iterator[Violation]:
+@rule("replication-above-brokers", family="messaging", severity="error", outcome="ready but silent")
+def replication_above_brokers(model: Model) -> Iterator[Violation]:
+    """A replication factor, of the broker's own topics or an app's, above the number of brokers.
+
+    Kafka's defaults are for three brokers. With fewer, `__consumer_offsets` is never created, no consumer
+    group finds its coordinator, and everybody waits. For the topics of transactions and share groups it is a
+    warning: only their users wait. Before Kafka 3.7 a `min.insync.replicas` that cannot be met refuses every
+    write with acks=all; since then it asks for no more than there are replicas, without effect. An app that
+    creates its topics with more copies than there are brokers is refused.
+
+        KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR=3     # and replicas: 1
+    """
+    for broker in brokers(model):
+        count = siblings(model, broker)
+        if count < 1 or "broker" not in broker.listed("process.roles"):
+            continue
+        for name, default, grave in (
+            ("offsets.topic.replication.factor", 3, True),
+            ("min.insync.replicas", 1, True),
+            ("transaction.state.log.replication.factor", 3, False),
+            ("transaction.state.log.min.isr", 2, False),
+            ("share.coordinator.state.topic.replication.factor", 0, False),
+            ("share.coordinator.state.topic.min.isr", 0, False),
+        ):
+            value, offered = broker.number(name, default), broker.offered(name)
+            capped = name.endswith(("min.isr", "insync.replicas")) and not _before_3_7(broker)
+            if value <= count or (capped and offered is None):
+                continue
+            variable = "KAFKA_" + name.upper().replace(".", "_")
+            container = broker.container
+            yield at(
+                written_at(container, offered) if offered is not None else asked(container, variable),
+                message=f"{variable} is {value}{'' if offered else ' by default'}, and there {_are(count)}",
+                fix=f"set {variable}={count}",
+                severity="error" if grave and not capped else "warning",
+                outcome="applies nothing" if capped else None,
+            )
+    yield from _copies_above_brokers(model)
+
+
+def _before_3_7(broker: Broker) -> bool:
+    """Whether the image says that the broker takes min.insync.replicas literally (KAFKA-15583)."""
+    image = broker.container.image
+    if own := re.search(r"apache/kafka(?:-native)?:(\d+)\.(\d+)", image):
+        return (int(own[1]), int(own[2])) < (3, 7)
+    # Confluent Platform 7.7 carries Kafka 3.7
+    platform = re.search(r"confluentinc/[\w-]+:(\d+)\.(\d+)", image)
+    return platform is not None and (int(platform[1]), int(platform[2])) < (7, 7)
+
+
+def _copies_above_brokers(model: Model) -> Iterator[Violation]:
     """Topics that apps create with more copies than there are brokers."""
     seen = set()
     for settings in container_settings(model).values():
         called = _brokers_of(model, settings)
+        count = max((siblings(model, broker) for broker in called), default=0)
         for variable in settings.variables if called else ():
-            value = settings.value(variable.name) if REPLICATION.fullmatch(variable.name) else None
-            count = max((siblings(model, broker) for broker in called), default=0)
-            if value is None or not value.strip().isdigit() or int(value) <= count:
-                continue
-            offered = settings.offered(variable)
-            part, path = (
-                written_at(settings.container, offered[0]) if offered else (settings.container, ("name",))
-            )
-            place = part.obj.where(*part.path, *path)
-            if place not in seen:
-                seen.add(place)
+            value = _number(settings.value(variable.name)) if REPLICATION.fullmatch(variable.name) else None
+            written = settings.written(variable)
+            if value is not None and value > count and written.where() not in seen:
+                seen.add(written.where())
                 yield at(
-                    part,
-                    *path,
-                    message=f"{variable.name} is {value.strip()}, and there "
-                    + (f"are {count} brokers" if count != 1 else "is one broker"),
+                    written,
+                    message=f"{variable.name} is {value}, and there {_are(count)}",
                     fix=f"write {max(count, 1)}, or run more brokers",
                     outcome="never ready",
                 )
@@ -199,23 +229,24 @@ def copies_above_brokers(model: Model) -> Iterator[Violation]:
         count = _brokers_for(model, topic)
         if count and topic.copies is not None and topic.copies > count:
             yield at(
-                topic.part,
-                *topic.copies_path,
-                message=f"topic {topic.name} is to have {topic.copies} copies, and there "
-                + (f"are {count} brokers" if count != 1 else "is one broker"),
+                topic.copies_written,
+                message=f"topic {topic.name} is to have {topic.copies} copies, and there {_are(count)}",
                 fix=f"write {count}, or run more brokers",
                 outcome="never ready",
             )
 
 
+def _are(count: int) -> str:
+    return "is one broker" if count == 1 else f"are {count} brokers"
+
+
 def _brokers_for(model: Model, topic: Created) -> int:
     """How many brokers there are for a topic; 0 where that is not in the render."""
-    if isinstance(topic.part, Obj):
-        clusters = model.objects_of("Kafka")
-        named = topic.part.labels.get(STRIMZI_LABEL, "")
-        cluster = model.find("Kafka", topic.namespace, named)
-        return kafka_brokers(model, cluster) if cluster is not None and clusters else 0
-    own = [broker for broker in brokers(model) if broker.workload.namespace == topic.namespace]
+    obj = topic.written.obj
+    if obj.kind == "KafkaTopic":
+        cluster = model.find("Kafka", obj.namespace, obj.labels.get(STRIMZI_LABEL, ""))
+        return kafka_brokers(model, cluster) if cluster is not None else 0
+    own = [broker for broker in brokers(model) if broker.workload.namespace == obj.namespace]
     return siblings(model, own[0]) if own else 0
 
 
@@ -241,28 +272,27 @@ def replicas_above_partitions(model: Model) -> Iterator[Violation]:
         if most is None and reads and all(made.get(name) is not None for name in reads):
             most = sum(made[name] or 0 for name in reads)
             who = f"{listed(reads)} {'has' if len(reads) == 1 else 'have'} {most} partitions"
-        for part, path, number in _scales(model, container) if most is not None else ():
+        for field, number in _scales(model, container) if most is not None else ():
             if most is not None and number > most:
                 yield at(
-                    part,
-                    *path,
-                    message=f"{path[-1]} {number} of {container.workload.name}, and {who}: the pods beyond "
-                    "are idle",
+                    field,
+                    message=f"{field.path[-1]} {number} of {container.workload.name}, and {who}: "
+                    "the pods beyond are idle",
                     fix=f"at most {most}, or more partitions",
                 )
 
 
-def _scales(model: Model, container: Container) -> Iterator[tuple[Located, tuple[Step, ...], int]]:
+def _scales(model: Model, container: Container) -> Iterator[tuple[Field, int]]:
     workload = container.workload
     if workload.replicas > 1:
-        yield workload.obj, ("spec", "replicas"), workload.replicas
+        yield workload.obj.field("spec", "replicas"), workload.replicas
     for scaler, scaled in scalers(model):
         field = "maxReplicas" if scaler.kind == "HorizontalPodAutoscaler" else "maxReplicaCount"
         most = scaler.get("spec", field)
         # KEDA itself keeps to the number of partitions where it scales by a topic's lag
         by_lag = any(dig(trigger, "type") == "kafka" for trigger in scaler.items("spec", "triggers"))
         if scaled is workload and isinstance(most, int) and not by_lag:
-            yield scaler, ("spec", field), most
+            yield scaler.field("spec", field), most
 
 
 @rule("scaler-of-another-topic", family="messaging", severity="error", outcome="applies nothing")
@@ -287,18 +317,14 @@ def scaler_of_another_topic(model: Model) -> Iterator[Violation]:
             if isinstance(topic, str) and topic not in reads:
                 meant = next((name for name in reads if name.endswith(topic)), near(topic, set(reads)))
                 yield at(
-                    scaler,
-                    *path,
-                    "topic",
+                    scaler.field(*path, "topic"),
                     message=f"{scaler.ref} scales by the lag of topic {topic}, and {workload.name} reads "
                     f"{listed(reads)}",
                     fix=f"write {meant}" if meant else "write one of these",
                 )
             if prefixes:
                 yield at(
-                    scaler,
-                    *path,
-                    "consumerGroup",
+                    scaler.field(*path, "consumerGroup"),
                     message=f"{scaler.ref} scales by the lag of group {group}, and {workload.name} reads as "
                     f"{prefixes[0]}{group}",
                     fix=f"write {prefixes[0]}{group}",

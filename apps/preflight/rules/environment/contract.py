@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterable, Iterator
 
 from preflight.cluster.environment import place_of_key
-from preflight.cluster.objects import Located
+from preflight.cluster.objects import Field
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step
 from preflight.facts.images import container_images
-from preflight.facts.settings import ContainerSettings, asked, container_settings, written_at
-from preflight.findings import Place, Severity
+from preflight.facts.settings import ContainerSettings, Written, asked, container_settings, written_at
+from preflight.findings import Severity
 from preflight.model import Model
 from preflight.repository.app import Problem
 from preflight.rules.registry import Violation, at, rule
@@ -42,8 +41,7 @@ def setting_not_offered(model: Model) -> Iterator[Violation]:
             expected = "" if plain else f" (expected: {problem.expected})"
             instead = f"; {meant} is offered, and not read" if meant else ""
             yield at(
-                settings.container,
-                *asked(settings.container, name),
+                asked(settings.container, name),
                 message=f"{name} is required by {settings.container.name}{expected} and not offered{instead}",
                 fix=f"rename {meant} to {name}" if meant else f"set {name} in a ConfigMap it takes",
                 severity=severity,
@@ -52,13 +50,10 @@ def setting_not_offered(model: Model) -> Iterator[Violation]:
             name = _variable(problem)
             offered = settings.container.env.get(name)
             if offered is not None and _is_blank(settings, name) and not settings.answer.unseen:
-                part, path = written_at(settings.container, offered)
                 yield at(
-                    part,
-                    *path,
+                    written_at(settings.container, offered),
                     message=f"{name} is empty; {settings.container.name}: {_expectation(problem)}",
                     fix=f"set {name}",
-                    place=offered.place,
                 )
 
 
@@ -107,20 +102,17 @@ def setting_value_wrong(model: Model) -> Iterator[Violation]:
             name = _variable(problem)
             if _is_blank(settings, name) or name in settings.start.links:
                 continue
-            part, path, place = _source(model, settings, name)
             value = settings.start.pod.state.get(name, "")
             shown = "a value that is not shown" if _is_secret(settings, name) else repr(_clipped(value))
             given = f"{name}, {problem.field}" if name.startswith("/") else f"{name} {shown}"
             quoted = not _is_secret(settings, name) and value.strip()[:1] in ("'", '"')
             yield at(
-                part,
-                *path,
+                _source(model, settings, name),
                 message=f"cannot start with {given}: {_expectation(problem)}"
                 + (f" ({problem.field})" if "." in problem.field and not name.startswith("/") else ""),
                 fix="write the value without quotes: an env file keeps them"
                 if quoted
                 else f"write {_example(settings, problem, value)}",
-                place=place,
                 readers=(settings.container.name,),
             )
 
@@ -155,21 +147,19 @@ def _clipped(value: str) -> str:
     return value if len(value) <= 80 else value[:77] + "..."
 
 
-def _source(
-    model: Model, settings: ContainerSettings, name: str
-) -> tuple[Located, tuple[Step, ...], Place | None]:
+def _source(model: Model, settings: ContainerSettings, name: str) -> Field:
     """Where a variable or a mounted file of the pod is written."""
     container = settings.container
     offered = container.env.get(name)
     if offered is not None:
-        return *written_at(container, offered), offered.place
+        return written_at(container, offered)
     if name in settings.start.files:
         obj, key = settings.start.files[name]
-        return obj, ("data", key), place_of_key(obj, key)
+        return Written(obj, ("data", key), place_of_key(obj, key))
     image = container_images(model).get(container)
     if image is not None and name in image.stage.env:
-        return container, ("image",), image.place(image.stage.env[name].line)
-    return container, ("name",), None
+        return Written(container, ("image",), image.place(image.stage.env[name].line))
+    return container.field("name")
 
 
 @rule("settings-conflict", family="environment", severity="error", outcome="CrashLoopBackOff")
@@ -190,18 +180,15 @@ def settings_conflict(model: Model) -> Iterator[Violation]:
             state = settings.start.pod.state
             offered = next((name for name in problem.variables if state.get(name, "").strip()), None)
             if offered is not None:
-                part, path, place = _source(model, settings, offered)
+                where = _source(model, settings, offered)
             else:
-                part, place = settings.container, None
-                path = asked(settings.container, _variable(problem))
+                where = asked(settings.container, _variable(problem))
             said = problem.message or "the words it says hold a part of a Secret's value and are not shown"
             field = f"{problem.field}: " if problem.field else ""
             yield at(
-                part,
-                *path,
+                where,
                 message=f"cannot start: {field}{said}",
                 fix="change one of them, or offer what is missing",
-                place=place,
                 readers=(settings.container.name,),
                 severity="error" if problem.certain and problem.variables else "warning",
             )
@@ -231,15 +218,11 @@ def aliases_disagree(model: Model) -> Iterator[Violation]:
 def _of_one_setting(
     model: Model, settings: ContainerSettings, kept: str, other: str, refused: bool
 ) -> Violation:
-    part, path, place = _source(model, settings, other)
-    where = _source(model, settings, kept)[2]
-    two = f"{other} and {kept}{f' ({where})' if where else ''} are one setting and differ"
+    two = f"{other} and {kept} ({_source(model, settings, kept).where()}) are one setting and differ"
     return at(
-        part,
-        *path,
+        _source(model, settings, other),
         message=f"cannot start: {two}" if refused else f"{two}: {kept} is taken first, {other} has no effect",
         fix=f"remove {other}",
-        place=place,
         readers=(settings.container.name,) if refused else (),
         severity="error" if refused else "warning",
         outcome=None if refused else "applies nothing",
@@ -269,8 +252,7 @@ def setting_not_wired(model: Model) -> Iterator[Violation]:
             holder = next((s for s in sources.values() if variable.name in s.mapping("data")), None)
             if holder is not None:
                 yield at(
-                    container,
-                    "name",
+                    container.field("name"),
                     message=f"{variable.name} is in {holder.ref} and is not passed on to {container.name}",
                     fix="add it to `env`, or take the whole by `envFrom`",
                 )

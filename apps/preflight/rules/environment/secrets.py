@@ -69,17 +69,14 @@ def _has_token(text: str) -> bool:
 
 
 def _open(container: Container, offered: EnvVar, certain: bool) -> Violation:
-    part, path = written_at(container, offered)
     where = f"ConfigMap {offered.source_name}" if offered.source is not None else "the manifest"
     return at(
-        part,
-        *path,
+        written_at(container, offered),
         message=f"{offered.name} is a secret and stands in {where} for all to read"
         if certain
         else f"{offered.name} looks like a secret and stands in {where} for all to read",
         fix="keep it in a Secret, and revoke it if this was ever committed",
         severity="error" if certain else "warning",
-        place=offered.place,
     )
 
 
@@ -90,9 +87,7 @@ def _files(model: Model, seen: set[Place]) -> Iterator[Violation]:
             place = config.where("data", key)
             if isinstance(text, str) and place not in seen and _has_token(text):
                 yield at(
-                    config,
-                    "data",
-                    key,
+                    config.field("data", key),
                     message=f"{key} holds a key or token, in a ConfigMap for all to read",
                     fix="keep it in a Secret, and revoke it if this was ever committed",
                 )
@@ -109,20 +104,15 @@ def secret_ends_in_newline(model: Model) -> Iterator[Violation]:
         data:
           password: aHVudGVyMgo=       # echo -n hunter2 | base64 gives aHVudGVyMg==
     """
-    seen: set[Place] = set()
     for container in model.containers:
         for each in container.offers:
             value = each.raw or ""
             one_line = value.endswith("\n") and "\n" not in value.strip() and value.strip()
-            if each.is_secret and one_line and each.source is not None and each.place not in seen:
-                seen.add(each.place)
-                part, path = written_at(container, each)
+            if each.is_secret and one_line and each.source is not None:
                 yield at(
-                    part,
-                    *path,
-                    message=f"{each.key} ends in a newline, which {each.name} of {container.name} then holds",
+                    written_at(container, each),
+                    message=f"{each.key} ends in a newline, which the variable that takes it then holds",
                     fix="encode it without the newline (printf %s, echo -n), or write |- for |",
-                    place=each.place,
                 )
 
 
@@ -135,7 +125,6 @@ def secret_in_image(model: Model) -> Iterator[Violation]:
 
         ENV OPENAI_API_KEY=sk-…
     """
-    seen: set[Place] = set()
     for container in model.containers:
         app = model.app(container)
         settings = container_settings(model).get(container)
@@ -160,11 +149,9 @@ def secret_in_image(model: Model) -> Iterator[Violation]:
             if not found and instruction.keyword in ("COPY", "ADD"):
                 dotenv = re.search(r"(^|[\s/\[\"])\.env(?=[\s\",])", instruction.text)
                 found = "the file .env" if dotenv and not instruction.flag("from") else ""
-            if found and place not in seen:
-                seen.add(place)
+            if found:
                 yield at(
-                    container,
-                    "image",
+                    container.field("image"),
                     message=f"{file} puts {found} into the image",
                     fix="offer it by a Secret at run time (RUN --mount=type=secret while building)",
                     place=place,

@@ -7,15 +7,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from preflight.cluster.objects import Obj
+from preflight.cluster.objects import Field
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig, list_at, walk
 from preflight.facts.existence import is_custom
-from preflight.facts.misspelt_keys import slips
 from preflight.facts.settings import ContainerSettings, container_settings
 from preflight.model import Model, fact
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import listed, near
+from preflight.spelling import hint, listed, near
 
 ASIDE = {"node_modules", "site-packages", "build", "dist", "__pycache__"}
 MOST_TEXTS = 200_000
@@ -31,7 +30,13 @@ AMBIENT = re.compile(
 """Variables that an interpreter, a library or the platform reads behind the app's back."""
 
 
-@rule("variable-unread", family="environment", severity="warning", outcome="applies nothing")
+@rule(
+    "variable-unread",
+    family="environment",
+    severity="warning",
+    outcome="applies nothing",
+    unless=["merged-key-misspelt"],
+)
 def variable_unread(model: Model) -> Iterator[Violation]:
     """A ConfigMap key that nothing in the containers that take it reads, or a setting's name misspelt.
 
@@ -55,13 +60,10 @@ def variable_unread(model: Model) -> Iterator[Violation]:
     elsewhere = _named_elsewhere(model)
     for config in model.objects_of("ConfigMap"):
         for key in config.mapping("data") if config.name not in elsewhere else ():
-            place = config.where("data", key)
-            if place in slips(model):  # merged-key-misspelt says it
-                continue
             taken = takers.get((config.namespace, config.name, key), [])
             dead = [known[c] for c, name in taken if c in known and not _reads(model, known[c], name)]
             if taken and len(dead) == len(taken):
-                yield _unread(config, ("data", key), taken[0][1], dead)
+                yield _unread(config.field("data", key), taken[0][1], dead)
             elif (
                 not taken
                 and isinstance(config.get("data", key), str)
@@ -71,29 +73,24 @@ def variable_unread(model: Model) -> Iterator[Violation]:
             ):
                 who = listed(sorted(by_key[(config.namespace, config.name)]))
                 yield at(
-                    config,
-                    "data",
-                    key,
+                    config.field("data", key),
                     message=f"{key} is taken by nothing: {who} takes this ConfigMap key by key",
                     fix="remove it, or take it by a configMapKeyRef",
                 )
     for settings in known.values():
         for each in settings.container.offers:
-            in_env = each.path[len(settings.container.path) :][0] == "env"
+            in_env = each.path[-2] == "env"
             if in_env and _slip(each.name, [settings]) and not _reads(model, settings, each.name):
-                yield _unread(settings.container, ("env", each.path[-1], "name"), each.name, [settings])
+                yield _unread(settings.container.field("env", each.path[-1], "name"), each.name, [settings])
 
 
-def _unread(
-    part: Obj | Container, path: tuple[str | int, ...], name: str, readers: list[ContainerSettings]
-) -> Violation:
+def _unread(field: Field, name: str, readers: list[ContainerSettings]) -> Violation:
     meant = _slip(name, readers)
     who = listed(settings.container.name for settings in readers)
     required = any(settings.requires(meant) for settings in readers if meant)
     return at(
-        part,
-        *path,
-        message=f"{name} is read by nothing in {who}" + (f"; did you mean {meant}?" if meant else ""),
+        field,
+        message=f"{name} is read by nothing in {who}{hint(meant)}",
         fix=f"rename it to {meant}" if meant else "remove it, or declare it in the settings type",
         severity="error" if meant else "warning",
         outcome="CrashLoopBackOff" if required else None,
@@ -180,8 +177,7 @@ def service_link_sets_setting(model: Model) -> Iterator[Violation]:
             if problem is not None or (taken and name.endswith("_PORT")):
                 expected = (problem.expected if problem is not None else "") or "a value of its own"
                 yield at(
-                    settings.container,
-                    "name",
+                    settings.container.field("name"),
                     message=f"{name} is {value} because there is a Service {service.name}; "
                     f"{settings.container.name} expects {expected}",
                     fix="write enableServiceLinks: false in the pod, or set the variable",

@@ -2,69 +2,36 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
 from preflight.cluster.environment import EnvVar, expand
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step, dig
-from preflight.facts.settings import container_settings, written_at
+from preflight.documents.paths import Step
+from preflight.facts.images import SHELLS, ContainerImage, command_fields, container_images, start_of
+from preflight.facts.settings import written_at
 from preflight.findings import Outcome, Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import COLLECTION, listed, near
+from preflight.spelling import COLLECTION, hint, listed, near
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 PLATFORM = re.compile(r"KUBERNETES_\w+|\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_\w+)?)")
 """Variables that Kubernetes adds for Services."""
-
-
-@rule("variable-twice", family="environment", severity="error", outcome="applies nothing")
-def variable_twice(model: Model) -> Iterator[Violation]:
-    """A variable that stands twice in one `env` list.
-
-    The later one counts and the earlier one has no effect; client-side apply may drop either when they are
-    changed, and server-side apply refuses the list. A warning where both say the same.
-
-        env:
-        - {name: LOG_LEVEL, value: INFO}
-        - {name: LOG_LEVEL, value: DEBUG}
-    """
-    for container in model.containers:
-        last: dict[str, EnvVar] = {}
-        for each in reversed([each for each in container.offers if _in_env(container, each)]):
-            later = last.setdefault(each.name, each)
-            if later is not each:
-                same = (later.origin, later.raw, later.source_name) == (
-                    each.origin,
-                    each.raw,
-                    each.source_name,
-                )
-                yield at(
-                    container,
-                    *each.path[len(container.path) :],
-                    "name",
-                    message=f"{each.name} is set again at {container.where(*_below(container, later))}"
-                    + (", to the same" if same else ", and that one counts"),
-                    fix="keep one of them",
-                    severity="warning" if same else "error",
-                )
-
-
-def _in_env(container: Container, offered: EnvVar) -> bool:
-    return _below(container, offered)[:1] == ("env",)
-
-
-def _below(container: Container, offered: EnvVar) -> tuple[str | int, ...]:
-    return offered.path[len(container.path) :]
+OF_A_SHELL = re.compile(r"(?:--?[\w-]+=)?\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
+EXPANDS_NOTHING = re.compile(r"(python[\d.]*|uvicorn|gunicorn|hypercorn|node|java|sleep|echo|cat)$")
+"""Programs that take `$NAME` in their arguments as it is written."""
 
 
 @rule("variable-overridden", family="environment", severity="warning", outcome="applies nothing")
 def variable_overridden(model: Model) -> Iterator[Violation]:
-    """A key that a later `envFrom` source overrides in every container that takes it.
+    """A variable that is set twice, where the later one counts.
 
-    Of two sources with the same key the later one counts, silently: an edit of the earlier one changes
-    nothing. An `env` item that overrides a key is taken for meant.
+    Of two `envFrom` sources with the same key the later one counts, silently: an edit of the earlier one
+    changes nothing in any container that takes it. A name that stands twice in one `env` list with two values
+    is an error: client-side apply may drop either, and server-side apply refuses the list. An `env` item that
+    overrides a key of a source is taken for meant.
 
         envFrom:
         - configMapRef: {name: vhm-config}        # LOG_LEVEL=INFO
@@ -72,75 +39,99 @@ def variable_overridden(model: Model) -> Iterator[Violation]:
     """
     overriding: dict[Place, list[tuple[Container, EnvVar, EnvVar | None]]] = {}
     for container in model.containers:
-        later: dict[str, EnvVar] = {}
-        for each in reversed([each for each in container.offers if not _in_env(container, each)]):
-            last = later.setdefault(each.name, each)
-            beaten_by = last if last is not each and last.value != each.value else None
-            overriding.setdefault(each.place, []).append((container, each, beaten_by))
+        last: dict[tuple[bool, str], EnvVar] = {}
+        for each in reversed(container.offers):
+            later = last.setdefault((_in_env(each), each.name), each)
+            if not _in_env(each):
+                beaten_by = later if later is not each and later.value != each.value else None
+                overriding.setdefault(each.place, []).append((container, each, beaten_by))
+            elif later is not each:
+                same = (later.origin, later.raw, later.source_name) == (
+                    each.origin,
+                    each.raw,
+                    each.source_name,
+                )
+                yield at(
+                    container.field(*each.path[len(container.path) :], "name"),
+                    message=f"{each.name} is set again at {container.obj.where(*later.path)}"
+                    + (", to the same" if same else ", and that one counts"),
+                    fix="keep one of them",
+                    severity="warning" if same else "error",
+                )
     for uses in overriding.values():
         container, offered, winner = uses[0]
         if winner is not None and all(each[2] is not None for each in uses):
-            part, path = written_at(container, offered)
             yield at(
-                part,
-                *path,
+                written_at(container, offered),
                 message=f"{offered.name} has no effect in {listed(each[0].name for each in uses)}: "
                 f"{winner.source_name} is taken later and sets it too, at {winner.place}",
                 fix="keep one of them, or take this source last",
-                place=offered.place,
             )
+
+
+def _in_env(offered: EnvVar) -> bool:
+    return offered.path[-2] == "env"
 
 
 @rule("variable-left-literal", family="environment", severity="warning", outcome="applies nothing")
 def variable_left_literal(model: Model) -> Iterator[Violation]:
-    """A `$(NAME)` that stays as it is written.
+    """A `$(NAME)` or `$NAME` that stays as it is written.
 
-    The kubelet replaces it in `value:`, `command` and `args`, and only by variables that are defined before
-    it: by `envFrom` or further up in `env`. Values of ConfigMaps and Secrets are never replaced in. An error
-    where the variable is defined, but too late or in the wrong place, or where a slip explains it.
+    The kubelet replaces `$(NAME)` in `value:`, `command` and `args`, by variables that are defined before it:
+    by `envFrom` or further up in `env`. Values of ConfigMaps and Secrets are never replaced in; in the
+    commands of probes only a plain `value:` is taken (of `valueFrom` comes nothing at all), in those of hooks
+    none. `$NAME` is a shell's: without one it reaches the program as it is, and so it does from ENTRYPOINT
+    and CMD as arrays, where not even `$(NAME)` is replaced. An error where the variable is defined, or where
+    a slip explains it.
 
         env:
         - {name: ADDRESS, value: "$(POD_IP):9092"}      # POD_IP comes further down
         - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
     """
-    seen = set()
     for container in model.containers:
-        if not container.env_is_known:
-            continue
-        shell = "-c" in container.command or "-c" in container.args
-        for each in container.offers:
-            in_env = _in_env(container, each)
-            names = each.unexpanded if in_env else expand(each.raw or "", {})[1]
-            for name in names if not each.is_secret else ():
-                late = name in container.env
-                if not _counts(container, name) or (not in_env and not late) or each.place in seen:
-                    continue
-                seen.add(each.place)
-                part, path = written_at(container, each)
-                why = "is defined further down" if in_env else "is not replaced in a ConfigMap's value"
-                meant = None if late else near(name, container.env)
+        if container.env_is_known:
+            yield from _in_values(container)
+            yield from _in_command(container)
+        yield from _without_shell(container)
+        yield from _in_actions(container)
+    for image in container_images(model).values():
+        yield from _in_array(image)
+
+
+def _in_values(container: Container) -> Iterator[Violation]:
+    for each in container.offers:
+        in_env = _in_env(each)
+        names = each.unexpanded if in_env else expand(each.raw or "", {})[1]
+        for name in names if not each.is_secret else ():
+            late = name in container.env
+            if not _counts(container, name) or (not in_env and not late):
+                continue
+            meant = None if late else near(name, container.env)
+            why = "is defined further down" if in_env else "is not replaced in a ConfigMap's value"
+            fix = f"move {name} above it" if in_env else "set it by `env` and `value:`, which is replaced in"
+            yield at(
+                written_at(container, each),
+                message=f"$({name}) stays as it is: {name} "
+                + (why if late else f"is not defined{hint(meant)}"),
+                fix=fix if late else _define(name, meant),
+                severity="error" if late or meant else "warning",
+            )
+
+
+def _in_command(container: Container) -> Iterator[Violation]:
+    if "-c" in container.command or "-c" in container.args:
+        return
+    known = {name: each.value for name, each in container.env.items()}
+    for word in command_fields(container):
+        for name in expand(str(word.doc), known)[1]:
+            if _counts(container, name):
+                meant = near(name, container.env)
                 yield at(
-                    part,
-                    *path,
-                    message=f"$({name}) stays as it is: {name} " + (why if late else _absent(meant)),
-                    fix=_remedy(late, in_env, name, meant),
-                    severity="error" if late or meant else "warning",
-                    place=each.place,
+                    word,
+                    message=f"$({name}) stays as it is: {name} is not defined{hint(meant)}",
+                    fix=_define(name, meant),
+                    severity="error" if meant else "warning",
                 )
-        for field in ("command", "args"):
-            for index, word in enumerate(container.items(field)):
-                known: dict[str, str | None] = {name: each.value for name, each in container.env.items()}
-                for name in expand(str(word), known)[1] if not shell else ():
-                    if _counts(container, name):
-                        meant = near(name, container.env)
-                        yield at(
-                            container,
-                            field,
-                            index,
-                            message=f"$({name}) stays as it is: {name} {_absent(meant)}",
-                            fix=_remedy(False, True, name, meant),
-                            severity="error" if meant else "warning",
-                        )
 
 
 def _counts(container: Container, name: str) -> bool:
@@ -148,64 +139,87 @@ def _counts(container: Container, name: str) -> bool:
     return VARIABLE.fullmatch(name) is not None and not (links and PLATFORM.fullmatch(name))
 
 
-def _absent(meant: str | None) -> str:
-    return "is not defined" + (f"; did you mean {meant}?" if meant else "")
+def _define(name: str, meant: str | None) -> str:
+    if meant:
+        return f"write $({meant})"
+    return f"define {name} above it, or write $$({name}) if it is meant literally"
 
 
-def _remedy(late: bool, in_env: bool, name: str, meant: str | None) -> str:
-    if late and in_env:
-        return f"move {name} above it"
-    if late:
-        return "set it by `env` and `value:`, where the kubelet replaces it"
-    return (
-        f"write $({meant})"
-        if meant
-        else f"define {name} above it, or write $$({name}) if it is meant literally"
-    )
+def _without_shell(container: Container) -> Iterator[Violation]:
+    if not container.command or start_of(container).program in SHELLS:
+        return
+    program = posixpath.basename(container.command[0])
+    for field in command_fields(container):
+        word = str(field.doc)
+        match = OF_A_SHELL.fullmatch(word)
+        name = (match[1] or match[2]) if match else ""
+        if name in container.env:
+            better = re.sub(r"\$\{?\w+\}?", f"$({name})", word)
+            yield at(
+                field,
+                message=f"{word} in {field.path[-2]} is not replaced: no shell reads it",
+                fix=f"write {better}",
+                severity="error" if EXPANDS_NOTHING.match(program) else "warning",
+                outcome="CrashLoopBackOff",
+            )
 
 
-@rule("probe-variable-not-expanded", family="environment", severity="error", outcome="never ready")
-def probe_variable_not_expanded(model: Model) -> Iterator[Violation]:
-    """A `$(NAME)` in a probe's or hook's command that the kubelet does not replace by the variable's value.
-
-    In the commands of probes only variables with a plain `value:` are replaced: of `valueFrom` comes nothing
-    at all, of `envFrom` the text stays. In lifecycle hooks no variable is replaced.
-
-        livenessProbe:                 # and POSTGRES_USER comes from a Secret
-          exec: {command: [psql, -U, $(POSTGRES_USER), -c, SELECT 1]}
-    """
-    for container in model.containers:
-        plain = {str(dig(item, "name")) for item in container.items("env") if dig(item, "valueFrom") is None}
-        named = {str(dig(item, "name")) for item in container.items("env")}
-        hooks = [("lifecycle", name) for name in ("postStart", "preStop")]
-        paths: list[tuple[Step, ...]] = [*((name,) for name in container.probes), *hooks]
-        for path in paths:
-            hook = path[0] == "lifecycle"
-            for index, word in enumerate(container.items(*path, "exec", "command")):
-                unknown = expand(str(word), {})[1]
-                names = [n for n in unknown if n in container.env and (hook or n not in plain)]
-                if names:
-                    name = names[0]
-                    empty = name in named and not hook
-                    yield at(
-                        container,
-                        *path,
-                        "exec",
-                        "command",
-                        index,
-                        message=f"$({name}) in {path[-1]} "
-                        + ("becomes nothing" if empty else "stays as it is")
-                        + f": {'no variable is' if hook else 'only a plain value: is'} replaced here",
-                        fix=f'let a shell do it: [sh, -c, "… ${name} …"]',
-                        outcome=OUTCOMES.get(str(path[-1])),
-                    )
+def _in_array(image: ContainerImage) -> Iterator[Violation]:
+    entry = image.stage.entrypoint or image.stage.cmd
+    if image.container.command or entry is None or entry.shell:
+        return
+    words = entry.words[1:] if EXPANDS_NOTHING.match(posixpath.basename(entry.words[0])) else ()
+    word = next((each for each in words if re.fullmatch(r"\$(\w+|\{\w+\}|\(\w+\))", each)), None)
+    if word is not None:
+        yield at(
+            image.container.field("image"),
+            message=f"{word} in {image.file} is not replaced: an array is not read by a shell",
+            fix=f"write ENTRYPOINT exec {entry.words[0]} … without brackets, or the value itself",
+            place=image.place(entry.line),
+            severity="error",
+            outcome="CrashLoopBackOff",
+        )
 
 
-OUTCOMES: dict[str, Outcome] = {"livenessProbe": "CrashLoopBackOff", "postStart": "CrashLoopBackOff"}
-"""What comes of a command that always fails, where it is not that the pod is never ready."""
+ACTIONS: dict[tuple[Step, ...], Outcome] = {
+    ("startupProbe",): "never ready",
+    ("readinessProbe",): "never ready",
+    ("livenessProbe",): "CrashLoopBackOff",
+    ("lifecycle", "postStart"): "CrashLoopBackOff",
+    ("lifecycle", "preStop"): "never ready",
+}
+"""Commands of probes and hooks, and what comes of one that always fails."""
 
 
-@rule("env-file-quotes", family="environment", severity="error", outcome="ready but silent")
+def _in_actions(container: Container) -> Iterator[Violation]:
+    named = {str(item.get("name")): item for item in container.fields("env.*")}
+    for path, outcome in ACTIONS.items():
+        hook = path[0] == "lifecycle"
+        for word in container.field(*path).fields("exec.command.*"):
+            names = (name for name in expand(str(word.doc), {})[1] if name in container.env)
+            for name in names:
+                item = named.get(name)
+                if not hook and item is not None and item.get("valueFrom") is None:
+                    continue
+                becomes = "becomes nothing" if item is not None and not hook else "stays as it is"
+                yield at(
+                    word,
+                    message=f"$({name}) in {path[-1]} {becomes}: "
+                    f"{'no variable is' if hook else 'only a plain value: is'} replaced here",
+                    fix=f'let a shell do it: [sh, -c, "… ${name} …"]',
+                    severity="error",
+                    outcome=outcome,
+                )
+                break
+
+
+@rule(
+    "env-file-quotes",
+    family="environment",
+    severity="error",
+    outcome="ready but silent",
+    unless=["setting-value-wrong", "settings-conflict", "aliases-disagree"],
+)
 def env_file_quotes(model: Model) -> Iterator[Violation]:
     """A value of an env file with quotes around it or a comment behind it.
 
@@ -216,32 +230,19 @@ def env_file_quotes(model: Model) -> Iterator[Violation]:
 
         QDRANT_COLLECTION="anchors"    # this comment would be part of the value, too
     """
-    refused = {
-        settings.container.env[name].place
-        for settings in container_settings(model).values()
-        for problem in settings.answer.problems
-        for name in problem.variables
-        if name in settings.container.env
-    }
-    seen = set()
     for container in model.containers:
         for each in container.offers:
             kept = _kept(each.raw or "")
             of_file = each.source is not None and not each.place.file.endswith(
                 (".yaml", ".yml", ".json", "-")
             )
-            if not kept or not of_file or each.place in refused or each.place in seen:
-                continue
-            seen.add(each.place)
-            part, path = written_at(container, each)
-            yield at(
-                part,
-                *path,
-                message=f"{each.key}: the {kept} of the value that {container.name} gets",
-                fix="write the value alone",
-                place=each.place,
-                outcome="never ready" if COLLECTION.fullmatch(each.key) else None,
-            )
+            if kept and of_file:
+                yield at(
+                    written_at(container, each),
+                    message=f"{each.key}: the {kept} of the value",
+                    fix="write the value alone",
+                    outcome="never ready" if COLLECTION.fullmatch(each.key) else None,
+                )
 
 
 def _kept(value: str) -> str:

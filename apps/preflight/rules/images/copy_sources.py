@@ -24,25 +24,18 @@ def copy_source_missing(model: Model) -> Iterator[Violation]:
 
         COPY requirments.txt .         # requirements.txt
     """
-    said = set()
     for image in container_images(model).values():
-        for stage in image.dockerfile.stages:
-            for copy in stage.copies:
-                key = (image.file, copy.line)
-                if key in said:
-                    continue
-                for source in copy.sources:
-                    problem, fix = _problem(image, copy, source)
-                    if problem:
-                        said.add(key)
-                        yield at(
-                            image.container,
-                            "image",
-                            message=f"COPY {source}: {problem}",
-                            fix=fix,
-                            place=image.place(copy.instruction.line_of(source)),
-                        )
-                        break
+        for copy in (each for stage in image.dockerfile.stages for each in stage.copies):
+            for source in copy.sources:
+                problem, fix = _problem(image, copy, source)
+                if problem:
+                    yield at(
+                        image.container.field("image"),
+                        message=f"COPY {source}: {problem}",
+                        fix=fix,
+                        place=image.place(copy.instruction.line_of(source)),
+                    )
+                    break
 
 
 def _problem(image: ContainerImage, copy: Copy, source: str) -> tuple[str, str]:

@@ -1,16 +1,15 @@
-"""What an image is called, where it is pulled from, and for which architecture it is."""
+"""What an image is called, where it is pulled from, for which architecture it is, and of which tree."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from preflight.cluster import image_reference
-from preflight.cluster.workloads import Container, Workload
-from preflight.documents.paths import Step, dig
+from preflight.cluster.workloads import Container
 from preflight.facts.images import container_images
 from preflight.model import Model, fact
+from preflight.repository.content_tag import tag_of_tree
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import is_placeholder
 
@@ -21,8 +20,6 @@ ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
 }
-UNPULLED = (".local", ".localhost", ".internal", ".test")
-"""Ends of registry names that stand for images loaded onto a node."""
 
 
 @rule("image-name-invalid", family="images", severity="error", outcome="InvalidImageName")
@@ -44,8 +41,7 @@ def image_name_invalid(model: Model) -> Iterator[Violation]:
         padded = image != image.strip()
         if padded or problem:
             yield at(
-                container,
-                "image",
+                container.field("image"),
                 message=f"image {image[:120]!r}: {'blanks around it' if padded else problem}",
                 fix="write registry/repository:tag, the repository in small letters",
                 severity="warning" if is_placeholder(image) else None,
@@ -80,8 +76,7 @@ def image_not_pinned(model: Model) -> Iterator[Violation]:
             tag = "the tag latest" if name.tag else "no tag, which means latest"
             what = "a node keeps the one it has pulled" if kept else "a new build does not roll out"
             yield at(
-                container,
-                "image",
+                container.field("image"),
                 message=f"image {image} has {tag}: {what}",
                 fix="name a version or a digest",
             )
@@ -90,15 +85,13 @@ def image_not_pinned(model: Model) -> Iterator[Violation]:
 @fact
 def _tagged(model: Model) -> frozenset[str]:
     """Images that a kustomization of the repository gives a tag or a digest, or skaffold one of its own."""
-    found: set[str] = set()
     names = {image_reference.parse(each.image).name for each in model.containers if each.image}
-    for pattern in ("*/", "*/*/", "*/*/*/"):
-        for file in model.root.glob(f"{pattern}kustomization.y*ml"):
-            text = file.read_text("utf-8", "replace") if file.stat().st_size < 100_000 else ""
-            for name in names - found:
-                entry = rf"name: ['\"]?{re.escape(name)}['\"]?\s*(?:\n\s+\w+:.*)*\n\s+(?:newTag|digest):"
-                if name in text and re.search(entry, text):
-                    found.add(name)
+    found = {
+        entry.text("name")
+        for kustomization in model.checkout.kustomizations.values()
+        for entry in kustomization.items("images")
+        if entry.text("newTag") or entry.text("digest")
+    }
     skaffold = model.root / "skaffold.yaml"
     if skaffold.is_file():
         text = skaffold.read_text("utf-8", "replace")[:100_000]
@@ -125,33 +118,9 @@ def local_image_pulled(model: Model) -> Iterator[Violation]:
         if name.is_local and not name.problem and (policy == "Always" or by_default):
             said = "imagePullPolicy is Always" if policy else "Always is the policy for latest and for no tag"
             yield at(
-                container,
-                "imagePullPolicy" if policy else "image",
+                container.field("imagePullPolicy" if policy else "image"),
                 message=f"image {container.image} is on the node or nowhere, and {said}",
                 fix="write imagePullPolicy: IfNotPresent",
-            )
-
-
-@rule("remote-image-not-pulled", family="images", severity="warning", outcome="ErrImageNeverPull")
-def remote_image_not_pulled(model: Model) -> Iterator[Violation]:
-    """An image of a registry that the kubelet is told never to pull.
-
-    With `Never` the pod starts only on nodes somebody has loaded the image onto: a new or another node says
-    ErrImageNeverPull.
-
-        image: registry.k8s.io/pause:3.10
-        imagePullPolicy: Never         # IfNotPresent
-    """
-    for container in model.containers:
-        name = image_reference.parse(container.image)
-        host = name.registry.partition(":")[0]
-        remote = "." in host and not host.endswith(UNPULLED) and not re.fullmatch(r"[\d.]+", host)
-        if container.get("imagePullPolicy") == "Never" and remote and host != "docker.io":
-            yield at(
-                container,
-                "imagePullPolicy",
-                message=f"imagePullPolicy is Never, and image {container.image} comes from a registry",
-                fix="write IfNotPresent",
             )
 
 
@@ -167,38 +136,19 @@ def image_of_other_architecture(model: Model) -> Iterator[Violation]:
     platforms = {
         each.container: (each.stage.platform or "").split("/") for each in container_images(model).values()
     }
-    for workload in model.workloads:
-        wanted, path = _wanted(workload)
-        if not wanted:
-            continue
-        for container in workload.containers:
-            platform = platforms.get(container, [])
-            built_for = platform[1] if len(platform) > 1 and platform[1] in ("amd64", "arm64") else ""
-            has = built_for or _of_name(container)
-            if has and has not in wanted:
-                yield at(
-                    workload,
-                    *path,
-                    message=f"the pods go to nodes of {' or '.join(sorted(wanted))}, and the image of "
-                    f"container {container.name} is built for {has}",
-                    fix="build the image for that architecture, or choose the nodes it is for",
-                )
-
-
-def _wanted(workload: Workload) -> tuple[set[str], tuple[Step, ...]]:
-    """The architectures a pod's node may have and where that is said; empty where any may."""
     label = "kubernetes.io/arch"
-    chosen = workload.get("nodeSelector", label)
-    if isinstance(chosen, str):
-        return {chosen}, ("nodeSelector", label)
-    path = ("affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
-    terms: list[Any] = workload.items(*path)
-    expressions = dig(terms[0], "matchExpressions") if len(terms) == 1 else None
-    for index, each in enumerate(expressions if isinstance(expressions, list) else []):
-        values = dig(each, "values")
-        if dig(each, "key") == label and dig(each, "operator") == "In" and isinstance(values, list):
-            return {str(value) for value in values}, (*path, 0, "matchExpressions", index, "values")
-    return set(), ()
+    for container in model.containers:
+        wanted = container.workload.get("nodeSelector", label)
+        platform = platforms.get(container, [])
+        built_for = platform[1] if len(platform) > 1 and platform[1] in ("amd64", "arm64") else ""
+        has = built_for or _of_name(container)
+        if wanted is not None and has and has != wanted:
+            yield at(
+                container.workload.field("nodeSelector", label),
+                message=f"the pods go to nodes of {wanted}, and the image of container {container.name} is "
+                f"built for {has}",
+                fix="build the image for that architecture, or choose the nodes it is for",
+            )
 
 
 def _of_name(container: Container) -> str:
@@ -208,3 +158,35 @@ def _of_name(container: Container) -> str:
     last = re.split(r"[-_/]", name.repository)[-1]
     tag = re.split(r"[-_]", name.tag)[-1] if "-" in name.tag else ""
     return next((ARCHITECTURES[word] for word in (first, last, tag) if word in ARCHITECTURES), "")
+
+
+@rule("image-not-of-this-tree", family="images", severity="error", outcome="runs old code")
+def image_not_of_this_tree(model: Model) -> Iterator[Violation]:
+    """An image whose tag is not the one that the code beside the manifest makes.
+
+    Where tags are made of content, the repository says by which command: `tag = ["images/build", "--tag"]` in
+    `[tool.preflight.containers.<name>]`. Code that was changed and not built, or built and not written into
+    the overlay, is found before pods run the code of yesterday, or find no image.
+
+        newTag: "t0a1b2c3d4e5f"        # the tree makes t9e8d7c6b5a40
+    """
+    for container in model.containers:
+        app = model.app(container)
+        command = app.config.tag if app is not None else ()
+        name = image_reference.parse(container.image)
+        if not command or name.problem or not name.tag:
+            continue
+        wanted = _tag(model, command)
+        if name.tag != wanted:
+            yield at(
+                container.field("image"),
+                message=f"image {container.image}: this tree makes {wanted}",
+                fix=f"build it and write {wanted}",
+            )
+
+
+def _tag(model: Model, command: tuple[str, ...]) -> str:
+    facts = model.checkout.facts
+    if (tag_of_tree, command) not in facts:
+        facts[tag_of_tree, command] = tag_of_tree(model.root, command)
+    return str(facts[tag_of_tree, command])

@@ -1,4 +1,4 @@
-"""Programs that a command line starts, against what the image has; several words written as one."""
+"""Programs that a command line starts, against what the image has."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 
 from preflight.cluster.workloads import Container
-from preflight.facts.images import SHELLS, ContainerImage, container_images, start_of
+from preflight.facts.images import SHELLS, ContainerImage, container_images
 from preflight.facts.known_images import known, shown
 from preflight.findings import Outcome
 from preflight.model import Model
+from preflight.repository.build_context import locate
 from preflight.rules.images.commands import Words, lines
 from preflight.rules.registry import Violation, at, rule
+from preflight.spelling import near
 
 PACKAGES = {
     "nc": "netcat|ncat|nmap|busybox",
@@ -28,11 +30,6 @@ POSITION = (
     r"(?:^|[;&|(`\n]|\$\(|\b(?:if|elif|while|until|then|do|else|exec|time|sudo|timeout\s+\S+)\s|!\s)\s*"
 )
 """What stands before the name of a program in a shell script."""
-INTERPRETERS = re.compile(
-    r"(?:/\S+/)?(python[\d.]*|node|npm|npx|yarn|pnpm|deno|bun|java|ruby|bundle|rake|php|perl|dotnet|go|sh|bash"
-    r"|uvicorn|gunicorn|hypercorn|granian|celery|flask|django-admin|uv|poetry)|\.?/\S+"
-)
-"""Words that begin a command line and are no argument of another program."""
 QUOTED = re.compile(r"""'[^']*'|(-c\s+)?"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
 
 
@@ -43,7 +40,9 @@ def program_not_in_image(model: Model) -> Iterator[Violation]:
     Alpine has no bash, slim images have neither curl nor wget, an image without a system has no shell, and
     newer images may have another program (mongosh for mongo). The kubelet says `executable file not found in
     $PATH`; a probe fails every time. Known are public images and, by their Dockerfile, the images built on
-    them. A warning where the Dockerfile installs packages that may bring it.
+    them. A warning where the Dockerfile installs packages that may bring it. `command` replaces the image's
+    ENTRYPOINT, `args` its CMD: an argument written under `command` is taken for a program. Names of programs
+    are known from `[project.scripts]`, the Dockerfile's ENTRYPOINT and what it copies.
 
         readinessProbe:
           exec:
@@ -60,14 +59,14 @@ def program_not_in_image(model: Model) -> Iterator[Violation]:
                 base, certain = found
                 better = known(base).renamed.get(program)
                 yield at(
-                    container,
-                    *line.paths[index],
+                    container.field(*line.paths[index]),
                     message=f"{shown(base)} has no {program}, which {_where(line)} starts"
                     + ("" if image is None else f", and {image.file} adds none"),
                     fix=f"write {better}" if better else _instead(program, line),
                     severity="error" if certain else "warning",
                     outcome=_outcome(line, own),
                 )
+        yield from _own_program(container, image, list(images.values()))
 
 
 def _arguments(container: Container, image: ContainerImage | None) -> Iterator[Words]:
@@ -149,46 +148,46 @@ def _outcome(line: Words, own: bool) -> Outcome:
     return line.outcome if not (runs and own) else "RunContainerError"
 
 
-@rule("arguments-in-one-word", family="images", severity="warning", outcome="CrashLoopBackOff")
-def arguments_in_one_word(model: Model) -> Iterator[Violation]:
-    """An option with its value, or a whole command line, written as one item of `args`.
-
-    Each item reaches the program as one word, blanks and all: no program has an option called
-    `--interval 2m`, and no entrypoint runs a file called `python3 -m shop.front`. Words for a shell (`sh -c`)
-    are left alone, and single letters, which take what follows as their value.
-
-        args: ["--interval 2m"]        # ["--interval", "2m"] or ["--interval=2m"]
-    """
-    images = container_images(model)
-    for container in model.containers:
-        image = images.get(container)
-        if start_of(container, image.stage if image is not None else None).program in SHELLS:
-            continue
-        fields = [("args", index, word) for index, word in enumerate(container.args)]
-        fields += [("command", index, word) for index, word in enumerate(container.command) if index]
-        for field, index, word in fields:
-            option = re.fullmatch(r"(--?[A-Za-z][\w.-]+)[ \t]+(\S.*)", word)
-            if option is not None:
-                yield at(
-                    container,
-                    field,
-                    index,
-                    message=f"{word[:120]!r} reaches the program as one word, and no option has that name",
-                    fix=f'write "{option[1]}", "{option[2][:80]}" as two items'
-                    + (f", or {option[1]}={option[2][:80]}" if option[1].startswith("--") else ""),
-                )
-            elif field == "args" and not index and not container.command and _is_line(word):
-                split = ", ".join(f'"{each}"' for each in word.split())
-                yield at(
-                    container,
-                    field,
-                    index,
-                    message=f"{word[:120]!r} is one argument of the image's entrypoint, not a command line",
-                    fix=f"write command: [{split[:200]}]",
-                )
+def _own_program(
+    container: Container, image: ContainerImage | None, others: list[ContainerImage]
+) -> Iterator[Violation]:
+    """What is wrong with the first word of `command`, by the repository's own Dockerfile."""
+    first = container.command[0] if container.command else ""
+    message = meant = ""
+    if first.startswith("-"):
+        message = f"command begins with the option {first}, and takes the place of the image's entrypoint"
+    elif re.search(r"\s", first):
+        return
+    elif image is not None and first.startswith("/") and _is_absent(image, first):
+        message = f"the image has no {first}: {image.file} copies that folder, and no such file"
+    elif image is not None and first and "/" not in first:
+        entry = image.stage.entrypoint
+        programs = [*image.console_scripts, *(entry.words[:1] if entry and not entry.shell else ())]
+        same = [each.container for each in others if each.file == image.file]
+        arguments = {each.name for each in same} | {each.args[0] for each in same if each.args}
+        meant = near(first, programs) or ""
+        if first in programs:
+            return
+        if entry is not None and first in arguments:
+            meant = ""
+            message = (
+                f"command {first} takes the place of the image's ENTRYPOINT {entry.words[0]}, "
+                "and is no program"
+            )
+        elif meant:
+            message = f"the image has no program {first}; did you mean {meant}?"
+    if message:
+        fix = "name a file the image has" if first.startswith("/") else "write it under args"
+        yield at(container.field("command", 0), message=message, fix=f"write {meant}" if meant else fix)
 
 
-def _is_line(word: str) -> bool:
-    """Whether a word is a command line: the name of a program, and more on the same line."""
-    first, _, rest = word.strip().partition(" ")
-    return bool(rest) and "\n" not in word.strip() and INTERPRETERS.fullmatch(first) is not None
+def _is_absent(image: ContainerImage, path: str) -> bool:
+    """Whether a path lies in a folder that the Dockerfile copies of the repository, which lacks it."""
+    folder, name = posixpath.split(path)
+    if any(name in run.text for run in image.runs):
+        return False
+    source = locate(image.dockerfile, image.stage, path, image.root)
+    inside = locate(image.dockerfile, image.stage, folder, image.root)
+    if source is not None and (image.root / source).exists():
+        return False
+    return inside is not None and inside != "." and (image.root / inside).is_dir()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from preflight.cluster.workloads import Container
 from preflight.facts.known_images import KnownImage, known, shown
 from preflight.facts.mounts import mounts, unmounted
+from preflight.facts.pods import service_links
 from preflight.findings import Severity
 from preflight.model import Model
 from preflight.rules.images.run_as_user import effective
@@ -26,8 +27,7 @@ def image_withdrawn(model: Model) -> Iterator[Violation]:
         image = known(container.image)
         if image.withdrawn:
             yield at(
-                container,
-                "image",
+                container.field("image"),
                 message=f"{shown(container.image)} cannot be pulled: {image.withdrawn}",
                 fix=f"use {image.instead}",
             )
@@ -60,9 +60,7 @@ def folder_of_another_user(model: Model) -> Iterator[Violation]:
         if folders and image.owner not in groups and not configured(container, image):
             owner = "root" if image.owner == 0 else f"user {image.owner}"
             yield at(
-                part,
-                "securityContext",
-                "runAsUser",
+                part.field("securityContext", "runAsUser"),
                 message=f"{shown(container.image)} writes to {folders[0]} as it starts, which belongs to "
                 f"{owner}, and runAsUser is {user}",
                 fix=f"mount an emptyDir at {' and '.join(folders)}, or use an image made for another user",
@@ -93,10 +91,7 @@ def capability_missing(model: Model) -> Iterator[Violation]:
         if lacking:
             severity: Severity = "error" if image.user is not None or image.file_capabilities else "warning"
             yield at(
-                container,
-                "securityContext",
-                "capabilities",
-                "drop",
+                container.field("securityContext", "capabilities", "drop"),
                 message=f"{shown(container.image)} needs {', '.join(lacking)} to start"
                 + (" as root" if is_root and not image.file_capabilities else "")
                 + f", and drop has {', '.join(sorted(dropped))}",
@@ -125,23 +120,13 @@ def service_link_stops_image(model: Model) -> Iterator[Violation]:
           name: actual                 # image: actualbudget/actual-server, which reads ACTUAL_PORT
     """
     for container in model.containers:
-        if container.workload.get("enableServiceLinks") is False or not container.env_is_known:
-            continue
-        for variable in known(container.image).refuses_url:
-            name = variable.removesuffix("_PORT").lower().replace("_", "-")
-            service = next(
-                (s for s in model.services if (s.namespace, s.name) == (container.obj.namespace, name)), None
-            )
-            linked = (
-                service is not None
-                and not service.headless
-                and service.obj.get("spec", "type") != "ExternalName"
-            )
-            if linked and variable not in container.env:
+        refused = known(container.image).refuses_url if container.env_is_known else ()
+        links = dict(service_links(model, container)) if refused else {}
+        for variable in refused:
+            if variable in links and variable not in container.env:
                 yield at(
-                    container,
-                    "image",
-                    message=f"the Service {name} sets {variable}=tcp://… in this container, which "
-                    f"{shown(container.image)} takes for its own setting",
+                    container.field("image"),
+                    message=f"the Service {links[variable][1].name} sets {variable}=tcp://… in this "
+                    f"container, which {shown(container.image)} takes for its own setting",
                     fix="say enableServiceLinks: false in the pod, or rename the Service",
                 )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from preflight.facts.images import ContainerImage, container_images
+from preflight.facts.images import ContainerImage, command_fields, container_images
 from preflight.facts.servers import TARGET, command_words, server_command
 from preflight.findings import Place
 from preflight.model import Model, fact
@@ -109,16 +109,27 @@ def started(model: Model) -> list[Started]:
 
 @rule("module-not-in-image", family="images", severity="error", outcome="CrashLoopBackOff")
 def module_not_in_image(model: Model) -> Iterator[Violation]:
-    """A module that the container starts and that the repository does not have, or does not copy.
+    """A module, or what is taken of it, that the container starts and the repository lacks or does not copy.
 
-    Python ends at once: `No module named shop.mian`. Looked at are `python -m X`, a server's `X:app` and
-    console scripts, with the image's ENTRYPOINT and CMD where the manifest gives none.
+    Python ends at once: `No module named shop.mian`, `Attribute "app" not found in module "shop.main"`.
+    Looked at are `python -m X`, a server's `X:app` and console scripts, with the image's ENTRYPOINT and CMD
+    where the manifest gives none. The module is read, not run: one with `from x import *`, `__getattr__` or
+    `globals()` may define anything.
 
         command: [python, -m, workers.vhm_indexer.mian]
     """
     said: set[tuple[str, str]] = set()
     for image, modules, code, reached in started(model):
         for entry in modules:
+            if entry.attribute and code.binds(entry.module, entry.attribute) is False:
+                meant = near(entry.attribute, code.names_of(entry.module) or ())
+                yield _located(
+                    image,
+                    entry,
+                    f"{entry.module} defines no {entry.attribute}, which {image.container.name} starts",
+                    code,
+                    fix=f"write {entry.module}:{meant}" if meant else f"name what {entry.module} defines",
+                )
             top = entry.module.partition(".")[0]
             if top in sys.stdlib_module_names or (not code.is_own(top) and not _is_slip(image, code, entry)):
                 continue
@@ -137,8 +148,7 @@ def module_not_in_image(model: Model) -> Iterator[Violation]:
                 said.add((image.file, top))
                 line = max((copy.line for copy in image.stage.copies), default=image.stage.line)
                 yield at(
-                    image.container,
-                    "image",
+                    image.container.field("image"),
                     message=f"{file} is imported by what the container starts, and no COPY takes it",
                     fix=f"COPY {file.partition(top)[0]}{top} into the image",
                     place=image.place(line),
@@ -149,28 +159,6 @@ def _is_slip(image: ContainerImage, code: Code, entry: Entry) -> bool:
     """Whether a module that nothing provides is one edit away from one of the repository's own."""
     top = entry.module.partition(".")[0]
     return near(top, code.tops) is not None and not image.app.providers([top]).get(top)
-
-
-@rule("attribute-not-in-module", family="images", severity="error", outcome="CrashLoopBackOff")
-def attribute_not_in_module(model: Model) -> Iterator[Violation]:
-    """An app or function that a container's command names and that its module does not define.
-
-    The server ends at once: `Attribute "app" not found in module "shop.main"`. The module is read, not run:
-    one with `from x import *`, `__getattr__` or `globals()` may define anything.
-
-        command: [uvicorn, "shop.main:application"]    # shop/main.py defines app
-    """
-    for image, modules, code, _ in started(model):
-        for entry in modules:
-            if entry.attribute and code.binds(entry.module, entry.attribute) is False:
-                meant = near(entry.attribute, code.names_of(entry.module) or ())
-                yield _located(
-                    image,
-                    entry,
-                    f"{entry.module} defines no {entry.attribute}, which {image.container.name} starts",
-                    code,
-                    fix=f"write {entry.module}:{meant}" if meant else f"name what {entry.module} defines",
-                )
 
 
 def _sources(code: Code, reached: Reached) -> Iterator[tuple[str, str]]:
@@ -192,16 +180,15 @@ def _located(image: ContainerImage, entry: Entry, message: str, code: Code, fix:
     )
     meant = near(last, (each.stem for each in folder.iterdir() if each.suffix == ".py" or each.is_dir()))
     fix = fix or f"write {parent}.{meant}".replace(" .", " ") if meant else "name a module the repository has"
-    for field, words in (("command", image.container.command), ("args", image.container.args)):
-        for index, word in enumerate(words):
-            if entry.module in word:
-                return at(image.container, field, index, message=message, fix=fix)
+    for word in command_fields(image.container):
+        if entry.module in str(word.doc):
+            return at(word, message=message, fix=fix)
     offered = next((e for e in image.container.env.values() if e.value == entry.module), None)
     entry_line = image.stage.entrypoint or image.stage.cmd
     line = entry_line.line if entry_line is not None else image.stage.line
     baked = next((s.line for s in image.stage.env.values() if s.value == entry.module), line)
     place = offered.place if offered is not None else image.place(baked)
-    return at(image.container, "image", message=message, fix=fix, place=place)
+    return at(image.container.field("image"), message=message, fix=fix, place=place)
 
 
 @rule("module-not-importable", family="images", severity="error", outcome="CrashLoopBackOff")
@@ -234,8 +221,7 @@ def module_not_importable(model: Model) -> Iterator[Violation]:
             said.add((image.file, top))
             given = image.stage.env.get("PYTHONPATH")
             yield at(
-                image.container,
-                "image",
+                image.container.field("image"),
                 message=f"module {top}, which the container imports, lies in {sorted(roots)[0]}, "
                 "where Python does not look",
                 fix=f"add {sorted(roots)[0]} to PYTHONPATH",
@@ -291,8 +277,7 @@ def package_not_installed(model: Model) -> Iterator[Violation]:
                 has = installed(image.dockerfile, image.file, image.root)
                 where = has.files[0] if has.files else "what the Dockerfile installs"
                 yield at(
-                    image.container,
-                    "image",
+                    image.container.field("image"),
                     message=f"{each.file} imports {each.module}, and {image.file} installs no {wanted}",
                     fix=f"add {wanted} to {where}",
                     place=Place(each.file, each.line),

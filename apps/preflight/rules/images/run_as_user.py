@@ -8,14 +8,19 @@ from preflight.cluster.workloads import Container, Workload
 from preflight.documents.paths import dig
 from preflight.facts.images import container_images
 from preflight.facts.known_images import known
-from preflight.facts.pod_security import enforced
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.repository.dockerfile import Stage
 from preflight.rules.registry import Violation, at, rule
 
 
-@rule("cannot-run-as-non-root", family="images", severity="error", outcome="CreateContainerConfigError")
+@rule(
+    "cannot-run-as-non-root",
+    family="images",
+    severity="error",
+    outcome="CreateContainerConfigError",
+    unless=["pod-security-violated"],
+)
 def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
     """`runAsNonRoot: true` for an image that runs as root, or as a user whose number is not known.
 
@@ -32,11 +37,9 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
         owner, number = effective(container, "runAsUser")
         if wanted is not True or _is_windows(container):
             continue
-        if number == 0 and enforced(model, container.workload) != "restricted":
+        if number == 0:
             yield at(
-                owner,
-                "securityContext",
-                "runAsUser",
+                owner.field("securityContext", "runAsUser"),
                 message="runAsUser 0 is root, and runAsNonRoot is true",
                 fix="write the number of another user",
             )
@@ -50,9 +53,7 @@ def cannot_run_as_non_root(model: Model) -> Iterator[Violation]:
                 problem = f"{container.image} runs as root" if known(container.image).user == 0 else ""
             if problem:
                 yield at(
-                    part,
-                    "securityContext",
-                    "runAsNonRoot",
+                    part.field("securityContext", "runAsNonRoot"),
                     message=f"runAsNonRoot is true, and {problem}",
                     fix="name a user by number: USER 10001 in the Dockerfile, or runAsUser: 10001",
                     severity="warning" if model.checkout.is_for_openshift else None,

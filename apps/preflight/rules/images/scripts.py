@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig, list_at
-from preflight.facts.images import SHELLS, ContainerImage, container_images
+from preflight.facts.images import SHELLS, ContainerImage, command_fields, container_images
 from preflight.facts.mounts import below, mounts
 from preflight.facts.servers import command_words, server_commands
+from preflight.facts.settings import Written
 from preflight.findings import Place
 from preflight.model import Model
 from preflight.repository.build_context import locate
@@ -21,46 +22,41 @@ from preflight.rules.registry import Violation, at, rule
 
 
 def _scripts(model: Model) -> Iterator[tuple[ContainerImage, str]]:
-    """Containers that start a copied file of the repository, with its path there; each file once."""
-    said = set()
+    """Containers that start a copied file of the repository, with its path there."""
     for image in container_images(model).values():
         first = image.start.words[0] if image.start.words else ""
         if "/" not in first:
             continue
         path = first if first.startswith("/") else posixpath.normpath(f"{image.workdir}/{first}")
         source = locate(image.dockerfile, image.stage, path, image.root)
-        if source is not None and source not in said and (image.root / source).is_file():
-            said.add(source)
+        if source is not None and (image.root / source).is_file():
             yield image, source
 
 
 @rule("script-not-executable", family="images", severity="error", outcome="RunContainerError")
 def script_not_executable(model: Model) -> Iterator[Violation]:
-    """An entrypoint script without the permission to be executed.
+    """A script that is started by its path without the permission to be executed.
 
-    COPY keeps a file's mode. Without its x bits, a `chmod` in the Dockerfile or `COPY --chmod`, the container
-    does not start: `permission denied`.
+    COPY keeps a file's mode: without its x bits, a `chmod` in the Dockerfile or `COPY --chmod`, the container
+    does not start: `permission denied`. Files of ConfigMaps and Secrets are mounted with mode 0644 unless the
+    volume or its item says otherwise. A shell reads such a file all the same (`sh /scripts/start.sh`).
 
         COPY docker/start.sh /start.sh         # COPY --chmod=755, or git update-index --chmod=+x
         ENTRYPOINT ["/start.sh"]
     """
+    yield from _mounted(model)
     for image, source in _scripts(model):
         file = image.root / source
         name = posixpath.basename(source)
         changed = any("chmod" in run.text and (name in run.text or "-R" in run.text) for run in image.runs)
-        flagged = any(
-            copy.instruction.flag("chmod") for copy in image.stage.copies if name in copy.instruction.text
-        )
+        copies = [copy for copy in image.stage.copies if name in copy.instruction.text]
+        flagged = any(copy.instruction.flag("chmod") for copy in copies)
         if os.name == "posix" and not file.stat().st_mode & 0o111 and not changed and not flagged:
-            copied = next(
-                (c.line for c in image.stage.copies if name in c.instruction.text), image.stage.line
-            )
             yield at(
-                image.container,
-                "image",
+                image.container.field("image"),
                 message=f"{source} is started and may not be executed",
                 fix=f"git update-index --chmod=+x {source}, or COPY --chmod=755",
-                place=image.place(copied),
+                place=image.place(copies[0].line if copies else image.stage.line),
             )
 
 
@@ -79,24 +75,14 @@ def script_with_windows_lines(model: Model) -> Iterator[Violation]:
         cured = any("dos2unix" in run.text or "\\r" in run.text for run in image.runs)
         if first.startswith(b"#!") and first.endswith(b"\r") and not cured:
             yield at(
-                image.container,
-                "image",
+                image.container.field("image"),
                 message=f"{source} is started, and its first line ends with a carriage return",
                 fix="keep its lines with LF: say eol=lf in .gitattributes",
                 place=Place(source, 1),
             )
 
 
-@rule("mounted-script-not-executable", family="images", severity="error", outcome="RunContainerError")
-def mounted_script_not_executable(model: Model) -> Iterator[Violation]:
-    """A script of a ConfigMap or Secret that is started by its path, and may not be executed.
-
-    Mounted files have mode 0644 unless the volume or its item says otherwise: `permission denied`. A shell
-    reads such a file all the same (`sh /scripts/start.sh`).
-
-        volumes:
-        - {name: scripts, configMap: {name: start}}      # defaultMode: 0755, and command: [/scripts/start.sh]
-    """
+def _mounted(model: Model) -> Iterator[Violation]:
     for container in model.containers:
         for line in lines(container):
             path, index, own = line.words[0], 0, True
@@ -109,8 +95,7 @@ def mounted_script_not_executable(model: Model) -> Iterator[Violation]:
             if mode is not None and not mode & 0o111:
                 runs = own and line.paths[0][0] in ("command", "args")
                 yield at(
-                    container,
-                    *line.paths[index],
+                    container.field(*line.paths[index]),
                     message=f"{path} is a mounted file with mode {mode:04o}, which may not be executed",
                     fix="say defaultMode: 0755 at the volume, or run it by sh",
                     outcome="RunContainerError" if runs else line.outcome,
@@ -163,23 +148,14 @@ def script_not_in_image(model: Model) -> Iterator[Violation]:
         if hidden or unsure or (source is not None and (image.root / source).exists()):
             continue
         if (image.root / name).is_file():
-            field, index = next(
-                (
-                    (field, index)
-                    for field, given in (("args", container.args), ("command", container.command))
-                    for index, each in enumerate(given)
-                    if word in each
-                ),
-                ("image", -1),
-            )
             entry = image.stage.cmd or image.stage.entrypoint
+            place = image.place(entry.line if entry is not None else image.stage.line)
+            fields = (field for field in reversed(command_fields(container)) if word in str(field.doc))
             yield at(
-                container,
-                *((field, index) if index >= 0 else (field,)),
+                next(fields, Written(container, ("image",), place)),
                 message=f"{name} is in the repository, and {image.file} copies it nowhere: the container "
                 f"finds no {path}",
                 fix=f"COPY {name} into {image.workdir}",
-                place=image.place(entry.line) if index < 0 and entry is not None else None,
             )
 
 

@@ -37,27 +37,22 @@ def data_not_on_its_volume(model: Model) -> Iterator[Violation]:
     """A database or broker with a claim that is mounted elsewhere than where it writes.
 
     The claim stays empty, and what was stored is gone with the container; where a variable chose the folder
-    and the root is read-only, the container ends at its first write. Known are Kafka, Qdrant, PostgreSQL,
-    MySQL, MariaDB, MongoDB, Redis and RabbitMQ. A warning where the claim may be for other files.
+    and the root is read-only, the container ends at its first write. A warning where the claim may be for
+    other files. A claim above a folder that the image declares a VOLUME stays empty as well: containerd puts
+    a volume of its own at every VOLUME that no mount is at exactly (a warning: CRI-O makes a folder instead,
+    unless it is told otherwise).
 
         KAFKA_LOG_DIRS=/var/lib/kafka/log        # the claim is mounted at /var/lib/kafka/data
     """
     for container in model.containers:
         folder, variable = data_folder(container)
-        if not folder or container.role == "init":
-            continue
-        if not unmounted(container, [folder]):
-            continue
         claim = next((mount for mount in mounts(container) if mount.is_claim), None)
-        if claim is not None:
+        if folder and claim is not None and container.role != "init" and unmounted(container, [folder]):
             offered = container.env.get(variable)
             read_only = container.get("securityContext", "readOnlyRootFilesystem") is True
             read_only = read_only and not any(below(folder, v) for v in known(container.image).volumes)
             yield at(
-                container,
-                "volumeMounts",
-                claim.index,
-                "mountPath",
+                container.field("volumeMounts", claim.index, "mountPath"),
                 message=f"the claim is mounted at {claim.folder}, and {shown(container.image)} keeps its "
                 f"data in {folder}",
                 fix=f"mount it at {folder}",
@@ -65,6 +60,7 @@ def data_not_on_its_volume(model: Model) -> Iterator[Violation]:
                 place=offered.place if offered is not None else None,
                 outcome="CrashLoopBackOff" if read_only and offered is not None else None,
             )
+        yield from _above_volumes(container)
 
 
 def _holds_data(container: Container, claim: Mount) -> bool:
@@ -78,40 +74,23 @@ def _holds_data(container: Container, claim: Mount) -> bool:
     )
 
 
-@rule("claim-below-image-volume", family="lifecycle", severity="warning", outcome="applies nothing")
-def claim_below_image_volume(model: Model) -> Iterator[Violation]:
-    """A claim mounted above a folder that the image declares a VOLUME and keeps its data in.
-
-    containerd puts a volume of its own at every VOLUME of an image that no mount is at exactly. A claim at
-    /var/lib/postgresql stays empty: the data is in /var/lib/postgresql/data, on the node, and gone with the
-    pod. (CRI-O makes a folder instead, unless it is told otherwise.)
-
-        mountPath: /var/lib/postgresql         # the VOLUME of postgres:16.4 is /var/lib/postgresql/data
-    """
-    for container in model.containers:
-        image = known(container.image)
-        offered = container.env.get(image.data_variable)
-        folder = (offered.value if offered is not None else None) or image.data
-        taken = {mount.folder for mount in mounts(container)}
-        for mount in mounts(container):
-            hidden = [
-                volume
-                for volume in image.volumes
-                if mount.is_claim
-                and volume != mount.folder
-                and below(volume, mount.folder)
-                and below(folder, volume)
-            ]
-            if hidden and hidden[0] not in taken:
-                yield at(
-                    container,
-                    "volumeMounts",
-                    mount.index,
-                    "mountPath",
-                    message=f"the claim is mounted at {mount.folder}, and {shown(container.image)} keeps its "
-                    f"data in {folder}, below its VOLUME {hidden[0]}: containerd puts another volume there",
-                    fix=f"mount it at {hidden[0]}",
-                )
+def _above_volumes(container: Container) -> Iterator[Violation]:
+    image = known(container.image)
+    offered = container.env.get(image.data_variable)
+    folder = (offered.value if offered is not None else None) or image.data
+    taken = {mount.folder for mount in mounts(container)}
+    for mount in mounts(container):
+        within = (each for each in image.volumes if below(each, mount.folder) and below(folder, each))
+        inside = (each for each in within if each != mount.folder)
+        hidden = next(inside, mount.folder)
+        if mount.is_claim and hidden not in taken:
+            yield at(
+                container.field("volumeMounts", mount.index, "mountPath"),
+                message=f"the claim is mounted at {mount.folder}, and {shown(container.image)} keeps its "
+                f"data in {folder}, below its VOLUME {hidden}: containerd puts another volume there",
+                fix=f"mount it at {hidden}",
+                severity="warning",
+            )
 
 
 @rule("data-folder-not-empty", family="lifecycle", severity="warning", outcome="CrashLoopBackOff")
@@ -134,10 +113,7 @@ def data_folder_not_empty(model: Model) -> Iterator[Violation]:
             same = mount.folder in [posixpath.normpath(each) for each in folder.split(",")]
             if same and mount.is_claim and mount.whole and not _prepares(container, mount):
                 yield at(
-                    container,
-                    "volumeMounts",
-                    mount.index,
-                    "mountPath",
+                    container.field("volumeMounts", mount.index, "mountPath"),
                     message=f"{mount.folder} is the root of a claim, where a new ext4 volume has lost+found, "
                     f"and {shown(container.image)} does not start in a data folder that is not empty",
                     fix="add subPath: data"
@@ -172,10 +148,7 @@ def claim_not_writable(model: Model) -> Iterator[Violation]:
             new = claim is None or model.find("PersistentVolumeClaim", container.obj.namespace, str(claim))
             if mount.is_claim and new and not read_only and not _prepares(container, mount):
                 yield at(
-                    container,
-                    "volumeMounts",
-                    mount.index,
-                    "mountPath",
+                    container.field("volumeMounts", mount.index, "mountPath"),
                     message=f"{container.name} runs as user {user}, the new volume at {mount.folder} belongs "
                     "to root, and the pod has no fsGroup",
                     fix=f"say securityContext: {{fsGroup: {user}}} in the pod",
@@ -209,9 +182,7 @@ def read_only_path_written(model: Model) -> Iterator[Violation]:
         written = [*_by_image(container), *_by_server(model, container)]
         for who, folder, severity in written or _by_code(model, container):
             yield at(
-                container,
-                "securityContext",
-                "readOnlyRootFilesystem",
+                container.field("securityContext", "readOnlyRootFilesystem"),
                 message=f"readOnlyRootFilesystem is true, and {who} writes to {folder}",
                 fix=f"mount an emptyDir at {folder}",
                 severity=severity,

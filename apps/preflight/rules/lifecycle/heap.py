@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
+from preflight.cluster.objects import Field
 from preflight.cluster.quantities import quantity
 from preflight.cluster.workloads import Container
-from preflight.facts.images import container_images
+from preflight.facts.images import command_fields, container_images
 from preflight.facts.known_images import known
 from preflight.facts.settings import written_at
 from preflight.model import Model
@@ -38,45 +39,35 @@ def heap_above_limit(model: Model) -> Iterator[Violation]:
         limit = quantity(container.get("resources", "limits", "memory"))
         if limit is None or limit <= 0:
             continue
-        fix = "leave at least a quarter of the limit to the rest of the JVM"
-        for offered in container.env.values():
-            heap = heap_of(offered.value or "") if JVM_VARIABLE.fullmatch(offered.name) else 0
+        for field, source, heap, read in _heaps(model, container):
             if heap >= limit:
-                part, path = written_at(container, offered)
-                unread = "" if _is_read(model, container, offered.name) else ", if anything hands it to Java"
+                unread = "" if read else ", if anything hands it to Java"
                 yield at(
-                    part,
-                    *path,
-                    message=f"{offered.name} gives Java a heap of {_shown(heap)}{unread}; the memory limit "
-                    f"of {container.name} is {_shown(limit)}",
-                    fix=fix,
-                    place=offered.place,
-                    severity="error" if heap > limit and not unread else "warning",
+                    field,
+                    message=f"{source} gives Java a heap of {_shown(heap)}{unread}; the memory limit of "
+                    f"{container.name} is {_shown(limit)}",
+                    fix="leave at least a quarter of the limit to the rest of the JVM",
+                    severity="error" if heap > limit and read else "warning",
                 )
-        for field in ("command", "args"):
-            for index, word in enumerate(container.items(field)):
-                heap = heap_of(str(word))
-                if heap >= limit:
-                    yield at(
-                        container,
-                        field,
-                        index,
-                        message=f"the command gives Java a heap of {_shown(heap)}; the memory limit of "
-                        f"{container.name} is {_shown(limit)}",
-                        fix=fix,
-                        severity="error" if heap > limit else "warning",
-                    )
         if _takes_default(container) and limit <= UNITS["g"]:
             yield at(
-                container,
-                "resources",
-                "limits",
-                "memory",
+                container.field("resources", "limits", "memory"),
                 message=f"KAFKA_HEAP_OPTS is not set, and Kafka's own heap is 1Gi; the memory limit of "
                 f"{container.name} is {_shown(limit)}",
                 fix="set KAFKA_HEAP_OPTS=-Xmx512m, or raise the limit",
                 severity="error" if limit < UNITS["g"] else "warning",
             )
+
+
+def _heaps(model: Model, container: Container) -> Iterator[tuple[Field, str, int, bool]]:
+    """Each heap that variables and the command name: where, by what, its size, and whether Java surely takes
+    it."""
+    for offered in container.env.values():
+        if JVM_VARIABLE.fullmatch(offered.name):
+            read = _is_read(model, container, offered.name)
+            yield written_at(container, offered), offered.name, heap_of(offered.value or ""), read
+    for word in command_fields(container):
+        yield word, "the command", heap_of(str(word.doc)), True
 
 
 def _is_read(model: Model, container: Container, name: str) -> bool:

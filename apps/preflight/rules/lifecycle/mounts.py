@@ -43,10 +43,7 @@ def mount_hides_program(model: Model) -> Iterator[Violation]:
                 hidden = folder
             if hidden:
                 yield at(
-                    container,
-                    "volumeMounts",
-                    index,
-                    "mountPath",
+                    container.field("volumeMounts", index, "mountPath"),
                     message=f"{folder} hides {hidden} of the image, where its programs are",
                     fix="mount it elsewhere, or one file of it with subPath",
                 )
@@ -103,10 +100,7 @@ def mount_never_updates(model: Model) -> Iterator[Violation]:
                 made = model.find(kind, container.obj.namespace, source)
                 if made is not None and made.get("immutable") is not True:
                     yield at(
-                        container,
-                        "volumeMounts",
-                        mount.index,
-                        "subPath",
+                        container.field("volumeMounts", mount.index, "subPath"),
                         message=f"{mount.folder} keeps what {kind} {source} held when the pod started",
                         fix="generate it with a hash in its name, or mount the folder",
                     )

@@ -13,7 +13,6 @@ from preflight.rules.registry import Violation, at, rule
 
 LEAST = Decimal(4 * 2**20)
 """Bytes below which no container starts: the runtime itself needs more to start it."""
-MOST_CORES = Decimal(200)
 
 
 def amount(container: Container, kind: str, resource: str) -> Decimal | None:
@@ -44,38 +43,10 @@ def memory_too_small(model: Model) -> Iterator[Violation]:
             text = str(given)
             better = f"{text.rstrip('mkK')}Mi" if text.rstrip("mkK").isdigit() else "a number of Mi"
             yield at(
-                container,
-                "resources",
-                kind,
-                "memory",
+                container.field("resources", kind, "memory"),
                 message=f"{kind}.memory {text} is {size.normalize():f} bytes",
                 fix=f"write {better}",
                 severity="error" if kind == "limits" else "warning",
-            )
-
-
-@rule("cpu-too-large", family="lifecycle", severity="warning", outcome="Pending")
-def cpu_too_large(model: Model) -> Iterator[Violation]:
-    """A request for more cores than nodes have, mostly a forgotten `m`.
-
-    CPU without a suffix is whole cores, `m` thousandths of one. No node fits: `Insufficient cpu`.
-
-        requests:
-          cpu: 250           # 250m
-    """
-    for container in model.containers:
-        requests = amount(container, "requests", "cpu")
-        kind = "limits" if requests is None else "requests"
-        cores = amount(container, kind, "cpu")
-        if cores is not None and cores >= MOST_CORES:
-            given = container.get("resources", kind, "cpu")
-            yield at(
-                container,
-                "resources",
-                kind,
-                "cpu",
-                message=f"{kind}.cpu {given} is {cores:f} cores, more than nodes have",
-                fix=f"write {given}m",
             )
 
 
@@ -95,10 +66,7 @@ def request_above_limit(model: Model) -> Iterator[Violation]:
             if low is not None and high is not None and low > high >= 0:
                 limit = container.get("resources", "limits", name)
                 yield at(
-                    container,
-                    "resources",
-                    "limits",
-                    name,
+                    container.field("resources", "limits", name),
                     message=f"limits.{name} {limit} is below requests.{name} {requests[name]}",
                     fix="raise the limit or lower the request",
                 )
@@ -126,10 +94,7 @@ def memory_below_import(model: Model) -> Iterator[Violation]:
         app = model.app(container)
         name = (app.config.app or app.config.settings or "").partition(":")[0] if app is not None else ""
         yield at(
-            container,
-            "resources",
-            "limits",
-            "memory",
+            container.field("resources", "limits", "memory"),
             message=f"importing {name} takes {(taken + INTERPRETER) // 2**20}Mi here, and the memory limit "
             f"of {container.name} is {container.get('resources', 'limits', 'memory')}",
             fix=f"write at least {2 * (taken + INTERPRETER) // 2**20}Mi",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from preflight.cluster.objects import Obj
+from preflight.cluster.objects import Field, Obj
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import Step
 from preflight.facts.selectors import selected
@@ -13,16 +13,17 @@ from preflight.model import Model
 from preflight.rules.lifecycle.scaling import scaled
 from preflight.rules.registry import Violation, at, rule
 
+ONE_POD = "ReadWriteOncePod"
 
-def claims(workload: Workload) -> Iterator[tuple[int, Obj | None, tuple[str, ...]]]:
-    """The claims a workload's pods share: index of the volume, claim of the render, its access modes."""
-    for index, volume in enumerate(workload.items("volumes")):
-        claim = volume.get("persistentVolumeClaim") if isinstance(volume, dict) else None
-        name = claim.get("claimName") if isinstance(claim, dict) else None
-        if isinstance(name, str):
-            found = workload.index.find("PersistentVolumeClaim", workload.namespace, name)
-            modes = found.items("spec", "accessModes") if found is not None else []
-            yield index, found, tuple(str(mode) for mode in modes)
+
+def exclusive_claims(workload: Workload) -> Iterator[tuple[Field, Obj, str]]:
+    """The claims of the render that a workload's pods share and only one node, or one pod, may have: where
+    they are named, and their access mode."""
+    for name in workload.fields("volumes.*.persistentVolumeClaim.claimName"):
+        claim = workload.index.find("PersistentVolumeClaim", workload.namespace, str(name.doc))
+        modes = {str(mode) for mode in claim.items("spec", "accessModes")} if claim is not None else set()
+        if claim is not None and modes in ({"ReadWriteOnce"}, {ONE_POD}):
+            yield name, claim, modes.pop()
 
 
 def keeps_old_pods(workload: Workload) -> bool:
@@ -55,21 +56,15 @@ def claim_shared_by_replicas(model: Model) -> Iterator[Violation]:
     for workload in model.workloads:
         if workload.kind not in ("Deployment", "ReplicaSet") or workload.replicas < 2:
             continue
-        for index, claim, modes in claims(workload):
-            single = modes == ("ReadWriteOncePod",)
-            if claim is not None and (single or set(modes) == {"ReadWriteOnce"}):
-                yield at(
-                    workload,
-                    "volumes",
-                    index,
-                    "persistentVolumeClaim",
-                    "claimName",
-                    message=f"{workload.replicas} pods of {workload.obj.ref} share claim {claim.name}, "
-                    f"whose access mode is {modes[0]}",
-                    fix="use a StatefulSet with volumeClaimTemplates, replicas: 1, or ReadWriteMany",
-                    severity="error" if single else "warning",
-                    outcome="Pending" if single else "FailedMount",
-                )
+        for name, claim, mode in exclusive_claims(workload):
+            yield at(
+                name,
+                message=f"{workload.replicas} pods of {workload.obj.ref} share claim {claim.name}, "
+                f"whose access mode is {mode}",
+                fix="use a StatefulSet with volumeClaimTemplates, replicas: 1, or ReadWriteMany",
+                severity="error" if mode == ONE_POD else "warning",
+                outcome="Pending" if mode == ONE_POD else "FailedMount",
+            )
 
 
 @rule("rollout-waits-for-itself", family="lifecycle", severity="warning", outcome="never rolls out")
@@ -85,30 +80,23 @@ def rollout_waits_for_itself(model: Model) -> Iterator[Violation]:
     for workload in model.workloads:
         if not keeps_old_pods(workload) or workload.replicas == 0:
             continue
-        for _, claim, modes in claims(workload):
-            single = modes == ("ReadWriteOncePod",)
-            if claim is not None and (single or set(modes) == {"ReadWriteOnce"}):
-                yield at(
-                    workload.obj,
-                    *_strategy(workload),
-                    message="the old pod is kept until the new pod is ready, and both need claim "
-                    f"{claim.name} ({modes[0]})",
-                    fix="write strategy: {type: Recreate}",
-                    severity="error" if single else "warning",
-                )
+        for _, claim, mode in exclusive_claims(workload):
+            yield at(
+                workload.obj.field(*_strategy(workload)),
+                message="the old pod is kept until the new pod is ready, and both need claim "
+                f"{claim.name} ({mode})",
+                fix="write strategy: {type: Recreate}",
+                severity="error" if mode == ONE_POD else "warning",
+            )
         for container in workload.containers:
-            for index, port in enumerate(container.ports):
-                if port.get("hostPort") and container.role != "init":
-                    yield at(
-                        container,
-                        "ports",
-                        index,
-                        "hostPort",
-                        message=f"hostPort {port['hostPort']} stays bound by the old pod, which is kept "
-                        "until the new pod is ready",
-                        fix="set maxUnavailable: 1 or remove hostPort",
-                    )
-                    break
+            port = next((each for each in container.fields("ports.*.hostPort") if each.doc), None)
+            if port is not None and container.role != "init":
+                yield at(
+                    port,
+                    message=f"hostPort {port.doc} stays bound by the old pod, which is kept until the new "
+                    "pod is ready",
+                    fix="set maxUnavailable: 1 or remove hostPort",
+                )
 
 
 @rule("drain-blocked", family="lifecycle", severity="warning", outcome="never rolls out")
@@ -131,16 +119,12 @@ def drain_blocked(model: Model) -> Iterator[Violation]:
         pods = sum(each.replicas for each in evicted)
         field = "maxUnavailable" if budget.get("spec", "maxUnavailable") is not None else "minAvailable"
         value = budget.get("spec", field)
-        if pods and (
-            _number(value, pods) == 0 if field == "maxUnavailable" else _number(value, pods) >= pods
-        ):
+        number = _number(value, pods)
+        if pods and (number == 0 if field == "maxUnavailable" else number >= pods):
             yield at(
-                budget,
-                "spec",
-                field,
+                budget.field("spec", field),
                 message=f"{field}: {value} with {pods} pod{'s' if pods > 1 else ''} of "
-                f"{evicted[0].obj.ref}: "
-                "no pod may ever be evicted",
+                f"{evicted[0].obj.ref}: no pod may ever be evicted",
                 fix="write maxUnavailable: 1" if pods > 1 else "set replicas: 2, or remove the budget",
             )
 

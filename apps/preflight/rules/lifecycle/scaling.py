@@ -40,9 +40,7 @@ def autoscaler_beside_replicas(model: Model) -> Iterator[Violation]:
         number = workload.obj.get("spec", "replicas")
         if number is not None and number != 0:
             yield at(
-                workload.obj,
-                "spec",
-                "replicas",
+                workload.obj.field("spec", "replicas"),
                 message=f"replicas: {number} is set at each apply, over what {scaler.ref} has scaled to",
                 fix="remove replicas, or set replicas: null in the patch",
             )
@@ -63,19 +61,16 @@ def autoscaler_without_requests(model: Model) -> Iterator[Violation]:
             continue
         if any(obj.namespace == workload.namespace for obj in model.objects_of("LimitRange")):
             continue
-        metrics: list[tuple[object, tuple[str | int, ...], object]] = []
-        if scaler.get("spec", "targetCPUUtilizationPercentage") is not None:
-            metrics.append(("cpu", ("spec", "targetCPUUtilizationPercentage"), None))
+        metrics = [("cpu", scaler.field("spec", "targetCPUUtilizationPercentage"), None)]
         if scaler.api_version == "autoscaling/v2" and scaler.get("spec", "metrics") is None:
-            metrics.append(("cpu", ("spec", "scaleTargetRef"), None))
-        for index, metric in enumerate(scaler.items("spec", "metrics")):
-            for field in ("resource", "containerResource"):
-                if dig(metric, field, "target", "type") == "Utilization":
-                    only = dig(metric, field, "container")
-                    metrics.append(
-                        (dig(metric, field, "name"), ("spec", "metrics", index, field, "name"), only)
-                    )
-        for resource, path, only in metrics:
+            metrics.append(("cpu", scaler.field("spec", "scaleTargetRef"), None))
+        for name in ("resource", "containerResource"):
+            metrics += [
+                (metric.get("name"), metric.field("name"), metric.get("container"))
+                for metric in scaler.fields(f"spec.metrics.*.{name}")
+                if metric.get("target", "type") == "Utilization"
+            ]
+        for resource, field, only in metrics:
             lacking = [
                 container.name
                 for container in workload.containers
@@ -83,10 +78,9 @@ def autoscaler_without_requests(model: Model) -> Iterator[Violation]:
                 and (only is None or container.name == only)
                 and not _requests(container.doc.get("resources"), resource)
             ]
-            if lacking and isinstance(resource, str):
+            if lacking and field.doc is not None and isinstance(resource, str):
                 yield at(
-                    scaler,
-                    *path,
+                    field,
                     message=f"{scaler.ref} scales by utilization of the {resource} request, and "
                     f"{' and '.join(lacking)} of {workload.obj.ref} has none",
                     fix=f"give {' and '.join(lacking)} requests.{resource}",

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from preflight.cluster.workloads import Container
-from preflight.documents.paths import dig
 from preflight.facts.servers import server_commands
 from preflight.facts.settings import container_settings
+from preflight.findings import Place
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 
@@ -55,45 +55,11 @@ def killed_before_started(model: Model) -> Iterator[Violation]:
         if lasts + number(probe.get("timeoutSeconds"), 1) < starts:
             given = next((f for f in ("failureThreshold", "periodSeconds") if f in probe), "")
             yield at(
-                container,
-                name,
-                *([given] if given else []),
+                container.field(name, *([given] if given else [])),
                 message=f"{name} restarts the container after {lasts} s; readiness waits {starts} s for "
                 "its start",
                 fix="give a startupProbe that lasts as long as a start may take",
             )
-
-
-@rule("deadline-before-started", family="lifecycle", severity="warning", outcome="never rolls out")
-def deadline_before_started(model: Model) -> Iterator[Violation]:
-    """A Deployment that is declared failed while its pods may still be starting.
-
-    Pods have as long as the startup probe (or the readiness probe's delay) gives them; after
-    `progressDeadlineSeconds` without a new ready pod the rollout counts as failed (ProgressDeadlineExceeded),
-    and whatever waits for it gives up.
-
-        progressDeadlineSeconds: 60
-        startupProbe: {periodSeconds: 10, failureThreshold: 30}      # up to 300 s
-    """
-    for workload in model.workloads:
-        given = workload.obj.get("spec", "progressDeadlineSeconds")
-        deadline = number(given, 600)
-        if workload.kind != "Deployment":
-            continue
-        for container in workload.containers:
-            startup = container.probes.get("startupProbe")
-            delay = number(container.get("readinessProbe", "initialDelaySeconds"), 0)
-            lasts = budget(startup) if startup is not None else delay
-            if lasts > deadline:
-                yield at(
-                    workload.obj,
-                    "spec",
-                    "progressDeadlineSeconds",
-                    message=f"progressDeadlineSeconds is {deadline}, and {container.name} may take {lasts} s "
-                    "to start",
-                    fix=f"write more than {lasts}",
-                    place=None if given is not None else container.where("startupProbe", "failureThreshold"),
-                )
 
 
 @rule("grace-period-too-short", family="lifecycle", severity="error", outcome="ready but silent")
@@ -107,83 +73,61 @@ def grace_period_too_short(model: Model) -> Iterator[Violation]:
 
         INDEXER_SHUTDOWN_TIMEOUT_SECONDS=45      # terminationGracePeriodSeconds: 30
     """
-    values = container_settings(model)
-    for workload in model.workloads:
-        given = workload.get("terminationGracePeriodSeconds")
-        grace = number(given, DEFAULT_GRACE)
-        for container in workload.containers:
-            if container.role == "init":
-                continue
-            sleeps, exact = _pre_stop(container)
-            if exact and sleeps > grace:
-                yield at(
-                    container,
-                    "lifecycle",
-                    "preStop",
-                    "sleep",
-                    "seconds",
-                    message=f"preStop sleeps {sleeps} s, longer than terminationGracePeriodSeconds ({grace})",
-                    fix=f"raise terminationGracePeriodSeconds above {sleeps}",
-                    outcome="rejected by the API server",
-                )
-                continue
-            if sleeps and sleeps >= grace:
-                yield at(
-                    container,
-                    "lifecycle",
-                    "preStop",
-                    message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: "
-                    "the app gets SIGTERM, and SIGKILL 2 s later",
-                    fix=f"raise terminationGracePeriodSeconds above {sleeps}",
-                    severity="error" if sleeps > grace else "warning",
-                )
-                continue
-            settings = values.get(container)
-            names = [v.name for v in settings.variables] if settings is not None else list(container.env)
-            for name in names:
-                offered = container.env.get(name)
-                text = settings.value(name) if settings is not None else offered.value if offered else None
-                seconds = _seconds(text) if SHUTDOWN.search(name) else None
-                is_told = settings is None and "TERMINATION" in name
-                if seconds is None or sleeps + seconds < grace or is_told:
-                    continue
+    for container in model.containers:
+        given = container.workload.get("terminationGracePeriodSeconds")
+        grace, sleeps = number(given, DEFAULT_GRACE), _pre_stop(container)
+        if container.role == "init":
+            continue
+        if sleeps and sleeps >= grace:
+            refused = sleeps > grace and container.get("lifecycle", "preStop", "sleep") is not None
+            yield at(
+                container.field("lifecycle", "preStop"),
+                message=f"preStop sleeps {sleeps} s of the {grace} s of terminationGracePeriodSeconds: "
+                "the app gets SIGTERM, and SIGKILL 2 s later",
+                fix=f"raise terminationGracePeriodSeconds above {sleeps}",
+                severity="error" if sleeps > grace else "warning",
+                outcome="rejected by the API server" if refused else None,
+            )
+            continue
+        for seconds, source, known, place in _stops(model, container):
+            total = sleeps + seconds
+            if total > grace or (known and total == grace):
                 hook = f" after {sleeps} s of preStop" if sleeps else ""
                 default = "" if given is not None else " by default"
-                sure = settings is not None and sleeps + seconds > grace
-                if settings is not None or sleeps + seconds > grace:
-                    yield at(
-                        workload,
-                        "terminationGracePeriodSeconds",
-                        message=f"terminationGracePeriodSeconds is {grace}{default}; "
-                        f"{container.name} takes up to {seconds:g} s to stop ({name}){hook}",
-                        fix=f"write more than {sleeps + seconds:g}",
-                        place=offered.place if offered is not None and given is None else None,
-                        severity=None if sure else "warning",
-                    )
-            command = server_commands(model).get(container)
-            option = command.option(GRACEFUL.get(command.name, ())) if command is not None else None
-            seconds = _seconds(option)
-            if command is not None and seconds is not None and sleeps + seconds > grace:
                 yield at(
-                    workload,
-                    "terminationGracePeriodSeconds",
-                    message=f"terminationGracePeriodSeconds is {grace}; {command.name} of {container.name} "
-                    f"is told to take up to {seconds:g} s for what is in flight",
-                    fix=f"write more than {sleeps + seconds:g}",
-                    severity="warning",
+                    container.workload.field("terminationGracePeriodSeconds"),
+                    message=f"terminationGracePeriodSeconds is {grace}{default}; {container.name} takes up "
+                    f"to {seconds:g} s to stop ({source}){hook}",
+                    fix=f"write more than {total:g}",
+                    place=place if given is None else None,
+                    severity=None if known and total > grace else "warning",
                 )
 
 
-def _pre_stop(container: Container) -> tuple[int, bool]:
-    """Seconds that the preStop hook sleeps, and whether by the API's own sleep."""
-    hook = container.get("lifecycle", "preStop")
-    own = dig(hook, "sleep", "seconds")
-    if own is not None:
-        return number(own, 0), True
-    command = dig(hook, "exec", "command")
-    text = " ".join(map(str, command)) if isinstance(command, list) else ""
+def _stops(model: Model, container: Container) -> Iterator[tuple[float, str, bool, Place | None]]:
+    """How long a container may take to stop: the seconds, what says so, whether the app is known to read it,
+    and where it is written."""
+    settings = container_settings(model).get(container)
+    names = [each.name for each in settings.variables] if settings is not None else list(container.env)
+    for name in filter(SHUTDOWN.search, names):
+        offered = container.env.get(name)
+        text = settings.value(name) if settings is not None else offered.value if offered else None
+        seconds = _seconds(text)
+        # what is called so tells the app its pod's own period
+        if seconds is not None and (settings is not None or "TERMINATION" not in name):
+            yield seconds, name, settings is not None, offered.place if offered is not None else None
+    command = server_commands(model).get(container)
+    seconds = _seconds(command.option(GRACEFUL.get(command.name, ()))) if command is not None else None
+    if command is not None and seconds is not None:
+        yield seconds, command.name, False, None
+
+
+def _pre_stop(container: Container) -> int:
+    """Seconds that the preStop hook sleeps."""
+    own = container.get("lifecycle", "preStop", "sleep", "seconds")
+    text = " ".join(map(str, container.items("lifecycle", "preStop", "exec", "command")))
     match = re.search(r"(?:^|[\s;&/])sleep (\d+)s?(?=$|[\s;&\"'])", text)
-    return (int(match[1]) if match and "$" not in text else 0), False
+    return number(own, int(match[1]) if match and "$" not in text else 0)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -206,9 +150,7 @@ def liveness_without_patience(model: Model) -> Iterator[Violation]:
         if probe.get("failureThreshold") == 1:
             timeout = number(probe.get("timeoutSeconds"), 1)
             yield at(
-                container,
-                "livenessProbe",
-                "failureThreshold",
+                container.field("livenessProbe", "failureThreshold"),
                 message=f"livenessProbe: failureThreshold is 1, so one answer later than {timeout} s "
                 f"restarts {container.name}",
                 fix="write 3 or more",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -11,7 +11,8 @@ from preflight.cluster.workloads import Workload
 from preflight.facts.addresses import Call, calls, listening
 from preflight.facts.custom_resources import made_services
 from preflight.facts.existence import DEPLOYERS, Missing, missing
-from preflight.findings import Place
+from preflight.facts.ports import target
+from preflight.findings import Place, Severity
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import distance, hint, listed, near
@@ -30,59 +31,51 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
 
         KAFKA_BOOTSTRAP_SERVERS=kafka:9092    # the Service is kafka-service
     """
-    found = []
-    for call in calls(model):
-        if call.service is not None or not call.address.is_of_cluster or _is_own(call):
-            continue
-        name, namespace = _split(call)
-        made = [other for space, other in made_services(model) if space == namespace]
-        absent = missing(model, "Service", namespace, name)
-        if name not in made and (slip := near(name, made)):
-            absent = Missing("error" if distance(name, slip) == 1 else "warning", "", slip)
-        if absent is None:
-            continue
-        same = _longer(model, name, namespace) or _by_port(model, call, name, namespace)
-        meant = same or absent.meant
-        is_near = (absent.severity == "error" and bool(meant or absent.elsewhere)) or (
-            bool(same) and not _may_be_deployed(model, name)
-        )
-        complete = call.unresolved is not None and absent.severity == "error"
-        if not call.known and not meant and not absent.elsewhere and not complete:
-            continue
-        elsewhere = namespace != call.container.obj.namespace and not is_near
-        message = f"{call.variable}: there is no Service {name} in namespace {namespace}"
-        found.append(
-            (
-                call,
-                at(
-                    call.part,
-                    *call.path,
-                    message=message + (hint(meant) if meant else absent.hint),
-                    fix=f"write {meant}" if meant else "name a Service that is applied",
-                    severity="error"
-                    if is_near
-                    else absent.severity
-                    if call.known and not elsewhere
-                    else "warning",
-                    outcome=call.unresolved or call.outcome,
-                    place=call.place,
-                ),
-            )
-        )
-    yield from together(found)
+    yield from together(model, _of_no_service)
 
 
-def together(found: list[tuple[Call, Violation]]) -> Iterator[Violation]:
-    """One finding for all containers that take the same value, the worst outcome first."""
+def _of_no_service(model: Model, call: Call) -> Violation | None:
+    if call.service is not None or not call.address.is_of_cluster or _is_own(call):
+        return None
+    name, namespace = _split(call)
+    made = [other for space, other in made_services(model) if space == namespace]
+    absent = missing(model, "Service", namespace, name)
+    if name not in made and (slip := near(name, made)):
+        absent = Missing("error" if distance(name, slip) == 1 else "warning", "", slip)
+    if absent is None:
+        return None
+    same = _longer(model, name, namespace) or _by_port(model, call, name, namespace)
+    meant = same or absent.meant
+    is_near = (absent.severity == "error" and bool(meant or absent.elsewhere)) or (
+        bool(same) and not _may_be_deployed(model, name)
+    )
+    complete = call.unresolved is not None and absent.severity == "error"
+    if not call.known and not meant and not absent.elsewhere and not complete:
+        return None
+    elsewhere = namespace != call.container.obj.namespace and not is_near
+    doubted: Severity = absent.severity if call.known and not elsewhere else "warning"
+    return at(
+        call.written,
+        message=f"{call.variable}: there is no Service {name} in namespace {namespace}"
+        + (hint(meant) if meant else absent.hint),
+        fix=f"write {meant}" if meant else "name a Service that is applied",
+        severity="error" if is_near else doubted,
+        outcome=call.unresolved or call.outcome,
+    )
+
+
+def together(model: Model, judge: Callable[[Model, Call], Violation | None]) -> Iterator[Violation]:
+    """What is wrong with calls: one finding for all containers that take the same value, the worst outcome
+    first."""
     groups: dict[tuple[Place, str], list[tuple[Call, Violation]]] = {}
-    for call, violation in found:
-        groups.setdefault((violation.place, violation.message), []).append((call, violation))
+    for call in calls(model):
+        if (violation := judge(model, call)) is not None:
+            groups.setdefault((violation.place, violation.message), []).append((call, violation))
     for group in groups.values():
-        violation = next(
-            (violation for _, violation in group if violation.outcome == "never ready"), group[0][1]
-        )
+        found = [violation for _, violation in group]
+        worst = next((each for each in found if each.outcome == "never ready"), found[0])
         readers = listed(call.container.name for call, _ in group)
-        yield msgspec.structs.replace(violation, message=f"{violation.message} (read by {readers})")
+        yield msgspec.structs.replace(worst, message=f"{worst.message} (read by {readers})")
 
 
 def _split(call: Call) -> tuple[str, str]:
@@ -134,32 +127,26 @@ def address_port_not_served(model: Model) -> Iterator[Violation]:
 
         QDRANT_URL=http://qdrant-service:6334    # the Service has 6333
     """
-    found = []
-    for call in calls(model):
-        service, port = call.service, call.address.port
-        name, namespace = _split(call) if service is None else (service.name, service.namespace)
-        numbers = _ports(service) if service is not None else made_services(model).get((namespace, name), ())
-        external = service is not None and service.obj.get("spec", "type") == "ExternalName"
-        if port is None or external or not numbers or port in numbers:
-            continue
-        known = listed(str(each) for each in sorted(numbers))
-        whose = "its pods listen on" if service is not None and service.headless else "it has"
-        found.append(
-            (
-                call,
-                at(
-                    call.part,
-                    *call.path,
-                    message=f"{call.variable}: Service {name} has no port {port}: {whose} {known}",
-                    fix=f"write {next(iter(numbers))}" if len(numbers) == 1 else "write one of its ports",
-                    # a program that nothing is known of may have the port from elsewhere
-                    severity="warning" if call.address.guessed and not call.known else None,
-                    outcome=call.outcome,
-                    place=call.place,
-                ),
-            )
-        )
-    yield from together(found)
+    yield from together(model, _of_no_port)
+
+
+def _of_no_port(model: Model, call: Call) -> Violation | None:
+    service, port = call.service, call.address.port
+    name, namespace = _split(call) if service is None else (service.name, service.namespace)
+    numbers = _ports(service) if service is not None else made_services(model).get((namespace, name), ())
+    external = service is not None and service.obj.get("spec", "type") == "ExternalName"
+    if port is None or external or not numbers or port in numbers:
+        return None
+    known = listed(str(each) for each in sorted(numbers))
+    whose = "its pods listen on" if service is not None and service.headless else "it has"
+    return at(
+        call.written,
+        message=f"{call.variable}: Service {name} has no port {port}: {whose} {known}",
+        fix=f"write {next(iter(numbers))}" if len(numbers) == 1 else "write one of its ports",
+        # a program that nothing is known of may have the port from elsewhere
+        severity="warning" if call.address.guessed and not call.known else None,
+        outcome=call.outcome,
+    )
 
 
 def _ports(service: Service) -> set[int]:
@@ -172,9 +159,7 @@ def _ports(service: Service) -> set[int]:
         if not declared:
             return set()
         numbers |= {each for each in declared if isinstance(each, int)}
-        for port in service.ports:
-            target = port.get("targetPort", port.get("port"))
-            numbers |= {target} if isinstance(target, int) else set()
+        numbers |= {number for port in service.ports if isinstance(number := target(port), int)}
     return numbers
 
 
@@ -188,28 +173,22 @@ def address_of_the_pod_itself(model: Model) -> Iterator[Violation]:
 
         OLLAMA_BASE_URL=http://localhost:11434
     """
-    found = []
-    for call in calls(model):
-        if not call.known or not call.address.is_local or _is_served(model, call):
-            continue
-        port = f":{call.address.port}" if call.address.port is not None else ""
-        why = "" if call.offered else ", its default"
-        found.append(
-            (
-                call,
-                at(
-                    call.part,
-                    *call.path,
-                    message=f"{call.variable}: {call.address.host}{port}{why}, is the pod itself, "
-                    "where nothing serves that",
-                    fix="name the Service, or the host outside the cluster",
-                    severity="error" if call.offered else "warning",
-                    outcome=call.outcome,
-                    place=call.place,
-                ),
-            )
-        )
-    yield from together(found)
+    yield from together(model, _of_itself)
+
+
+def _of_itself(model: Model, call: Call) -> Violation | None:
+    if not call.known or not call.address.is_local or _is_served(model, call):
+        return None
+    port = f":{call.address.port}" if call.address.port is not None else ""
+    why = "" if call.offered else ", its default"
+    return at(
+        call.written,
+        message=f"{call.variable}: {call.address.host}{port}{why}, is the pod itself, "
+        "where nothing serves that",
+        fix="name the Service, or the host outside the cluster",
+        severity="error" if call.offered else "warning",
+        outcome=call.outcome,
+    )
 
 
 def _is_served(model: Model, call: Call) -> bool:
@@ -238,8 +217,7 @@ def cluster_names_not_resolved(model: Model) -> Iterator[Violation]:
             continue
         seen.add(id(pod))
         yield at(
-            pod,
-            "dnsPolicy" if "dnsPolicy" in pod.pod else "hostNetwork",
+            pod.field("dnsPolicy" if "dnsPolicy" in pod.pod else "hostNetwork"),
             message=f"{call.address.host}, which {call.variable} names, is not known to the node's resolver",
             fix="say dnsPolicy: ClusterFirstWithHostNet"
             if pod.get("hostNetwork") is True

@@ -1,80 +1,196 @@
-"""Who listens: probes, container ports and Services against what the app serves."""
+"""Who listens: probes, container ports and Services against what the app and its server serve."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
 
+from preflight.cluster.objects import Field
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig
 from preflight.facts.addresses import Address, listening
-from preflight.facts.settings import container_settings, requests, routes
-from preflight.findings import Outcome
+from preflight.facts.images import command_fields, container_images
+from preflight.facts.ports import asked_ports, probe_ports, target
+from preflight.facts.servers import Listening, command_words, servers_listening
+from preflight.facts.settings import Written, container_settings, requests, routes
+from preflight.findings import Outcome, Severity
 from preflight.model import Model
+from preflight.rules.images.python_code import started
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import listed
 
-PROTOCOLS = {"TCP", "UDP", "SCTP"}
 
-
-def outcome_of(probes: list[str]) -> Outcome:
-    """A failing liveness probe alone restarts the container; the others keep the pod from being ready."""
+def outcome_of(asking: list[str]) -> Outcome:
+    """What comes of nobody answering: a failing liveness probe alone restarts the container; the others keep
+    the pod from being ready; a Service's clients are refused."""
+    probes = [name for name in asking if name.endswith("Probe")]
+    if not probes:
+        return "ready but unreachable" if asking else "applies nothing"
     return "CrashLoopBackOff" if probes == ["livenessProbe"] else "never ready"
 
 
-@rule("probe-port-not-served", family="network", severity="error", outcome="never ready")
-def probe_port_not_served(model: Model) -> Iterator[Violation]:
-    """A probe on a port that the app does not listen on.
+@rule("port-not-served", family="network", severity="error", outcome="never ready")
+def port_not_served(model: Model) -> Iterator[Violation]:
+    """A port that a probe or a Service asks, and on which the app does not listen.
 
-    The app's settings say where it listens (HEALTH_PORT, PORT, …), by the value offered or the default. A
-    startup or readiness probe elsewhere never succeeds, and a liveness probe elsewhere restarts the container
-    for ever. A port given by name is reported where the name is given to the wrong number.
+    The app's settings say where it listens (HEALTH_PORT, PORT, …), by the value offered or the default, and
+    the command line of its server does. A probe elsewhere never succeeds; a Service's clients are refused. Of
+    a server, a port that another container, a setting, a variable or the code mentions may be served all the
+    same, and a port that is declared and asked by nobody is a warning, as is an image that is not built here.
+    Where neither is known, a Service is compared with the ports that containers declare, which is a
+    convention: a warning, where each pod has one container with one port, and no port of the Service leads
+    there.
 
         HEALTH_PORT=8081               # and containerPort: 8080, which the probes ask
     """
-    for container, probes in _probed(model):
-        served = listening(model, container)
-        words = " ".join([*container.command, *container.args])
-        wrong: dict[tuple[Step, ...], list[str]] = {}
-        for name, action, probe in probes:
-            wanted = dig(probe, action, "port")
-            number = container.port(wanted)
-            if number is None or number in served or str(number) in words:
-                continue
-            path: tuple[Step, ...] = (name, action, "port")
-            if isinstance(wanted, str):
-                index = next(i for i, p in enumerate(container.items("ports")) if dig(p, "name") == wanted)
-                path = ("ports", index, "containerPort")
-            wrong.setdefault(path, []).append(name)
-        for path, names in wrong.items():
-            port = container.get(*path)
-            offered = container.env.get(next(iter(served.values())))
-            where = f" ({offered.place})" if offered is not None else ""
-            said = listed(f"{number} ({setting})" for number, setting in served.items())
-            yield at(
-                container,
-                *path,
-                message=f"{listed(names)} ask port {port}, and the app listens on {said}{where}",
-                fix=f"write {next(iter(served))}, or change {next(iter(served.values()))}",
-                outcome=outcome_of(names),
-            )
-
-
-def _probed(model: Model) -> Iterator[tuple[Container, list[tuple[str, str, dict[str, Any]]]]]:
-    """Containers whose app and whose port are known, with their probes of the pod itself."""
     for settings in container_settings(model).values():
-        container = settings.container
-        if settings.app.config.app is None or not listening(model, container):
+        if settings.app.config.app is not None and listening(model, settings.container):
+            yield from _beside_settings(model, settings.container)
+    for container, listens in servers_listening(model).items():
+        yield from _beside_server(model, container, listens)
+    for service in model.services:
+        yield from _beside_pods(model, service)
+
+
+def _beside_settings(model: Model, container: Container) -> Iterator[Violation]:
+    served = listening(model, container)
+    words = " ".join([*container.command, *container.args])
+    wrong: dict[tuple[Step, ...], tuple[Field, int, list[str]]] = {}
+    for name, port in probe_ports(container):
+        number = container.port(port.doc)
+        if number is None or number in served or str(number) in words:
             continue
-        yield (
-            container,
-            [
-                (name, action, probe)
-                for name, probe in container.probes.items()
-                for action in ("httpGet", "tcpSocket")
-                if isinstance(probe.get(action), dict) and not dig(probe, action, "host")
-            ],
+        if isinstance(port.doc, str):
+            declared = container.fields("ports.*")
+            port = next(each.field("containerPort") for each in declared if each.get("name") == port.doc)
+        wrong.setdefault(port.path, (port, number, []))[2].append(name)
+    number, setting = next(iter(served.items()))
+    offered = container.env.get(setting)
+    where = f" ({offered.place})" if offered is not None else ""
+    said = listed(f"{number} ({setting})" for number, setting in served.items())
+    for port, asked, names in wrong.values():
+        yield at(
+            port,
+            message=f"{listed(names)} ask port {asked}, and the app listens on {said}{where}",
+            fix=f"write {number}, or change {setting}",
+            outcome=outcome_of(names),
+        )
+
+
+def _beside_server(model: Model, container: Container, listens: Listening) -> Iterator[Violation]:
+    declared = [port.get("containerPort") for port in container.ports if port.get("protocol", "TCP") == "TCP"]
+    numbers = set(asked_ports(model, container).values())
+    wrong = sorted(
+        number
+        for number in numbers or {each for each in declared if isinstance(each, int)}
+        if number != listens.port and not _may_listen(model, container, number)
+    )
+    if not wrong or listens.port in numbers or (not numbers and listens.port in declared):
+        return
+    asking = _asking(model, container, wrong[0])
+    default = "" if listens.port_given else ", its default"
+    who = f"{listed(asking)} asks {wrong[0]}" if asking else f"the container declares {wrong[0]}"
+    yield at(
+        _written(model, container, listens, str(listens.port) if listens.port_given else ""),
+        message=f"{listens.command.name} listens on port {listens.port}{default}, and {who}",
+        fix=f"let it listen on {wrong[0]}, or ask {listens.port}",
+        severity="error" if asking and container in container_images(model) else "warning",
+        outcome=outcome_of(asking),
+    )
+
+
+def _beside_pods(model: Model, service: Service) -> Iterator[Violation]:
+    containers = [each for workload in service.workloads for each in workload.containers]
+    main = [each for each in containers if each.role != "init"]
+    known = [listening(model, each) for each in main]
+    plain = len(main) == len(service.workloads) and all(len(each.ports) == 1 for each in main)
+    if not main or not (plain or all(known)):
+        return
+    served = {number for each in known for number in each}
+    served |= {
+        port["containerPort"]
+        for each in main
+        for port in each.ports
+        if isinstance(port.get("containerPort"), int)
+    }
+    targets = [(port, target(port.mapping())) for port in service.fields("spec.ports.*")]
+    lost = [(port, number) for port, number in targets if isinstance(number, int) and number not in served]
+    for port, number in lost if len(lost) == len(targets) else ():
+        yield at(
+            port.field("targetPort" if "targetPort" in port.mapping() else "port"),
+            message=f"Service {service.name} leads to port {number}; the containers of the pods it "
+            f"selects have {listed(str(each) for each in sorted(served))}",
+            fix="lead it to a port the container listens on",
+            severity=None if all(known) else "warning",
+            outcome="ready but unreachable",
+        )
+
+
+def _asking(model: Model, container: Container, number: int) -> list[str]:
+    return [name for name, port in asked_ports(model, container).items() if port == number]
+
+
+def _may_listen(model: Model, container: Container, number: int) -> bool:
+    """Whether something else may serve a port: another container, a setting, or code that mentions it."""
+    for other in container.workload.containers:
+        numbers = [port.get("containerPort") for port in other.ports]
+        if other is not container and other.role != "init" and (not numbers or number in numbers):
+            return True
+    words = [*container.command, *container.args, *(each.value or "" for each in container.env.values())]
+    mentioned = re.compile(rf"(?<!\d){number}(?!\d)")
+    if number in listening(model, container) or any(mentioned.search(word) for word in words):
+        return True
+    files = [
+        file for each in started(model) if each.image.container is container for file in each.reached.files
+    ]
+    return any(mentioned.search((model.root / file).read_text("utf-8", "replace")) for file in files)
+
+
+def _written(model: Model, container: Container, listens: Listening, text: str) -> Field:
+    """Where the command line says it: the word of the value, or the one that names the server."""
+    program, *task = listens.command.name.split()
+    for wanted in (text, program, *task):
+        for word in command_fields(container) if wanted else ():
+            if wanted in str(word.doc):
+                return word
+    image = container_images(model).get(container)
+    if image is None or not command_words(container, image):
+        return container.field("name")
+    entry = image.stage.entrypoint if image.stage.entrypoint is not None else image.stage.cmd
+    for each in (image.stage.cmd, image.stage.entrypoint):
+        if each is not None and any(program in word for word in each.words):
+            entry = each
+    return Written(container, ("image",), image.place(entry.line if entry is not None else image.stage.line))
+
+
+@rule("server-on-loopback", family="network", severity="error", outcome="never ready")
+def server_on_loopback(model: Model) -> Iterator[Violation]:
+    """A server that listens on 127.0.0.1, and a probe or a Service that asks it.
+
+    uvicorn, gunicorn, hypercorn, granian, daphne, `flask run` and Django's `runserver` listen on the loopback
+    address unless they are told otherwise. The kubelet and Services come by the pod's own address: connection
+    refused. Command, args, variables, the Dockerfile and gunicorn's or hypercorn's file are read. A warning
+    where the image is not known here, since it may set a variable.
+
+        command: [uvicorn, "web.main:app"]     # --host 0.0.0.0
+    """
+    for container, listens in servers_listening(model).items():
+        asked = _asking(model, container, listens.port) if listens.is_local else []
+        if not asked:
+            continue
+        image = container_images(model).get(container)
+        default = "" if listens.host_given else ", its default"
+        server = listens.command.server
+        how = f"{server.hosts[-1]} 0.0.0.0" if server.hosts else f"bind to 0.0.0.0:{listens.port}"
+        severity: Severity = "error" if listens.host_given or image is not None else "warning"
+        yield at(
+            _written(model, container, listens, listens.host if listens.host_given else ""),
+            message=f"{listens.command.name} listens on {listens.host}:{listens.port}{default}, where "
+            f"{listed(asked)} cannot reach it",
+            fix=f"add {how}" if not listens.host_given else "listen on 0.0.0.0",
+            severity=severity,
+            outcome=outcome_of(asked),
         )
 
 
@@ -105,10 +221,7 @@ def probe_path_not_served(model: Model) -> Iterator[Violation]:
             if route.fails:
                 redirected = f" (to {route.location})" if route.location and route.status != 404 else ""
                 yield at(
-                    container,
-                    name,
-                    "httpGet",
-                    "path",
+                    container.field(name, "httpGet", "path"),
                     message=f"{name}: the app answers {route.status}{redirected} on GET {request.path}, "
                     "which the kubelet takes for a failure",
                     fix=_ANSWERS.get(route.status or 0, "let the app answer this path with 200"),
@@ -153,107 +266,12 @@ def probe_asks_the_node(model: Model) -> Iterator[Violation]:
                 else:
                     continue
                 yield at(
-                    container,
-                    *path,
-                    action,
-                    "host",
+                    container.field(*path, action, "host"),
                     message=message,
                     fix="remove host: the kubelet asks the pod's own address",
                     severity=None if not address.is_of_cluster else "warning",
                     outcome="CrashLoopBackOff" if name == "postStart" else outcome_of([name]),
                 )
-
-
-@rule("target-port-not-served", family="network", severity="error", outcome="ready but unreachable")
-def target_port_not_served(model: Model) -> Iterator[Violation]:
-    """A Service that leads to a port none of the selected pods' containers has.
-
-    Where the settings type says on which ports the app listens, it is asked; otherwise the containers' own
-    declarations are. Declaring a port is a convention: then it is a warning, and said only where each of the
-    pods has one container with one port, and no port of the Service leads there.
-
-        ports:
-        - port: 80
-          targetPort: 8000             # the container's port is 8080
-    """
-    for service in model.services:
-        containers = [each for workload in service.workloads for each in workload.containers]
-        main = [each for each in containers if each.role != "init"]
-        known = [listening(model, each) for each in main]
-        plain = len(main) == len(service.workloads) and all(len(each.ports) == 1 for each in main)
-        if not main or not (plain or all(known)):
-            continue
-        declared = [port.get("containerPort") for each in main for port in each.ports]
-        served = {each for each in declared if isinstance(each, int)}
-        served |= {number for each in main for number in listening(model, each)}
-        targets = [(index, _target(port)) for index, port in enumerate(service.ports)]
-        lost = [
-            (index, target) for index, target in targets if isinstance(target, int) and target not in served
-        ]
-        for index, target in lost if len(lost) == len(targets) else ():
-            field = "targetPort" if "targetPort" in service.ports[index] else "port"
-            numbers = listed(str(each) for each in sorted(served))
-            yield at(
-                service,
-                "spec",
-                "ports",
-                index,
-                field,
-                message=f"Service {service.name} leads to port {target}; the containers of the pods it "
-                f"selects have {numbers}",
-                fix="lead it to a port the container listens on",
-                severity=None if all(known) else "warning",
-            )
-
-
-def _target(port: dict[str, Any]) -> object:
-    return port.get("targetPort", port.get("port"))
-
-
-@rule("service-protocol-differs", family="network", severity="error", outcome="ready but unreachable")
-def service_protocol_differs(model: Model) -> Iterator[Violation]:
-    """A Service port whose protocol is not the one its target port is declared with.
-
-    A port by name is looked up together with the protocol, so the pods are left out of the endpoints. By
-    number it is a warning, for the container may listen with a protocol that it does not declare.
-
-        ports:
-        - port: 53
-          protocol: TCP                # the container's port 53 is UDP
-          targetPort: dns
-    """
-    for service in model.services:
-        for index, port in enumerate(service.ports):
-            protocol = str(port.get("protocol", "TCP"))
-            found = _protocols(service, _target(port))
-            target = _target(port)
-            # a port by number is open though nobody declares it: a Service with both protocols means both
-            both = isinstance(target, int) and any(
-                _target(each) == target and str(each.get("protocol", "TCP")) in found
-                for each in service.ports
-            )
-            if found <= PROTOCOLS and found and protocol in PROTOCOLS - found and not both:
-                yield at(
-                    service,
-                    "spec",
-                    "ports",
-                    index,
-                    "protocol" if "protocol" in port else "port",
-                    message=f"port {port.get('port')} of Service {service.name} is {protocol}, and port "
-                    f"{target} of its pods is {listed(sorted(found))}",
-                    fix=f"say protocol: {sorted(found)[0]}",
-                    severity="warning" if isinstance(target, int) else None,
-                )
-
-
-def _protocols(service: Service, target: object) -> set[str]:
-    return {
-        str(port.get("protocol", "TCP"))
-        for workload in service.workloads
-        for container in workload.containers
-        for port in container.ports
-        if target in (port.get("containerPort"), port.get("name"))
-    }
 
 
 @rule("port-taken-in-pod", family="network", severity="error", outcome="CrashLoopBackOff")
@@ -275,10 +293,7 @@ def port_taken_in_pod(model: Model) -> Iterator[Violation]:
                 first = taken.setdefault(key, container)
                 if first is not container:
                     yield at(
-                        container,
-                        "ports",
-                        index,
-                        "containerPort",
+                        container.field("ports", index, "containerPort"),
                         message=f"containerPort {key[0]}: container {first.name} of this pod has it already",
                         fix="let one of them listen on another port",
                     )

@@ -7,10 +7,10 @@ from functools import partial
 
 import msgspec
 
-from preflight.cluster.objects import Located, Obj, selects
+from preflight.cluster.objects import Field, Obj
 from preflight.cluster.workloads import Workload
-from preflight.documents.paths import Step, dig, list_at
-from preflight.facts.addresses import Call, calls
+from preflight.documents.paths import dig
+from preflight.facts.addresses import Address, Call, calls
 from preflight.facts.network_policies import (
     Direction,
     entries,
@@ -24,10 +24,12 @@ from preflight.facts.network_policies import (
     pod_port,
     policy_elsewhere,
 )
+from preflight.facts.service_references import backends
 from preflight.findings import Place
 from preflight.model import Model
+from preflight.rules.network.addresses import together
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, listed, near
+from preflight.spelling import listed
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,25 +65,81 @@ def egress_not_permitted(model: Model) -> Iterator[Violation]:
 
     A pod that any policy of type Egress selects may send only what some policy permits; the port that counts
     is the pods', not the Service's. The connection runs into a timeout. Reported at the rule that permits the
-    same peer or the same port, else at the labels of the calling pods.
+    same peer or the same port, else at the labels of the calling pods. An address outside the cluster is
+    reached only by a rule without `to`, or one with an `ipBlock`, on that port; any block counts.
 
         labels:
           app: indexer                 # without kafka-client: "true", which the policy selects
     """
-    cut = [
-        edge
-        for edge in edges(model)
-        if not permitted(model, edge.client, "egress", edge.server, edge.port, edge.protocol)
-    ]
+    cut = [edge for edge in edges(model) if not _sends(model, edge)]
     yield from _reported(model, cut, "egress")
+    yield from together(model, _kept_inside)
+
+
+def _sends(model: Model, edge: Edge) -> bool:
+    return permitted(model, edge.client, "egress", edge.server, edge.port, edge.protocol)
+
+
+def _kept_inside(model: Model, call: Call) -> Violation | None:
+    address = call.address
+    outside = not address.is_local and not address.is_of_cluster and call.service is None
+    if not outside or address.port is None:
+        return None
+    client = call.container.workload
+    lets_out = partial(_lets_out, client, address, address.port)
+    policies = isolating(model, client, "egress")
+    if not policies or any(map(lets_out, policies)):
+        return None
+    elsewhere = policy_elsewhere(model, client, lets_out)
+    return at(
+        call.written,
+        message=f"no NetworkPolicy permits egress to {address.host} on port {address.port}, "
+        f"which {call.variable} names{_may_permit(elsewhere)}",
+        fix=f"permit egress to an ipBlock on port {address.port}",
+        severity="warning" if elsewhere else None,
+        outcome=call.outcome,
+    )
+
+
+def _lets_out(client: Workload, address: Address, port: int, policy: Obj) -> bool:
+    """Whether a policy permits egress to an address outside; where `name.namespace` may be a Service that
+    is not seen, to anything on that port."""
+    may_be_inside = address.host.count(".") == 1
+    return any(
+        may_be_inside or _has_peer(entry, "to", ("ipBlock",))
+        for entry in entries(policy, "egress")
+        if meets_port(entry, client, port, "TCP")
+    )
+
+
+def _lets_in(server: Workload, port: int, policy: Obj) -> bool:
+    """Whether a policy permits ingress from namespaces that are not seen."""
+    return any(
+        _has_peer(entry, "from", ("ipBlock", "namespaceSelector"))
+        for entry in entries(policy, "ingress")
+        if meets_port(entry, server, port, "TCP")
+    )
+
+
+def _has_peer(entry: Field, peers: str, ways: tuple[str, ...]) -> bool:
+    """Whether a rule names no peers, or one in one of these ways."""
+    named = entry.items(peers)
+    return not named or any(dig(peer, way) is not None for peer in named for way in ways)
+
+
+def _may_permit(elsewhere: str) -> str:
+    """The clause that names a policy of another part of the repository, where there is one."""
+    return f"; {elsewhere} may, which is not part of this render" if elsewhere else ""
 
 
 @rule("ingress-not-permitted", family="network", severity="error", outcome="never ready")
 def ingress_not_permitted(model: Model) -> Iterator[Violation]:
-    """A call that the NetworkPolicies on the called pods do not permit.
+    """A call, or a route's traffic, that the NetworkPolicies on the called pods do not permit.
 
     A pod that any policy of type Ingress selects may be called only by whom some policy permits. The
-    connection runs into a timeout. What egress rules cut already is reported there.
+    connection runs into a timeout. What egress rules cut already is reported there. The controller of an
+    Ingress or Gateway route calls from a namespace of its own: it needs a rule without `from`, with a
+    `namespaceSelector`, or with an `ipBlock`, else the route answers 504.
 
         ingress:
         - from:
@@ -92,37 +150,69 @@ def ingress_not_permitted(model: Model) -> Iterator[Violation]:
     cut = [
         edge
         for edge in edges(model)
-        if permitted(model, edge.client, "egress", edge.server, edge.port, edge.protocol)
+        if _sends(model, edge)
         and not permitted(model, edge.server, "ingress", edge.client, edge.port, edge.protocol)
     ]
     yield from _reported(model, cut, "ingress")
+    yield from _routes(model)
+
+
+def _routes(model: Model) -> Iterator[Violation]:
+    seen = set()
+    for backend in backends(model):
+        service = model.service_at(f"{backend.name}.{backend.namespace}.svc", backend.namespace)
+        if service is None or backend.outcome != "ready but unreachable" or backend.obj.kind == "APIService":
+            continue
+        for port in service.ports:
+            if backend.port not in (None, port.get("port"), port.get("name")):
+                continue
+            for server in service.workloads:
+                number = pod_port(port, server)
+                key = (backend.obj.ref, id(server), number)
+                if number is None or key in seen:
+                    continue
+                seen.add(key)
+                lets_in = partial(_lets_in, server, number)
+                policies = isolating(model, server, "ingress")
+                if policies and not any(map(lets_in, policies)):
+                    elsewhere = policy_elsewhere(model, server, lets_in)
+                    yield at(
+                        backend.obj.field(*backend.path),
+                        message=f"{server.name} accepts nothing from other namespaces on port {number}, "
+                        f"where the controller calls from{_may_permit(elsewhere)}",
+                        fix=f"permit ingress from the controller's namespace on port {number}",
+                        severity="warning" if elsewhere else None,
+                        outcome="ready but unreachable",
+                    )
 
 
 def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[Violation]:
     """One finding for all clients that the same edit would help."""
     groups: dict[tuple[Place, str, int], list[Edge]] = {}
     for edge in cut:
-        part, path = _nearest(model, edge, direction)
-        place = part.obj.where(*part.path, *path)
+        place = _nearest(model, edge, direction).where()
         groups.setdefault((place, edge.server.name, edge.port), []).append(edge)
     for (_, server, port), group in groups.items():
-        part, path = _nearest(model, group[0], direction)
+        field = _nearest(model, group[0], direction)
         clients = listed(edge.client.name for edge in group)
         here = group[0].client if direction == "egress" else group[0].server
         policies = listed(f"NetworkPolicy {policy.name}" for policy in isolating(model, here, direction))
         outcomes = [edge.call.outcome for edge in group]
         elsewhere = policy_elsewhere(model, here, partial(_opens, model, group, direction))
         yield at(
-            part,
-            *path,
+            field,
             message=f"{clients} may not reach {server} on port {port}, which "
             f"{listed(edge.call.variable for edge in group)} asks for: {policies} of {here.name}'s pods "
             f"{'permits' if policies.count('NetworkPolicy') == 1 else 'permit'} no such {direction}"
-            + may_permit(elsewhere),
+            + _may_permit(elsewhere),
             severity="warning" if elsewhere else None,
             fix=f"permit {direction} {'to' if direction == 'egress' else 'from'} "
             f"{server if direction == 'egress' else clients} on port {port}"
-            + (", or give the pods the label that a policy selects" if part is group[0].client.obj else ""),
+            + (
+                ", or give the pods the label that a policy selects"
+                if field.obj is group[0].client.obj
+                else ""
+            ),
             outcome="never ready" if "never ready" in outcomes else outcomes[0],
         )
 
@@ -136,32 +226,23 @@ def _opens(model: Model, edges: list[Edge], direction: Direction, policy: Obj) -
     )
 
 
-def may_permit(elsewhere: str) -> str:
-    """The clause that names a policy of another part of the repository, where there is one."""
-    return f"; {elsewhere} may, which is not part of this render" if elsewhere else ""
-
-
-def _nearest(model: Model, edge: Edge, direction: Direction) -> tuple[Located, tuple[Step, ...]]:
+def _nearest(model: Model, edge: Edge, direction: Direction) -> Field:
     """Where to edit: a rule that has the peer and another port, one that has the port and other peers, else
     the pods' labels (egress) or the first policy in force (ingress)."""
     here, there = (edge.client, edge.server) if direction == "egress" else (edge.server, edge.client)
     policies = isolating(model, here, direction)
     peers = "to" if direction == "egress" else "from"
-    pods = [
-        (policy, index, entry)
-        for policy in policies
-        for index, entry in entries(policy, direction)
-        if any(dig(peer, "podSelector") is not None for peer in list_at(entry, peers))
-    ]
-    for policy, index, entry in pods:
-        if meets_peer(model, policy, entry, direction, there):
-            return policy, ("spec", direction, index, "ports")
-    for policy, index, entry in pods:
+    rules = [entry for policy in policies for entry in entries(policy, direction)]
+    pods = [entry for entry in rules if any(entry.fields(f"{peers}.*.podSelector"))]
+    for entry in pods:
+        if meets_peer(model, entry, direction, there):
+            return entry.field("ports")
+    for entry in pods:
         if meets_port(entry, edge.server, edge.port, edge.protocol):
-            return policy, ("spec", direction, index, peers)
+            return entry.field(peers)
     if direction == "egress":
-        return here.obj, (*here.template, "metadata", "labels")
-    return policies[0], ("spec", "podSelector")
+        return here.obj.field(*here.template, "metadata", "labels")
+    return policies[0].field("spec", "podSelector")
 
 
 @rule("dns-not-permitted", family="network", severity="error", outcome="never ready")
@@ -184,14 +265,11 @@ def dns_not_permitted(model: Model) -> Iterator[Violation]:
             policies = isolating(model, client, "egress")
             elsewhere = policy_elsewhere(model, client, partial(opens_dns, model))
             yield at(
-                client.obj,
-                *client.template,
-                "metadata",
-                "labels",
+                client.obj.field(*client.template, "metadata", "labels"),
                 message=f"{client.name} may not ask the cluster's DNS for {call.address.host}, which "
                 f"{call.variable} names: "
                 f"{listed(f'NetworkPolicy {policy.name}' for policy in policies)} isolates its egress"
-                + may_permit(elsewhere),
+                + _may_permit(elsewhere),
                 severity="warning" if elsewhere else None,
                 fix="permit egress to namespace kube-system on port 53, UDP and TCP",
                 outcome=call.outcome,
@@ -230,51 +308,3 @@ def namespace_label_unset(model: Model) -> Iterator[Violation]:
                     message=f"no namespace has the label name: {name} by itself",
                     fix=f"write kubernetes.io/metadata.name: {name}",
                 )
-
-
-@rule("policy-port-name-missing", family="network", severity="error", outcome="ready but unreachable")
-def policy_port_name_missing(model: Model) -> Iterator[Violation]:
-    """A NetworkPolicy's port by a name that no container of the pods it is about gives to a port.
-
-    The rule permits nothing, silently. For ingress the pods are those the policy selects; for egress those it
-    permits calls to.
-
-        ports:
-        - port: metrics                # the containers' port is called health
-    """
-    for policy in model.objects_of("NetworkPolicy"):
-        for direction in ("ingress", "egress"):
-            for index, entry in enumerate(policy.items("spec", direction)):
-                pods = _about(model, policy, direction, entry)
-                names = {
-                    str(port.get("name")) for pod in pods for each in pod.containers for port in each.ports
-                }
-                for number, port in enumerate(list_at(entry, "ports")):
-                    name = dig(port, "port")
-                    if isinstance(name, str) and pods and name not in names:
-                        meant = near(name, names)
-                        yield at(
-                            policy,
-                            "spec",
-                            direction,
-                            index,
-                            "ports",
-                            number,
-                            "port",
-                            message=f"no container of {listed(pod.name for pod in pods)} calls a port {name}"
-                            + hint(meant),
-                            fix=f"write {meant}" if meant else "write a name they have, or the number",
-                            outcome="ready but silent" if direction == "egress" else None,
-                        )
-
-
-def _about(model: Model, policy: Obj, direction: str, entry: object) -> list[Workload]:
-    """The workloads whose ports a rule means; none where they cannot all be told."""
-    own = [each for each in model.workloads if each.namespace == policy.namespace]
-    if direction == "ingress":
-        selector = policy.get("spec", "podSelector", default={})
-        return [each for each in own if selects(selector, each.labels)]
-    peers = list_at(entry, "to")
-    if not peers or any(not isinstance(peer, dict) or set(peer) != {"podSelector"} for peer in peers):
-        return []
-    return [each for each in own if any(selects(peer["podSelector"], each.labels) for peer in peers)]

@@ -12,9 +12,8 @@ import msgspec
 
 from preflight.cluster.objects import Field, Located
 from preflight.cluster.workloads import Container, Workload
-from preflight.facts.pod_security import Level, enforced
-from preflight.findings import Outcome
 from preflight.model import Model
+from preflight.rules.references.missing import refused
 from preflight.rules.registry import Violation, at, rule
 
 DEFAULT_CAPABILITIES = (
@@ -34,6 +33,8 @@ SYSCTLS = (
 SELINUX = ("", "container_t", "container_init_t", "container_kvm_t", "container_engine_t")
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle.postStart", "lifecycle.preStop")
 
+ENFORCE = "pod-security.kubernetes.io/enforce"
+Level = Literal["baseline", "restricted"]
 Holder = Literal["pod", "container"]
 
 
@@ -61,67 +62,37 @@ def _none(value: object) -> bool:
     return value in (None, "", 0, "Default")
 
 
+def _confined(value: object) -> bool:
+    return value != "Unconfined"
+
+
+def _not_root(user: object) -> bool:
+    return user != 0 or isinstance(user, bool)
+
+
+CAPABILITIES = "securityContext.capabilities.add.*"
 FORBIDDEN = (
     *(Control("baseline", "pod", field, _not_true) for field in ("hostNetwork", "hostPID", "hostIPC")),
     Control("baseline", "pod", "volumes.*.hostPath", _none, "use an emptyDir, a claim or a ConfigMap"),
     *_both("baseline", "securityContext.windowsOptions.hostProcess", _not_true, "remove it"),
-    Control(
-        "baseline",
-        "container",
-        "ports.*.hostPort",
-        _none,
-        "remove hostPort, and reach the pods through a Service",
-    ),
+    Control("baseline", "container", "ports.*.hostPort", _none, "remove hostPort, and use a Service"),
     *(
         Control("baseline", "container", f"{probe}.{action}.host", _none, "remove host: the pod is asked", 34)
         for probe in PROBES
         for action in ("httpGet", "tcpSocket")
     ),
     Control("baseline", "container", "securityContext.privileged", _not_true),
-    Control(
-        "baseline",
-        "container",
-        "securityContext.capabilities.add.*",
-        lambda name: name in DEFAULT_CAPABILITIES,
-    ),
+    Control("baseline", "container", CAPABILITIES, lambda name: name in DEFAULT_CAPABILITIES),
     Control("baseline", "container", "securityContext.procMount", _none),
     *_both("baseline", "securityContext.seLinuxOptions.type", lambda name: name in SELINUX, "remove it"),
     *_both("baseline", "securityContext.seLinuxOptions.user", _none, "remove it"),
     *_both("baseline", "securityContext.seLinuxOptions.role", _none, "remove it"),
-    *_both(
-        "baseline", "securityContext.appArmorProfile.type", lambda name: name != "Unconfined", "remove it"
-    ),
-    *_both(
-        "baseline",
-        "securityContext.seccompProfile.type",
-        lambda name: name != "Unconfined",
-        "write RuntimeDefault",
-    ),
-    Control(
-        "baseline",
-        "pod",
-        "securityContext.sysctls.*.name",
-        lambda name: name in SYSCTLS,
-        "set it on the node",
-    ),
-    Control(
-        "restricted",
-        "container",
-        "securityContext.capabilities.add.*",
-        lambda name: name == "NET_BIND_SERVICE",
-    ),
-    *_both(
-        "restricted",
-        "securityContext.runAsNonRoot",
-        lambda value: value is not False,
-        "write runAsNonRoot: true",
-    ),
-    *_both(
-        "restricted",
-        "securityContext.runAsUser",
-        lambda user: user != 0 or isinstance(user, bool),
-        "write the number of another user",
-    ),
+    *_both("baseline", "securityContext.appArmorProfile.type", _confined, "remove it"),
+    *_both("baseline", "securityContext.seccompProfile.type", _confined, "write RuntimeDefault"),
+    Control("baseline", "pod", "securityContext.sysctls.*.name", lambda name: name in SYSCTLS),
+    Control("restricted", "container", CAPABILITIES, lambda name: name == "NET_BIND_SERVICE"),
+    *_both("restricted", "securityContext.runAsNonRoot", lambda value: value is not False, "write true"),
+    *_both("restricted", "securityContext.runAsUser", _not_root, "write the number of another user"),
 )
 
 
@@ -137,8 +108,8 @@ def pod_security_violated(model: Model) -> Iterator[Violation]:
         securityContext: {runAsNonRoot: true}      # and allowPrivilegeEscalation is not false
     """
     for workload in model.workloads:
-        level = enforced(model, workload)
-        if not level:
+        level = _enforced(model, workload)
+        if level is None:
             continue
         for control in FORBIDDEN:
             if control.level in ("baseline", level) and model.config.minor >= control.since:
@@ -147,6 +118,14 @@ def pod_security_violated(model: Model) -> Iterator[Violation]:
             yield from _volume_types(workload)
             if workload.get("os", "name") != "windows":
                 yield from _required(workload)
+
+
+def _enforced(model: Model, workload: Workload) -> Level | None:
+    """The level that the render's own Namespace enforces on a workload's pods; what a cluster enforces by
+    itself (AdmissionConfiguration, labels put on elsewhere) is not known here."""
+    namespace = model.find("Namespace", "", workload.namespace)
+    level = namespace.labels.get(ENFORCE) if namespace is not None else None
+    return "restricted" if level == "restricted" else "baseline" if level == "baseline" else None
 
 
 def _forbidden(workload: Workload, level: Level, control: Control) -> Iterator[Violation]:
@@ -216,6 +195,5 @@ def _required(workload: Workload) -> Iterator[Violation]:
 
 
 def _violation(workload: Workload, field: Field, level: Level, text: str, fix: str) -> Violation:
-    outcome: Outcome = "rejected by the API server" if workload.kind == "Pod" else "no pods"
     message = f"{text} Pod Security level {level} of namespace {workload.namespace}"
-    return at(field, message=message, fix=fix, outcome=outcome)
+    return at(field, message=message, fix=fix, outcome=refused(workload.obj))

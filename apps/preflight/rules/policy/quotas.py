@@ -1,4 +1,4 @@
-"""What a namespace's own quotas and ranges refuse, where the render holds them."""
+"""What a namespace's own quotas refuse, where the render holds them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from decimal import Decimal
 from typing import Literal
 
 from preflight.cluster.quantities import quantity
-from preflight.cluster.workloads import Container, Workload
-from preflight.documents.paths import dig
-from preflight.findings import Outcome
+from preflight.cluster.workloads import Container
 from preflight.model import Model
+from preflight.rules.references.missing import refused
 from preflight.rules.registry import Violation, at, rule
 
 Kind = Literal["requests", "limits"]
@@ -50,65 +49,19 @@ def quota_refuses_pods(model: Model) -> Iterator[Violation]:
                 main = [size for each, size in sizes.items() if size is not None and each.role != "init"]
                 if silent is not None:
                     yield at(
-                        silent,
-                        "resources",
-                        kind,
-                        resource,
+                        silent.field("resources", kind, resource),
                         message=f"{kind}.{resource} is not set, as required by ResourceQuota {quota.name}",
                         fix=f"set resources.{kind}.{resource}",
-                        outcome=_outcome(workload),
+                        outcome=refused(workload.obj),
                     )
                 elif sum(main) > most:
                     yield at(
-                        quota,
-                        "spec",
-                        "hard",
-                        name,
+                        quota.field("spec", "hard", name),
                         message=f"hard.{name} is {hard[name]}, one pod of {workload.obj.ref} alone asks for "
                         f"{sum(main):f}",
                         fix="raise the quota, or ask for less",
-                        outcome=_outcome(workload),
+                        outcome=refused(workload.obj),
                     )
-
-
-@rule("range-refuses-pods", family="policy", severity="error", outcome="no pods")
-def range_refuses_pods(model: Model) -> Iterator[Violation]:
-    """A container beyond what a LimitRange of its namespace permits one.
-
-    `maximum memory usage per Container is 256Mi, but limit is 512Mi`: the pods are never made.
-
-        kind: LimitRange
-        spec: {limits: [{type: Container, max: {memory: 256Mi}}]}
-    """
-    for bounds in model.objects_of("LimitRange"):
-        for index, item in enumerate(bounds.items("spec", "limits")):
-            if dig(item, "type") != "Container":
-                continue
-            for resource in ("cpu", "memory"):
-                most, least = quantity(dig(item, "max", resource)), quantity(dig(item, "min", resource))
-                for container in model.containers:
-                    if container.obj.namespace != bounds.namespace:
-                        continue
-                    limit = quantity(container.get("resources", "limits", resource))
-                    request = _size(container, "requests", resource)
-                    for field, wrong in (
-                        ("max", most is not None and limit is not None and limit > most),
-                        ("min", least is not None and request is not None and request < least),
-                    ):
-                        if wrong:
-                            given = limit if field == "max" else request
-                            yield at(
-                                bounds,
-                                "spec",
-                                "limits",
-                                index,
-                                field,
-                                resource,
-                                message=f"{field}.{resource} is {item[field][resource]}, container "
-                                f"{container.name} of {container.obj.ref} has {given:f}",
-                                fix="change the range or the container's resources",
-                                outcome=_outcome(container.workload),
-                            )
 
 
 def _size(container: Container, kind: Kind, resource: str) -> Decimal | None:
@@ -117,7 +70,3 @@ def _size(container: Container, kind: Kind, resource: str) -> Decimal | None:
     if given is None and kind == "requests":
         given = container.get("resources", "limits", resource)
     return quantity(given)
-
-
-def _outcome(workload: Workload) -> Outcome:
-    return "rejected by the API server" if workload.kind == "Pod" else "no pods"

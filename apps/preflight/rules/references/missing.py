@@ -16,7 +16,7 @@ from preflight.facts.existence import Missing, missing
 from preflight.facts.service_references import BACKENDS
 from preflight.findings import Outcome
 from preflight.model import Model
-from preflight.rules.registry import Violation, at, declare
+from preflight.rules.registry import Rule, Violation, at, declare
 
 SCALABLE = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "DaemonSet")
 
@@ -28,6 +28,8 @@ class Place(msgspec.Struct, frozen=True):
     pattern: str
     outcome: Outcome | None = None
     """If it differs from the rule's."""
+    kind: str = ""
+    """What is named, where no `kind` beside it says so; empty: the rule's first."""
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +53,7 @@ def _violations(reference: Reference, model: Model) -> Iterator[Violation]:
         for holder in _holders(model, place.holder):
             for field in holder.fields(place.pattern):
                 beside = field.obj.get(*field.path[:-1])
-                kind, name = dig(beside, "kind", default=reference.kinds[0]), field.doc
+                kind, name = dig(beside, "kind", default=place.kind or reference.kinds[0]), field.doc
                 if kind not in reference.kinds or dig(beside, "group") or dig(beside, "optional") is True:
                     continue
                 if not isinstance(name, str) or (id(holder), kind, name) in said:
@@ -112,6 +114,8 @@ def _has_static_volumes(model: Model, field: Field, absent: Missing) -> bool:
 
 def _is_claim_template(model: Model, field: Field, absent: Missing) -> bool:
     """Whether a StatefulSet makes the claim: for its own pod, or by the name its claims have."""
+    if field.path[-1] != "claimName":
+        return False
     volume = field.obj.get(*field.path[:-2], "name")
     if field.obj.kind == "StatefulSet" and volume in _claim_templates(field.obj):
         return True
@@ -126,7 +130,7 @@ def _beyond_replicas(model: Model, field: Field) -> str:
 
 def _claiming(model: Model, field: Field) -> Iterator[tuple[Workload, int]]:
     """The StatefulSets whose claims are named like this one, with the ordinal in its name."""
-    match = re.fullmatch(r"(.+)-(\d+)", field.doc)
+    match = re.fullmatch(r"(.+)-(\d+)", field.doc) if field.path[-1] == "claimName" else None
     for workload in model.workloads if match is not None else ():
         if match is not None and workload.kind == "StatefulSet":
             names = {f"{name}-{workload.name}" for name in _claim_templates(workload.obj)}
@@ -140,7 +144,9 @@ def _claim_templates(obj: Located) -> set[object]:
 
 def _is_alone(model: Model, field: Field, absent: Missing) -> bool:
     """Whether a StatefulSet has one pod, which nobody has to find by its own name."""
-    return not absent.meant and Workload(model.index, field.obj).replicas < 2
+    return (
+        field.obj.kind == "StatefulSet" and not absent.meant and Workload(model.index, field.obj).replicas < 2
+    )
 
 
 def _of_another_kind(model: Model, field: Field) -> str:
@@ -163,76 +169,43 @@ REFERENCES = (
         """,
     ),
     Reference(
-        id="missing-pull-secret",
-        kinds=("Secret",),
+        id="missing-class",
+        kinds=("StorageClass", "IngressClass", "PriorityClass", "RuntimeClass"),
         places=(
-            Place("pod", "imagePullSecrets.*.name"),
-            Place("ServiceAccount", "imagePullSecrets.*.name"),
+            Place("claim", "storageClassName"),
+            Place("Ingress", "spec.ingressClassName", "ready but unreachable", "IngressClass"),
+            Place("pod", "priorityClassName", "no pods", "PriorityClass"),
+            Place("pod", "runtimeClassName", "no pods", "RuntimeClass"),
         ),
-        outcome="ErrImagePull",
-        doc="""A pull secret that does not exist.
+        outcome="Pending",
+        ignore=_has_static_volumes,
+        doc="""A StorageClass, IngressClass, PriorityClass or RuntimeClass that is not known here.
 
-        The kubelet goes on without it (an event says FailedToRetrieveImagePullSecret) and pulls anonymously:
-        a private image ends in ErrImagePull.
+        Without its StorageClass no claim gets a volume, without its IngressClass an Ingress no address, and
+        pods of an absent PriorityClass or RuntimeClass are never made. Classes usually come with the cluster:
+        name the ones yours has in `provided`.
 
-            imagePullSecrets:
-            - name: registry-cred          # the Secret is registry-creds
-        """,
-    ),
-    Reference(
-        id="missing-priority-class",
-        kinds=("PriorityClass",),
-        places=(Place("pod", "priorityClassName"),),
-        outcome="no pods",
-        doc="""A PriorityClass that a pod names and that does not exist.
-
-        Admission refuses the pod: `no PriorityClass with name x was found`. Built in are only
-        `system-cluster-critical` and `system-node-critical`.
-
-            priorityClassName: high-prioritty
-        """,
-    ),
-    Reference(
-        id="missing-runtime-class",
-        kinds=("RuntimeClass",),
-        places=(Place("pod", "runtimeClassName"),),
-        outcome="no pods",
-        doc="""A RuntimeClass that a pod names and that does not exist.
-
-        The pod is refused at its creation: `RuntimeClass "x" not found`.
-
-            runtimeClassName: gvisor       # name it in `provided` where the nodes have it
+            storageClassName: fast-sdd     # provided: StorageClass/fast-ssd
         """,
     ),
     Reference(
         id="missing-role",
-        kinds=("Role", "ClusterRole"),
-        places=(Place("RoleBinding", "roleRef.name"), Place("ClusterRoleBinding", "roleRef.name")),
+        kinds=("Role", "ClusterRole", "ServiceAccount"),
+        places=(
+            Place("RoleBinding", "roleRef.name"),
+            Place("ClusterRoleBinding", "roleRef.name"),
+            Place("RoleBinding", "subjects.*.name", None, "ServiceAccount"),
+            Place("ClusterRoleBinding", "subjects.*.name", None, "ServiceAccount"),
+        ),
         outcome="applies nothing",
-        doc="""A binding to a Role or ClusterRole that does not exist.
+        doc="""A binding to a Role, or for a ServiceAccount, that does not exist or is in another namespace.
 
         The API server takes the binding and it grants nothing: the app's calls to the API are answered with
-        403.
+        403. The usual cause is a subject's namespace that was not changed with the rest.
 
             roleRef:
               kind: Role
               name: leader-elections       # the Role is leader-election
-        """,
-    ),
-    Reference(
-        id="missing-subject",
-        kinds=("ServiceAccount",),
-        places=(Place("RoleBinding", "subjects.*.name"), Place("ClusterRoleBinding", "subjects.*.name")),
-        outcome="applies nothing",
-        doc="""A binding for a ServiceAccount that does not exist, or is in another namespace.
-
-        The API server takes the binding and it grants nothing to the account the pods run as. The usual cause
-        is a subject's namespace that was not changed with the rest.
-
-            subjects:
-            - kind: ServiceAccount
-              name: worker
-              namespace: default           # the account is in namespace vhm
         """,
     ),
     Reference(
@@ -265,13 +238,20 @@ REFERENCES = (
             Place("container", "env.*.valueFrom.secretKeyRef.name"),
             Place("pod", "volumes.*.secret.secretName", "FailedMount"),
             Place("pod", "volumes.*.projected.sources.*.secret.name", "FailedMount"),
+            Place("pod", "imagePullSecrets.*.name", "ErrImagePull"),
+            Place("ServiceAccount", "imagePullSecrets.*.name", "ErrImagePull"),
+            Place("Ingress", "spec.tls.*.secretName", "ready but unreachable"),
+            Place("Gateway", "spec.listeners.*.tls.certificateRefs.*.name", "ready but unreachable"),
         ),
         outcome="CreateContainerConfigError",
-        doc="""A Secret that a pod cannot start without and that does not exist here.
+        ignore=_issues_certificates,
+        doc="""A Secret that a pod, a pull or an Ingress needs and that does not exist here.
 
-        Secrets are often made elsewhere, so this is a warning, unless there is a Secret of nearly that name.
-        Say `provided = ["Secret/NAME"]` in `[tool.preflight]` for one that is in the cluster already, or
-        `optional: true` where the pod can do without.
+        A pod does not start without it; without its pull secret the kubelet pulls anonymously, and an Ingress
+        without its certificate serves the controller's own. Secrets are often made elsewhere, so this is a
+        warning, unless there is a Secret of nearly that name. Say `provided = ["Secret/NAME"]` in
+        `[tool.preflight]` for one that is in the cluster already, or `optional: true` where the pod can do
+        without. Nothing is said where cert-manager is asked for it.
 
             - secretRef:
                 name: vhm-secret       # the Secret is vhm-secrets
@@ -295,16 +275,21 @@ REFERENCES = (
     Reference(
         id="missing-service",
         kinds=("Service",),
-        places=tuple(
-            Place(kind, f"{backend.pattern}.name", backend.outcome)
-            for backend in BACKENDS
-            for kind in backend.kinds
+        places=(
+            *(
+                Place(kind, f"{backend.pattern}.name", backend.outcome)
+                for backend in BACKENDS
+                for kind in backend.kinds
+            ),
+            Place("StatefulSet", "spec.serviceName"),
         ),
         outcome="ready but unreachable",
-        doc="""A Service that an Ingress, route, webhook or APIService sends to and that does not exist.
+        ignore=_is_alone,
+        doc="""A Service that an Ingress, route, webhook or StatefulSet names and that does not exist.
 
         An Ingress or route answers 503 for it; a webhook whose Service is absent makes the API server refuse
-        everything the webhook is asked about.
+        everything the webhook is asked about; the pods of a StatefulSet have no names of their own
+        (`kafka-0.kafka`). A StatefulSet of one pod is left alone, unless the name is misspelt.
 
             backend:
               service:
@@ -312,59 +297,16 @@ REFERENCES = (
         """,
     ),
     Reference(
-        id="missing-governing-service",
-        kinds=("Service",),
-        places=(Place("StatefulSet", "spec.serviceName"),),
-        outcome="ready but unreachable",
-        ignore=_is_alone,
-        doc="""A StatefulSet's `serviceName` that names no Service.
-
-        The pods run and have no names of their own (`kafka-0.kafka`): members of a cluster that look for each
-        other that way never find each other. A StatefulSet of one pod is left alone, unless the name is
-        misspelt.
-
-            serviceName: kafka-headless    # the Service is kafka-service
-        """,
-    ),
-    Reference(
-        id="missing-ingress-class",
-        kinds=("IngressClass",),
-        places=(Place("Ingress", "spec.ingressClassName"),),
-        outcome="ready but unreachable",
-        doc="""An IngressClass that an Ingress names and that is not known here.
-
-        No controller takes the Ingress up: it never gets an address. Classes usually come with a controller
-        that is installed otherwise: name yours in `provided`.
-
-            ingressClassName: ngnix        # provided: IngressClass/nginx
-        """,
-    ),
-    Reference(
-        id="missing-tls-secret",
-        kinds=("Secret",),
-        places=(
-            Place("Ingress", "spec.tls.*.secretName"),
-            Place("Gateway", "spec.listeners.*.tls.certificateRefs.*.name"),
-        ),
-        outcome="ready but unreachable",
-        ignore=_issues_certificates,
-        doc="""A TLS Secret that an Ingress or Gateway names and that does not exist here.
-
-        The controller serves its own self-signed certificate instead, or refuses the listener, and clients
-        refuse to talk. Nothing is said where cert-manager is asked for it by annotation or Certificate.
-
-            tls:
-            - secretName: vhm-tsl          # the Secret is vhm-tls
-        """,
-    ),
-    Reference(
         id="missing-claim",
-        kinds=("PersistentVolumeClaim",),
-        places=(Place("pod", "volumes.*.persistentVolumeClaim.claimName"),),
+        kinds=("PersistentVolumeClaim", "PersistentVolume"),
+        places=(
+            Place("pod", "volumes.*.persistentVolumeClaim.claimName"),
+            Place("claim", "volumeName", None, "PersistentVolume"),
+        ),
         outcome="Pending",
         ignore=_is_claim_template,
         explain=_beyond_replicas,
-        doc="""A PersistentVolumeClaim that a pod mounts and that does not exist.
+        doc="""A claim that a pod mounts, or a volume that a claim is bound to by name, that does not exist.
 
         The scheduler leaves the pod Pending: `persistentvolumeclaim "x" not found`. Claims that a StatefulSet
         makes are known by their names.
@@ -375,45 +317,18 @@ REFERENCES = (
                 claimName: data-kafka-3    # the StatefulSet has one replica: data-kafka-0
         """,
     ),
-    Reference(
-        id="missing-storage-class",
-        kinds=("StorageClass",),
-        places=(Place("claim", "storageClassName"),),
-        outcome="Pending",
-        ignore=_has_static_volumes,
-        doc="""A StorageClass that a claim asks for and that is not known here.
-
-        Without it nothing provisions a volume, and the pod that mounts the claim stays Pending. Classes
-        usually come with the cluster: name the ones yours has in `provided`. A class that PersistentVolumes
-        beside the claim name needs no object.
-
-            storageClassName: fast-sdd     # provided: StorageClass/fast-ssd
-        """,
-    ),
-    Reference(
-        id="missing-volume",
-        kinds=("PersistentVolume",),
-        places=(Place("claim", "volumeName"),),
-        outcome="Pending",
-        doc="""A claim bound by name to a PersistentVolume that does not exist.
-
-        `volumeName` binds the claim to that volume and no other: while there is none of the name, the claim
-        and its pod stay Pending.
-
-            spec:
-              volumeName: memories-pv      # the PersistentVolume is memory-pv
-        """,
-    ),
 )
 """Every field that names an object, by what it names and what follows if there is none."""
 
 for _reference in REFERENCES:
     declare(
-        _reference.id,
-        family="references",
-        severity="warning",
-        outcome=_reference.outcome,
-        doc=_reference.doc,
-        module=__name__,
-        function=partial(_violations, _reference),
+        Rule(
+            id=_reference.id,
+            family="references",
+            severity="warning",
+            outcome=_reference.outcome,
+            doc=_reference.doc,
+            module=__name__,
+            function=partial(_violations, _reference),
+        )
     )

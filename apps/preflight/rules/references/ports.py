@@ -1,83 +1,141 @@
-"""Ports by name, and Services whose ports lead to none of the pods'."""
+"""Ports that are asked for, by name or number, against those that there are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from preflight.cluster.workloads import Container
-from preflight.documents.paths import Step, dig
+import msgspec
+
+from preflight.cluster.objects import Field, Obj, selects
+from preflight.cluster.workloads import Container, Workload
+from preflight.documents.paths import list_at
+from preflight.facts.custom_resources import monitors
+from preflight.facts.ports import probe_ports
+from preflight.facts.service_references import backends
+from preflight.findings import Outcome, Severity
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import is_placeholder, near
+from preflight.spelling import is_placeholder, listed, near
 
 
-@rule("target-port-name-missing", family="references", severity="error", outcome="ready but unreachable")
-def target_port_name_missing(model: Model) -> Iterator[Violation]:
-    """A Service's `targetPort` by a name that no selected pod's container gives to a port.
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A port that a field asks for, and the ports of whom it asks."""
 
-    The pods are left out of the Service's endpoints for that port: they are ready and nobody reaches them.
-
-        ports:
-        - port: 8080
-          targetPort: http             # the container's port is called health
-    """
-    for service in model.services:
-        containers = [container for workload in service.workloads for container in workload.containers]
-        names = [str(port["name"]) for each in containers for port in each.ports if "name" in port]
-        for index, port in enumerate(service.obj.items("spec", "ports")):
-            target = dig(port, "targetPort")
-            if not isinstance(target, str) or not containers or target in names or target.isdigit():
-                continue
-            if is_placeholder(target):
-                continue
-            numbers = {str(p.get("containerPort")) for each in containers for p in each.ports}
-            meant = near(target, names) or (names[0] if len(set(names)) == 1 and len(numbers) == 1 else "")
-            known = f"they have {', '.join(sorted(set(names)))}" if names else "they name none"
-            yield at(
-                service,
-                "spec",
-                "ports",
-                index,
-                "targetPort",
-                message=f"targetPort {target}: no container of the selected pods has a port of that name: "
-                f"{known}",
-                fix=f"write {meant}" if meant else f"name a containerPort {target}, or give the number",
-            )
+    field: Field
+    of: str
+    known: tuple[Any, ...]
+    """The names that they have, or the numbers where a number is asked for."""
+    outcome: Outcome | None = None
+    severity: Severity | None = None
 
 
-@rule("probe-port-name-missing", family="references", severity="error", outcome="never ready")
-def probe_port_name_missing(model: Model) -> Iterator[Violation]:
-    """A probe on a port by a name that its container does not give to any of its ports.
+@rule("missing-port", family="references", severity="error", outcome="ready but unreachable")
+def missing_port(model: Model) -> Iterator[Violation]:
+    """A port, by name or number, that what is asked for it does not have.
 
-    The kubelet cannot ask and throws the try away: a startup or readiness probe never succeeds, and the pod
-    is never ready; a liveness probe never fails either, and restarts nothing.
+    A Service's `targetPort`, a probe's port and a NetworkPolicy's are names that containers give to their
+    ports; an Ingress, route or webhook names a Service's `port`, not the pods'; a ServiceMonitor names a
+    Service's port, a PodMonitor a container's. The kubelet cannot ask a probe's port by a name that is not
+    there: the pod is never ready, and a liveness probe never fails. A policy's rule then permits nothing, and
+    a Service has no endpoints.
 
         readinessProbe:
           httpGet:
             path: /readyz
             port: http                 # the container's port is called health
     """
-    for workload in model.workloads:
-        for container in workload.containers:
-            for name, probe in container.probes.items():
-                for action in ("httpGet", "tcpSocket"):
-                    wanted = dig(probe, action, "port")
-                    if is_placeholder(str(wanted)):
-                        continue
-                    if isinstance(wanted, str) and not wanted.isdigit() and container.port(wanted) is None:
-                        yield _unnamed(
-                            container, (name, action, "port"), wanted, alive=name == "livenessProbe"
+    for asked in (*_of_services(model), *_of_probes(model), *_of_policies(model), *_of_monitors(model)):
+        if asked.field.doc in asked.known or is_placeholder(str(asked.field.doc)):
+            continue
+        known = list(dict.fromkeys(asked.known))
+        only = known[0] if len(known) == 1 else None
+        meant = near(str(asked.field.doc), map(str, known)) or only
+        yield at(
+            asked.field,
+            message=f"{asked.of} has no port {asked.field.doc}: "
+            + (f"it has {listed(map(str, known))}" if known else "it names none"),
+            fix=f"write {meant}" if meant else "name a port that is there, or give the port this name",
+            severity=asked.severity,
+            outcome=asked.outcome,
+        )
+
+
+def _of_services(model: Model) -> Iterator[Asked]:
+    for service in model.services:
+        containers = [container for workload in service.workloads for container in workload.containers]
+        for target in service.fields("spec.ports.*.targetPort") if containers else ():
+            if _is_name(target.doc):
+                of = f"container {listed(each.name for each in containers)}"
+                yield Asked(field=target, of=of, known=_names(containers))
+    for backend in backends(model):
+        found = model.find("Service", backend.namespace, backend.name)
+        known = found is not None and not found.group and found.get("spec", "type") != "ExternalName"
+        if backend.port is not None and found is not None and known:
+            key = "port" if isinstance(backend.port, int) else "name"
+            yield Asked(
+                field=backend.obj.field(*backend.port_path),
+                of=f"Service {backend.name}",
+                known=tuple(port.doc for port in found.fields(f"spec.ports.*.{key}")),
+                outcome=backend.outcome,
+            )
+
+
+def _of_probes(model: Model) -> Iterator[Asked]:
+    for container in model.containers:
+        for name, port in probe_ports(container):
+            if _is_name(port.doc):
+                yield Asked(
+                    field=port,
+                    of=f"container {container.name}, which {name} asks,",
+                    known=_names([container]),
+                    outcome="applies nothing" if name == "livenessProbe" else "never ready",
+                )
+
+
+def _of_policies(model: Model) -> Iterator[Asked]:
+    for policy in model.objects_of("NetworkPolicy"):
+        for direction in ("ingress", "egress"):
+            for entry in policy.fields(f"spec.{direction}.*"):
+                pods = _about(model, policy, direction, entry.doc)
+                for port in entry.fields("ports.*.port") if pods else ():
+                    if isinstance(port.doc, str):
+                        yield Asked(
+                            field=port,
+                            of=f"container of {listed(pod.name for pod in pods)}",
+                            known=_names(container for pod in pods for container in pod.containers),
+                            outcome="ready but silent" if direction == "egress" else None,
                         )
 
 
-def _unnamed(container: Container, path: tuple[Step, ...], wanted: str, *, alive: bool) -> Violation:
-    names = [str(port["name"]) for port in container.ports if "name" in port]
-    meant = near(wanted, names) or (names[0] if len(names) == 1 else "")
-    return at(
-        container,
-        *path,
-        message=f"probe port {wanted}: container {container.name} has no port of that name"
-        + (f": it has {', '.join(names)}" if names else ": it names no port"),
-        fix=f"write {meant}" if meant else f"name a containerPort {wanted}, or give the number",
-        outcome="applies nothing" if alive else None,
-    )
+def _about(model: Model, policy: Obj, direction: str, entry: object) -> list[Workload]:
+    """The workloads whose ports a rule means; none where they cannot all be told."""
+    own = [each for each in model.workloads if each.namespace == policy.namespace]
+    if direction == "ingress":
+        selector = policy.get("spec", "podSelector", default={})
+        return [each for each in own if selects(selector, each.labels)]
+    peers = list_at(entry, "to")
+    if not peers or any(not isinstance(peer, dict) or set(peer) != {"podSelector"} for peer in peers):
+        return []
+    return [each for each in own if any(selects(peer["podSelector"], each.labels) for peer in peers)]
+
+
+def _of_monitors(model: Model) -> Iterator[Asked]:
+    for monitor in monitors(model):
+        chosen = [each for each in monitor.candidates if selects(monitor.selector, each.labels)]
+        for port in monitor.obj.fields(monitor.ports) if chosen else ():
+            yield Asked(
+                field=port,
+                of=f"{monitor.what} that {monitor.obj.kind} {monitor.obj.name} selects",
+                known=tuple(name for each in chosen for name in each.ports),
+                outcome="applies nothing",
+                severity="warning",
+            )
+
+
+def _names(containers: Iterable[Container]) -> tuple[Any, ...]:
+    return tuple(name.doc for container in containers for name in container.fields("ports.*.name"))
+
+
+def _is_name(port: object) -> bool:
+    return isinstance(port, str) and not port.isdigit()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 
-from preflight.cluster.objects import Located, Obj, selects
-from preflight.cluster.workloads import Workload
-from preflight.documents.paths import Step, dig, list_at
+import msgspec
+
+from preflight.cluster.objects import Field, selects
+from preflight.cluster.services import Service
+from preflight.cluster.workloads import Container, Workload
+from preflight.facts.custom_resources import monitors
 from preflight.facts.existence import are_applied_together, is_whole
+from preflight.facts.ports import target
 from preflight.facts.selectors import (
     equals,
     has_custom_pods,
@@ -18,6 +21,7 @@ from preflight.facts.selectors import (
     pods_of,
     selected,
 )
+from preflight.findings import Outcome, Severity
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint
@@ -25,171 +29,127 @@ from preflight.spelling import hint
 CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController")
 
 
-@rule("service-selects-nothing", family="references", severity="error", outcome="ready but unreachable")
-def service_selects_nothing(model: Model) -> Iterator[Violation]:
-    """A Service whose selector matches no pod of its namespace.
+class Selecting(msgspec.Struct, frozen=True, kw_only=True):
+    """A selector that selects none of those it may select."""
 
-    The Service gets an address and no endpoints: pods are ready and every connection is refused. An error
-    where a slip explains it, or where the pods' labels have other values for the same keys; else a warning,
-    since labels can be put on at run time. Where a custom resource may make the pods, nothing is said.
+    field: Field
+    """The mapping of its labels."""
+    wanted: dict[str, str]
+    labels: Sequence[Mapping[str, str]]
+    """The labels of those it may select."""
+    among: str
+    near_only: bool = False
+    """Whether what it means may run already, or be made by a custom resource: then only a slip is said."""
+    sure: bool = False
+    """Whether labels that none of them has are an error."""
+    slip: Severity = "error"
+    outcome: Outcome | None = None
+
+
+@rule("selects-nothing", family="references", severity="warning", outcome="applies nothing")
+def selects_nothing(model: Model) -> Iterator[Violation]:
+    """A label selector that selects none of those it is for.
+
+    A Service gets no endpoints: pods are ready and every connection is refused. A NetworkPolicy protects
+    nothing, one of its peers permits nobody, a PodDisruptionBudget lets a drain take all pods, a topology
+    spread constraint (whose pods are those of its own template) spreads nothing, a required pod affinity
+    leaves the pod Pending, a ServiceMonitor, which goes by the Service's own labels, scrapes nothing. An
+    error where a slip explains it, or where a Service's pods have other values for the same keys; else a
+    warning, since labels can be put on at run time. Of peers and affinity, whose pods may run elsewhere, only
+    a slip is reported.
 
         selector:
           app: indexr                  # the pods have app: indexer
     """
-    # a template that differs from its own selector is refused, and that is said elsewhere
+    for each in _selecting_nothing(model):
+        slip = nearly(each.wanted, each.labels)
+        pairs = ", ".join(f"{key}: {value}" for key, value in each.wanted.items())
+        if slip is not None and slip.is_slip:
+            yield at(
+                each.field.field(slip.key),
+                message=f"no {each.among} has label {slip.key}: {each.wanted[slip.key]}; "
+                f"did you mean {slip.meant}?",
+                fix=f"write {slip.meant}",
+                severity=each.slip,
+                outcome=each.outcome,
+            )
+        elif each.labels and not each.near_only:
+            certain = each.sure and is_whole(model) and is_hopeless(each.wanted, each.labels)
+            yield at(
+                each.field,
+                message=f"no {each.among} has labels {pairs}{hint(slip.meant if slip is not None else None)}",
+                fix=f"write {slip.meant}" if slip is not None else "select labels that they have",
+                severity="error" if certain else "warning",
+                outcome=each.outcome,
+            )
+
+
+def _selecting_nothing(model: Model) -> Iterator[Selecting]:
+    # a template that differs from its own selector is refused
     refused = [equals(workload.obj.get("spec", "selector")) or {} for workload in model.workloads]
     for service in model.services:
         wanted = of_manifests(service.selector)
-        pods = chain(pods_of(model, service.namespace), refused)
-        if not wanted or any(wanted.items() <= each.items() for each in pods):
-            continue
-        yield from _selects_nothing(
-            model, service, ("spec", "selector"), wanted, service.namespace, sure=True
-        )
-
-
-@rule("policy-selects-nothing", family="references", severity="warning", outcome="applies nothing")
-def policy_selects_nothing(model: Model) -> Iterator[Violation]:
-    """A NetworkPolicy whose `podSelector` matches no pod of its namespace.
-
-    The policy is accepted and protects or permits nothing. An error where a slip explains it.
-
-        podSelector:
-          matchLabels:
-            app: kafak                 # the pods have app: kafka
-    """
+        pods = pods_of(model, service.namespace)
+        if wanted and not any(wanted.items() <= each.items() for each in (*pods, *refused)):
+            yield Selecting(
+                field=service.field("spec", "selector"),
+                wanted=wanted,
+                labels=pods,
+                among=f"pod of namespace {service.namespace}",
+                near_only=has_custom_pods(model, service.namespace),
+                sure=True,
+                outcome="ready but unreachable",
+            )
     for policy in model.objects_of("NetworkPolicy"):
-        yield from _label_selector(model, policy, ("spec", "podSelector"), policy.namespace)
-
-
-@rule("peer-selects-nothing", family="references", severity="error", outcome="ready but unreachable")
-def peer_selects_nothing(model: Model) -> Iterator[Violation]:
-    """A NetworkPolicy that permits traffic with pods a slip away from those of the namespace.
-
-    A `from` or `to` whose selector matches no pod permits nobody, so the traffic it was written for is cut.
-    Peers may run in what is applied elsewhere, so only a near miss is reported.
-
-        - podSelector:
-            matchLabels:
-              kafka-cleint: "true"     # the pods have kafka-client: "true"
-    """
-    for policy in model.objects_of("NetworkPolicy"):
-        for direction, peers in (("ingress", "from"), ("egress", "to")):
-            for index, entry in enumerate(policy.items("spec", direction)):
-                for number, peer in enumerate(list_at(entry, peers)):
-                    namespace = None if dig(peer, "namespaceSelector") is not None else policy.namespace
-                    path = ("spec", direction, index, peers, number, "podSelector")
-                    yield from _label_selector(model, policy, path, namespace, near_only=True)
-
-
-@rule("budget-selects-nothing", family="references", severity="warning", outcome="applies nothing")
-def budget_selects_nothing(model: Model) -> Iterator[Violation]:
-    """A PodDisruptionBudget whose selector matches no pod of its namespace.
-
-    The budget protects nothing: a drain takes all replicas at once. An error where a slip explains it.
-
-        selector:
-          matchLabels:
-            app: resonnance            # the pods have app: resonance
-    """
+        yield from _of_pods(model, policy.field("spec", "podSelector"), policy.namespace)
+        for peer in (*policy.fields("spec.ingress.*.from.*"), *policy.fields("spec.egress.*.to.*")):
+            namespace = None if peer.get("namespaceSelector") is not None else policy.namespace
+            yield from _of_pods(
+                model, peer.field("podSelector"), namespace, near_only=True, outcome="ready but unreachable"
+            )
     for budget in model.objects_of("PodDisruptionBudget"):
-        yield from _label_selector(model, budget, ("spec", "selector"), budget.namespace)
-
-
-@rule("spread-selects-nothing", family="references", severity="warning", outcome="applies nothing")
-def spread_selects_nothing(model: Model) -> Iterator[Violation]:
-    """A topology spread constraint whose selector does not match the pod's own labels.
-
-    The scheduler counts the pods the selector matches; with none, every node is as good as another, and the
-    replicas may all land on one.
-
-        topologySpreadConstraints:
-        - labelSelector:
-            matchLabels:
-              app: indexer             # copied: these pods have app: resonance
-    """
+        yield from _of_pods(model, budget.field("spec", "selector"), budget.namespace)
+    required = "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution.*"
     for workload in model.workloads:
-        for index, each in enumerate(workload.items("topologySpreadConstraints")):
-            selector = dig(each, "labelSelector")
-            if isinstance(selector, dict) and not selects(selector, workload.labels):
-                yield at(
-                    workload,
-                    "topologySpreadConstraints",
-                    index,
-                    "labelSelector",
-                    message=f"labelSelector of topologySpreadConstraints[{index}] does not select the pods "
-                    f"of {workload.obj.ref}, which are not spread",
-                    fix="select labels of this pod template",
-                )
-
-
-@rule("affinity-selects-nothing", family="references", severity="error", outcome="Pending")
-def affinity_selects_nothing(model: Model) -> Iterator[Violation]:
-    """A required pod affinity for pods a slip away from those of the render.
-
-    `requiredDuringScheduling` affinity for labels no running pod has leaves the pod Pending. The pods may run
-    already, so only a near miss is reported.
-
-        podAffinity:
-          requiredDuringSchedulingIgnoredDuringExecution:
-          - labelSelector:
-              matchLabels:
-                app: qdrnat            # the pods have app: qdrant
-    """
-    required = "requiredDuringSchedulingIgnoredDuringExecution"
-    for workload in model.workloads:
-        for index, term in enumerate(workload.items("affinity", "podAffinity", required)):
-            elsewhere = dig(term, "namespaces") or dig(term, "namespaceSelector") is not None
-            path = (*workload.path, "affinity", "podAffinity", required, index, "labelSelector")
+        for term in workload.fields(required):
+            elsewhere = term.get("namespaces") or term.get("namespaceSelector") is not None
             namespace = None if elsewhere else workload.namespace
-            yield from _label_selector(model, workload.obj, path, namespace, near_only=True)
+            yield from _of_pods(
+                model, term.field("labelSelector"), namespace, near_only=True, outcome="Pending"
+            )
+        for selector in workload.fields("topologySpreadConstraints.*.labelSelector"):
+            yield from _of_labels(selector, [workload.labels], f"pod of {workload.obj.ref}")
+    for monitor in monitors(model):
+        labels = [each.labels for each in monitor.candidates]
+        selector = monitor.obj.field("spec", "selector")
+        yield from _of_labels(selector, labels, f"{monitor.what} of the namespaces of {monitor.obj.ref}")
 
 
-def _label_selector(
-    model: Model, obj: Obj, path: tuple[Step, ...], namespace: str | None, near_only: bool = False
-) -> Iterator[Violation]:
-    selector = obj.get(*path)
-    if not isinstance(selector, dict) or selected(model, selector, namespace):
-        return
-    wanted = equals(selector)
-    if wanted:
-        yield from _selects_nothing(
-            model, obj, (*path, "matchLabels"), of_manifests(wanted), namespace, near_only=near_only
-        )
-
-
-def _selects_nothing(
+def _of_pods(
     model: Model,
-    part: Located,
-    path: tuple[Step, ...],
-    wanted: dict[str, str],
+    selector: Field,
     namespace: str | None,
     *,
-    sure: bool = False,
     near_only: bool = False,
-) -> Iterator[Violation]:
-    pods = pods_of(model, namespace)
-    slip = nearly(wanted, pods)
-    where = f" of namespace {namespace}" if namespace else ""
-    pairs = ", ".join(f"{key}: {value}" for key, value in wanted.items())
-    if slip is not None and slip.is_slip:
-        yield at(
-            part,
-            *path,
-            slip.key,
-            message=f"no pod{where} has label {slip.key}: {wanted[slip.key]}; did you mean {slip.meant}?",
-            fix=f"write {slip.meant}",
-            severity="error",
+    outcome: Outcome | None = None,
+) -> Iterator[Selecting]:
+    wanted = equals(selector.doc)
+    if wanted and not selected(model, selector.doc, namespace):
+        yield Selecting(
+            field=selector.field("matchLabels"),
+            wanted=of_manifests(wanted),
+            labels=pods_of(model, namespace),
+            among=f"pod of namespace {namespace}" if namespace else "pod",
+            near_only=near_only or has_custom_pods(model, namespace or ""),
+            outcome=outcome,
         )
-    elif pods and not near_only and not has_custom_pods(model, namespace or ""):
-        certain = sure and is_whole(model) and is_hopeless(wanted, pods)
-        yield at(
-            part,
-            *path,
-            message=f"no pod{where} has labels {pairs}{hint(slip.meant if slip is not None else None)}",
-            fix=f"write {slip.meant}" if slip is not None else "select labels of a pod template",
-            severity="error" if certain else "warning",
-        )
+
+
+def _of_labels(selector: Field, labels: list[dict[str, str]], among: str) -> Iterator[Selecting]:
+    if isinstance(selector.doc, dict) and not any(selects(selector.doc, each) for each in labels):
+        wanted = equals(selector.doc) or {}
+        field = selector.field("matchLabels") if "matchLabels" in selector.doc else selector
+        yield Selecting(field=field, wanted=wanted, labels=labels, among=among, slip="warning")
 
 
 @rule("overlapping-selectors", family="references", severity="warning", outcome="applies nothing")
@@ -212,9 +172,7 @@ def overlapping_selectors(model: Model) -> Iterator[Violation]:
             known = other.kind in CONTROLLERS and other.obj.ref != workload.obj.ref
             if known and are_applied_together(model, workload.obj, other.obj):
                 yield at(
-                    workload.obj,
-                    "spec",
-                    "selector",
+                    workload.obj.field("spec", "selector"),
                     message=f"the selector of {workload.obj.ref} also selects the pods of {other.obj.ref}",
                     fix="give each workload a label of its own, in selector and template",
                 )
@@ -225,3 +183,79 @@ def _selector(workload: Workload) -> dict[str, object] | None:
     if workload.kind == "ReplicationController" and isinstance(selector, dict):
         return {"matchLabels": selector}
     return selector if isinstance(selector, dict) and selector else None
+
+
+@rule("service-selects-others", family="references", severity="error", outcome="ready but unreachable")
+def service_selects_others(model: Model) -> Iterator[Violation]:
+    """A Service that also selects the pods of a workload that runs something else.
+
+    A part of the requests goes to pods that cannot answer them: to a port nobody listens on, or to another
+    program. Two versions of one program behind a Service are taken for what they are (the same container
+    names, or the same image, command and first argument, of the containers that have the port where all pods
+    have one), and headless Services, which list members of a cluster, are left alone.
+
+        selector:
+          app.kubernetes.io/part-of: vhm   # selects every worker
+    """
+    for service in model.services:
+        reached = [
+            workload
+            for workload in service.workloads
+            if _receives(service, workload) and are_applied_together(model, service.obj, workload.obj)
+        ]
+        serving = [_serving(service, each) for each in reached]
+        running = serving if all(serving) else [each.containers for each in reached]
+        others = [
+            each
+            for each, containers in zip(reached[1:], running[1:], strict=True)
+            if _program(containers) != _program(running[0]) and not _names(containers) & _names(running[0])
+        ]
+        if service.headless or not others:
+            continue
+        names = dict.fromkeys(f"{each.kind} {each.name}" for each in (reached[0], *others))
+        if len(names) < 2:
+            continue
+        yield at(
+            service.field("spec", "selector", next(iter(service.selector))),
+            message=f"the selector of Service {service.name} selects pods of {' and '.join(sorted(names))}, "
+            "which run different programs",
+            fix="select by a label that only one of them has",
+        )
+
+
+def _names(containers: list[Container]) -> set[str]:
+    return {container.name for container in containers if container.role == "main"}
+
+
+def _serving(service: Service, workload: Workload) -> list[Container]:
+    """The containers that declare a port the Service leads to."""
+    targets = [target(port) for port in service.ports]
+    return [
+        container
+        for container in workload.containers
+        if any(
+            target in (port.get("containerPort"), port.get("name"))
+            for target in targets
+            for port in container.ports
+        )
+    ]
+
+
+def _program(containers: list[Container]) -> tuple[object, ...]:
+    """What the main ones of these containers run, as far as two versions of one program agree."""
+    found = []
+    for container in containers:
+        if container.role == "main":
+            words = [word for word in (*container.command, *container.args) if not word.startswith("-")]
+            repository = container.image.partition("@")[0]
+            last = repository.rpartition("/")[2]
+            repository = repository.removesuffix(":" + last.partition(":")[2]) if ":" in last else repository
+            found.append((repository, tuple(container.command), tuple(words[:1])))
+    return tuple(sorted(found))
+
+
+def _receives(service: Service, workload: Workload) -> bool:
+    """Whether the pods become endpoints of any port: a named target port must be one of theirs."""
+    names = {str(port.get("name")) for container in workload.containers for port in container.ports}
+    targets = [target(port) for port in service.ports]
+    return any(isinstance(target, int) or str(target) in names for target in targets)
