@@ -9,7 +9,7 @@ GONE = {
     NOBODY: (
         "broker-setting-missing broker-settings-refused cpu-too-large deadline-before-started "
         "governing-service-selects-others group-protocol-unsupported job-deadline-too-short "
-        "listener-not-reached memory-disk-above-limit range-refuses-pods remote-image-not-pulled "
+        "listener-not-reached memory-disk-above-limit range-refuses-pods "
         "rollout-held-back service-protocol-differs shell-arguments-ignored start-deadline-too-short "
         "unknown-medium"
     ),
@@ -18,7 +18,7 @@ GONE = {
         "invalid-claim invalid-environment invalid-ingress invalid-job invalid-policy invalid-probe "
         "invalid-restart-policy invalid-schedule invalid-service invalid-strategy invalid-volume "
         "number-out-of-range policy-level-unknown schedule-never-comes security-contradiction "
-        "selector-without-its-pods spread-twice unknown-kind unknown-resource unknown-value"
+        "spread-twice unknown-kind unknown-resource unknown-value"
     ),
     "command-in-one-word": "arguments-in-one-word",
     "data-not-on-its-volume": "claim-below-image-volume",

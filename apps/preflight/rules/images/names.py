@@ -20,6 +20,8 @@ ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
 }
+UNPULLED = (".local", ".localhost", ".internal", ".test")
+"""Ends of registry names that stand for images loaded onto a node."""
 
 
 @rule("image-name-invalid", family="images", severity="error", outcome="InvalidImageName")
@@ -121,6 +123,27 @@ def local_image_pulled(model: Model) -> Iterator[Violation]:
                 container.field("imagePullPolicy" if policy else "image"),
                 message=f"image {container.image} is on the node or nowhere, and {said}",
                 fix="write imagePullPolicy: IfNotPresent",
+            )
+
+
+@rule("remote-image-not-pulled", family="images", severity="warning", outcome="ErrImageNeverPull")
+def remote_image_not_pulled(model: Model) -> Iterator[Violation]:
+    """An image of a registry that the kubelet is told never to pull.
+
+    With `Never` the pod starts only on nodes somebody has loaded the image onto: a new or another node says
+    ErrImageNeverPull.
+
+        image: registry.k8s.io/pause:3.10
+        imagePullPolicy: Never         # IfNotPresent
+    """
+    for container in model.containers:
+        host = image_reference.parse(container.image).registry.partition(":")[0]
+        remote = "." in host and not host.endswith(UNPULLED) and not re.fullmatch(r"[\d.]+", host)
+        if container.get("imagePullPolicy") == "Never" and remote and host != "docker.io":
+            yield at(
+                container.field("imagePullPolicy"),
+                message=f"imagePullPolicy is Never, and image {container.image} comes from a registry",
+                fix="write IfNotPresent",
             )
 
 

@@ -13,7 +13,7 @@ from preflight.cluster.objects import Field, Located, Obj
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import dig
 from preflight.facts.existence import Missing, missing
-from preflight.facts.service_references import BACKENDS
+from preflight.facts.service_references import BACKENDS, NAMED_BY_ANNOTATION
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Rule, Violation, at, declare
@@ -142,9 +142,10 @@ def _claim_templates(obj: Located) -> set[object]:
     return {name.doc for name in obj.fields("spec.volumeClaimTemplates.*.metadata.name")}
 
 
-def _is_alone(model: Model, field: Field, absent: Missing) -> bool:
-    """Whether a StatefulSet has one pod, which nobody has to find by its own name."""
-    return (
+def _needs_no_service(model: Model, field: Field, absent: Missing) -> bool:
+    """Whether a StatefulSet has one pod, which nobody has to find by its own name, or an Ingress names an
+    action of an annotation."""
+    return field.obj.get(*field.path[:-1], "port", "name") == NAMED_BY_ANNOTATION or (
         field.obj.kind == "StatefulSet" and not absent.meant and Workload(model.index, field.obj).replicas < 2
     )
 
@@ -284,7 +285,7 @@ REFERENCES = (
             Place("StatefulSet", "spec.serviceName"),
         ),
         outcome="ready but unreachable",
-        ignore=_is_alone,
+        ignore=_needs_no_service,
         doc="""A Service that an Ingress, route, webhook or StatefulSet names and that does not exist.
 
         An Ingress or route answers 503 for it; a webhook whose Service is absent makes the API server refuse
