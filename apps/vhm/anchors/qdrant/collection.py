@@ -53,6 +53,7 @@ VECTOR_CAN_BE_ADDED = (1, 18)
 
 INDEXES: dict[str, Any] = {
     "stored_at": models.PayloadSchemaType.DATETIME,
+    "salience": models.PayloadSchemaType.FLOAT,
     "meta.session": models.PayloadSchemaType.KEYWORD,
     OWNER_KEY: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     SHAPE_KEY: models.PayloadSchemaType.INTEGER,
@@ -60,7 +61,8 @@ INDEXES: dict[str, Any] = {
     EXPIRES_KEY: models.PayloadSchemaType.DATETIME,
     SUPERSEDED_AT_KEY: models.PayloadSchemaType.DATETIME,
 }
-"""What is filtered by."""
+"""What is filtered by, and what a recall's formula reads: without an index Qdrant reads the payload of every
+candidate, and a salience of other programs that is no number fails the query."""
 
 T = TypeVar("T")
 PointId = models.ExtendedPointId
