@@ -134,21 +134,21 @@ class Checkout:
             if folder.is_relative_to(below) and not self.is_included(folder) and not self.is_component(folder)
         )
 
-    def wholes(self, path: Path) -> list[Path]:
-        """The kustomizations that nobody includes and that contain this file or folder, itself apart."""
-        found: dict[Path, None] = {}
-        seen = {path}
-        waiting = list(self._users.get(path, ()))
+    def above(self, path: Path) -> set[Path]:
+        """The kustomizations that contain this file or folder, itself apart."""
+        found: set[Path] = set()
+        waiting = [path]
         while waiting:
-            folder = waiting.pop()
-            if folder in seen:
-                continue
-            seen.add(folder)
-            above = self._users.get(folder, [])
-            waiting += above
-            if not above and not self.is_component(folder):
-                found[folder] = None
-        return sorted(found)
+            users = {*self._users.get(waiting.pop(), ())} - found - {path}
+            found |= users
+            waiting += users
+        return found
+
+    def wholes(self, path: Path) -> list[Path]:
+        """Those of them that nobody includes."""
+        return sorted(
+            each for each in self.above(path) if not self.is_included(each) and not self.is_component(each)
+        )
 
     def namespaces(self, path: Path, own: str) -> set[str]:
         """The namespaces an object of a file may be applied to; "" stands for one that nobody names.

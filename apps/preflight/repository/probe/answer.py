@@ -47,8 +47,8 @@ def of_code(question: dict[str, Any], folder: str) -> dict[str, Any]:
     """The answer to one question about a declared `name`: `ask` is `settings`, `topics` or `app`.
 
     It has `tried` (what the sandbox refused), `unseen` (mounts looked into whose content is not known),
-    `looked_up` and `all_read` (the variables that the import depends on), `loaded` (libraries), and what was
-    asked for, or `failed`: `{"kind": "not-found" | "missing-package" | "raised", "why": ...}`.
+    `looked_up` and `all_read` (the variables that the import depends on), and what was asked for, or
+    `failed`: `{"kind": "not-found" | "missing-package" | "raised", "why": ...}`.
     """
     deadline = time.monotonic() + 0.8 * question["seconds"]
     sys.path[:0] = [root for root in question["roots"] if root not in sys.path]
@@ -77,7 +77,6 @@ def of_code(question: dict[str, Any], folder: str) -> dict[str, Any]:
         "looked_up": sorted(Environ.looked_up),
         "all_read": Environ.all_read,
         "memory": importer.memory,
-        "loaded": sorted({name.partition(".")[0] for name in sys.modules}),
     }
 
 
