@@ -9,7 +9,7 @@ from preflight.cluster import environment
 from preflight.cluster.environment import EnvFrom, EnvVar
 from preflight.cluster.kinds import POD_TEMPLATE
 from preflight.cluster.objects import Located, Obj, ObjectIndex
-from preflight.documents.paths import Step, dig, strings
+from preflight.documents.paths import Step, dig, strings, whole_number
 
 ContainerRole = Literal["main", "init", "sidecar"]
 
@@ -45,13 +45,10 @@ class Container(Located):
 
     def port(self, wanted: object) -> int | None:
         """The number of a port given by number or by name; None where the name is not declared."""
-        if isinstance(wanted, int) and not isinstance(wanted, bool):
-            return wanted
-        for port in self.ports:
-            number = port.get("containerPort")
-            if isinstance(wanted, str) and port.get("name") == wanted and isinstance(number, int):
-                return number
-        return None
+        if not isinstance(wanted, str):
+            return whole_number(wanted)
+        named = (whole_number(port.get("containerPort")) for port in self.ports if port.get("name") == wanted)
+        return next((number for number in named if number is not None), None)
 
     @cached_property
     def probes(self) -> dict[str, dict[str, Any]]:
@@ -62,12 +59,12 @@ class Container(Located):
     @cached_property
     def env_from(self) -> list[EnvFrom]:
         """Its `envFrom` items, in order."""
-        return environment.sources(self.doc, self.path, self.obj, self.workload.index)
+        return environment.sources(self, self.workload.index)
 
     @cached_property
     def offers(self) -> list[EnvVar]:
         """Every variable offered, in the kubelet's order: `envFrom` items, then `env`; later ones win."""
-        return environment.offers(self.doc, self.path, self.obj, self.workload.index)
+        return environment.offers(self, self.workload.index)
 
     @cached_property
     def env(self) -> dict[str, EnvVar]:
@@ -116,8 +113,8 @@ class Workload(Located):
     def replicas(self) -> int:
         """How many pods it asks for: `replicas` (1 where absent), a Job's parallelism, 1 for a DaemonSet."""
         field = "parallelism" if self.kind == "Job" else "replicas"
-        number = self.obj.get("spec", field, default=1)
-        return number if isinstance(number, int) and not isinstance(number, bool) else 1
+        number = whole_number(self.obj.get("spec", field))
+        return 1 if number is None else number
 
     @cached_property
     def containers(self) -> list[Container]:
