@@ -127,7 +127,9 @@ class _Command(msgspec.Struct, frozen=True):
         tools = {word.rpartition("/")[2] for word in words}
         if tools & {"conda", "mamba", "micromamba", "pipenv"}:
             self.found.complete = False
-        elif (tools & {"uv", "poetry", "pdm"} and "sync" in words) or (tools & {"poetry", "pdm"} and "install" in words):
+        elif (tools & {"poetry", "pdm"} and {"sync", "install"} & {*words}) or (
+            "uv" in tools and "sync" in words
+        ):
             self._add_project()
         elif tools & {"pip", "pip3", "uv"} and "install" in words:
             self.found.place = self.place

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from . import distributions, metrics, settings_types, topics
-from .attribution import PLACEHOLDERS, Attribution, problems_of
+from .attribution import PLACEHOLDERS, Attribution, problems_of, spoken
 from .sandbox import Environ, Refused, Sandbox, leave_the_network
 
 __all__ = ["OUT_OF_MEMORY", "leave_the_network", "mentioned", "of_code", "of_distributions"]
@@ -208,7 +208,5 @@ class Importer:
 def _one_line(error: BaseException, secrets: list[str]) -> str:
     """The exception in one line; its kind alone where its words could hold a Secret's value."""
     name = type(error).__name__
-    text = "; ".join(problem.text for problem in problems_of(error))
-    if any(secret.strip()[:4] in text for secret in secrets if secret.strip()):
-        return name
-    return f"{name}: {text.removeprefix(name + ': ')}"[:300]
+    text = spoken("; ".join(problem.text for problem in problems_of(error)), secrets)
+    return f"{name}: {text.removeprefix(name + ': ')}"[:300] if text else name
