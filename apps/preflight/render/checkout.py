@@ -13,7 +13,7 @@ from preflight.cluster.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
 from preflight.documents.node import Node, split_list
 from preflight.documents.parse import parse
 from preflight.findings import CheckError, Place
-from preflight.render.files import KUSTOMIZATION_NAMES, Reader, is_remote, kustomization_file
+from preflight.render.files import KUSTOMIZATION_NAMES, SUFFIXES, Reader, is_remote, kustomization_file
 from preflight.render.trace import Built, build
 from preflight.render.trace.resource import Resource
 from preflight.repository.config import Config
@@ -22,7 +22,6 @@ ASIDE = frozenset(
     {"e2e", "examples-test", "fixtures", "node_modules", "test", "test-data", "testdata", "tests", "vendor"}
 )
 """Folders whose manifests are not what is applied."""
-SUFFIXES = (".yaml", ".yml", ".json")
 MOST_FILES = 20_000
 MOST_BYTES = 1024 * 1024
 """Of one file that is looked through; larger ones are bundles of definitions."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,17 +15,15 @@ from preflight.documents.parse import MOST_BYTES, Duplicate, YamlError, parse
 from preflight.findings import CheckError, Place
 from preflight.render import kustomize
 from preflight.render.checkout import Checkout
-from preflight.render.files import Reader, kustomization_file
+from preflight.render.files import KUSTOMIZATION_NAMES, SUFFIXES, Reader, kustomization_file
 from preflight.render.flux import variables_of
 from preflight.render.placeholders import filled
 from preflight.render.trace import Built, Tree, build
 from preflight.render.trace.resource import Resource
+from preflight.spelling import base_of
 
-MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 MOST_OBJECTS = 20_000
 """In one target; some rules compare every workload with every policy."""
-HASHED = re.compile(r"(?P<name>.+)-[2456789bcdfghkmt]{10}")
-"""A generated object's name with the hash of its content."""
 
 
 class Loaded(msgspec.Struct):
@@ -36,8 +32,6 @@ class Loaded(msgspec.Struct):
     objects: list[Obj]
     duplicates: list[Duplicate]
     tree: Tree | None = None
-    renderer: kustomize.Program | None = None
-    """What rendered it, None where nothing was rendered."""
     notes: list[str] = msgspec.field(default_factory=list)
     """What a person should know of how it was read, one line each."""
 
@@ -70,13 +64,13 @@ def _loaded(target: str, root: Path, *, stdin: bytes | None, allow_remote: bool)
     path = Path(target)
     if not path.exists():
         raise CheckError(f"{target}: no such file or folder")
-    if path.is_file() and path.name in ("kustomization.yaml", "kustomization.yml", "Kustomization"):
+    if path.is_file() and path.name in KUSTOMIZATION_NAMES:
         path = path.parent
     reader = Reader(root, allow_remote)
     if path.is_dir():
         if kustomization_file(path) is not None:
             return _kustomization(path, root, allow_remote)
-        files = _manifests(path) or sorted(_below(path))
+        files = _manifests(path)
         if not files:
             raise CheckError(f"{target}: neither a kustomization nor manifests (*.yaml, *.yml, *.json) in it")
         return _folder([(reader.read(each, Place(target, 1)), reader.name(each.resolve())) for each in files])
@@ -110,19 +104,8 @@ def _manifests(folder: Path) -> list[Path]:
     return sorted(
         each
         for each in folder.iterdir()
-        if each.suffix in MANIFEST_SUFFIXES and not each.name.startswith(".") and each.is_file()
+        if each.suffix in SUFFIXES and not each.name.startswith(".") and each.is_file()
     )
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """The manifests of the folders below one that has none itself, as `kubectl apply -R` takes them; what
-    is rendered (charts, kustomizations) and what is hidden is left out."""
-    for each in folder.iterdir():
-        if not each.is_dir() or each.is_symlink() or each.name.startswith("."):
-            continue
-        if kustomization_file(each) is None and not (each / "Chart.yaml").is_file():
-            yield from _manifests(each)
-            yield from _below(each)
 
 
 def _streams(streams: list[tuple[bytes, str]]) -> Loaded:
@@ -184,7 +167,6 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
         objects=objects,
         duplicates=built.tree.duplicates,
         tree=built.tree,
-        renderer=kustomize.find_program(),
         notes=[
             f"{each.file}:{each.line}: {each.text()} lies outside its kustomization's folder: kubectl does "
             "not build this; Flux does, and kustomize with --load-restrictor LoadRestrictionsNone"
@@ -225,8 +207,8 @@ class _Matcher:
 
     def _resource(self, obj: Obj) -> Resource | None:
         found = self.by_name.get((obj.kind, obj.namespace, obj.name), [])
-        if not found and (hashed := HASHED.fullmatch(obj.name)):
-            candidates = self.by_name.get((obj.kind, obj.namespace, hashed["name"]), [])
+        if not found:
+            candidates = self.by_name.get((obj.kind, obj.namespace, base_of(obj.name)), [])
             found = [each for each in candidates if each.hashed]
         same = [each for each in found if each.api_version == obj.api_version] or found
         return same[0] if same else None

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from preflight.documents.scalars import unquoted
 from preflight.repository.dockerfile_syntax import (
     Instruction,
     array,
     assignments,
     read,
     substitute,
-    unquoted,
     words,
 )
 
@@ -99,7 +99,6 @@ class Dockerfile(msgspec.Struct, frozen=True, kw_only=True):
     stages: tuple[Stage, ...]
     args: dict[str, str | None]
     """Build arguments before the first FROM, with their defaults."""
-    instructions: tuple[Instruction, ...]
 
     @property
     def final(self) -> Stage | None:
@@ -116,11 +115,10 @@ class Dockerfile(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(text: str) -> Dockerfile:
     """The Dockerfile of a text. What it does not understand it leaves out; it never raises for content."""
-    instructions = tuple(read(text))
     stages: list[Stage] = []
     outer: dict[str, str | None] = {}
     scope: dict[str, str | None] = {}
-    for instruction in instructions:
+    for instruction in read(text):
         if instruction.keyword == "FROM":
             stages.append(_from(instruction, outer, stages))
             scope = {"PATH": PATH, **{name: value.value for name, value in stages[-1].env.items()}}
@@ -133,7 +131,7 @@ def parse(text: str) -> Dockerfile:
                     scope[name] = outer.get(name) if value is None else value
         elif stages:
             _apply(instruction, stages[-1], scope)
-    return Dockerfile(stages=tuple(stages), args=outer, instructions=instructions)
+    return Dockerfile(stages=tuple(stages), args=outer)
 
 
 def _from(instruction: Instruction, outer: Mapping[str, str | None], stages: list[Stage]) -> Stage:

@@ -138,8 +138,3 @@ def words(text: str) -> list[str]:
         return [word.replace("\0", "\\$") for word in shlex.split(text.replace("\\$", "\0"))]
     except ValueError:
         return text.split()
-
-
-def unquoted(text: str) -> str:
-    """Without the quotes around the whole."""
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -26,14 +26,6 @@ MERGE_KEYS: dict[str, tuple[str, ...]] = {
 }
 """Lists that strategic merge joins by a key; every other list is replaced whole."""
 
-BUILT_IN_GROUPS = ("", "apps", "batch", "autoscaling", "policy", "extensions")
-
-
-def is_built_in(api_version: str) -> bool:
-    """Whether strategic merge knows the lists of this API; those of custom resources are replaced."""
-    group = api_version.rpartition("/")[0]
-    return group in BUILT_IN_GROUPS or group.endswith(".k8s.io")
-
 
 def strategic(base: Node | None, patch: Node, *, built_in: bool, field: str = "") -> Node | None:
     """`patch` merged over `base`; None where the patch deletes it. `base` may be changed."""
