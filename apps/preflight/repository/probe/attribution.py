@@ -420,18 +420,18 @@ def spoken(text: str, secrets: Iterable[str]) -> str:
     return text[:LONGEST]
 
 
-def problems_of(error: BaseException) -> Iterator[Problem]:
+def problems_of(error: Any) -> Iterator[Problem]:
     """What an exception says, piece by piece."""
-    title = str(getattr(error, "title", "") or getattr(getattr(error, "model", None), "__name__", ""))
     name = type(error).__name__
     if isinstance(error, WrongValuesError):
         for field, kind, text in error.problems:
             yield Problem("", (field,), kind, text)
-    elif callable(getattr(error, "errors", None)) and name == "ValidationError":
-        for item in _errors(error):
-            kind = "missing" if item["type"] in ("missing", "value_error.missing") else str(item["type"])
+    elif name == "ValidationError" and hasattr(error, "error_count"):
+        for item in error.errors(include_url=False, include_context=False, include_input=False):
             text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-            yield Problem(title, tuple(map(str, item["loc"])), kind, " ".join(text.split()))
+            yield Problem(
+                error.title, tuple(map(str, item["loc"])), str(item["type"]), " ".join(text.split())
+            )
     elif name == "SettingsError" and (match := re.search(r'field "([^"]+)"', str(error))):
         yield Problem("", (match[1],), "json", " ".join(str(error).split()))
     elif isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str):
@@ -444,17 +444,6 @@ def problems_of(error: BaseException) -> Iterator[Problem]:
                 yield Problem(name, (), "error", line.strip() if own else f"{name}: {line.strip()}")
         if not text:
             yield Problem(name, (), "error", name)
-
-
-def _errors(error: Any) -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = error.errors(
-            include_url=False, include_context=False, include_input=False
-        )
-    except TypeError:
-        # pydantic 1
-        found = error.errors()
-    return found
 
 
 def flat(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
