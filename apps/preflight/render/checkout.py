@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ class Checkout:
         self.config = config
         self.facts: dict[object, Any] = {}
         """What others have worked out of it once."""
-        self._read: dict[Path, list[Node]] = {}
+        self._documents: dict[Path, list[Node]] = {}
         self._objects: dict[Path, list[Node]] = {}
         self._built: dict[Path, Built | None] = {}
 
@@ -75,16 +76,27 @@ class Checkout:
     def _is_excluded(self, path: Path) -> bool:
         return self.config.excludes(PurePosixPath(path.relative_to(self.root).as_posix()))
 
+    def documents(self, path: Path) -> list[Node]:
+        """The documents of a file, not to be changed. Raises `CheckError` where it is no YAML."""
+        if path not in self._documents:
+            self._documents[path] = parse(self.text(path), self.name(path)).documents
+        return self._documents[path]
+
+    def text(self, path: Path) -> bytes:
+        """What a file holds; nothing where it is too large."""
+        return self.files[path] if path in self.files else path.read_bytes() if _is_read(path) else b""
+
     def objects(self, path: Path) -> list[Node]:
         """The documents of a manifest that have a kind; none where it is no YAML."""
         if path not in self._objects:
-            found = []
-            try:
-                for document in parse(self.files.get(path, b""), self.name(path)).documents:
-                    found += [each for each in split_list(document) if each.text("kind")]
-            except CheckError:
-                found = []
-            self._objects[path] = found
+            self._objects[path] = []
+            with contextlib.suppress(CheckError):
+                self._objects[path] = [
+                    each
+                    for document in self.documents(path)
+                    for each in split_list(document)
+                    if each.text("kind")
+                ]
         return self._objects[path]
 
     def name(self, path: Path) -> str:
@@ -97,12 +109,10 @@ class Checkout:
         found = {}
         for path in self.files:
             if path.name in KUSTOMIZATION_NAMES and path == kustomization_file(path.parent):
-                try:
-                    documents = parse(self.files[path], self.name(path)).documents
-                except CheckError:
-                    continue
-                if documents and isinstance(documents[0].value, dict):
-                    found[path.parent] = documents[0]
+                with contextlib.suppress(CheckError):
+                    documents = self.documents(path)
+                    if documents and isinstance(documents[0].value, dict):
+                        found[path.parent] = documents[0]
         return found
 
     @cached_property
@@ -181,10 +191,9 @@ class Checkout:
     def built(self, folder: Path) -> Built | None:
         """The kustomization of a folder, carried out without kustomize; None where it cannot be read."""
         if folder not in self._built:
-            try:
-                self._built[folder] = build(folder, self.root, reader=_QuickReader(self.root, self._read))
-            except CheckError:
-                self._built[folder] = None
+            self._built[folder] = None
+            with contextlib.suppress(CheckError):
+                self._built[folder] = build(folder, self.root, reader=_QuickReader(self))
         return self._built[folder]
 
     def holders(self, kind: str, namespace: str | None, name: str) -> Iterator[tuple[Path, Node]]:
@@ -256,17 +265,16 @@ class _QuickReader(Reader):
     """Reads each file once for all kustomizations, and bundles of definitions, the bulk of many a repository,
     not at all."""
 
-    def __init__(self, root: Path, known: dict[Path, list[Node]]) -> None:
-        super().__init__(root, allow_remote=True)
-        self.known = known
+    def __init__(self, checkout: Checkout) -> None:
+        super().__init__(checkout.root, allow_remote=True)
+        self.checkout = checkout
 
     def documents(self, path: Path, asked: Place) -> list[Node]:
         """Copies of the file's documents: they are edited."""
-        if path not in self.known:
-            data = self.read(path, asked)
-            is_bundle = len(data) > BUNDLE_BYTES and b"kind: CustomResourceDefinition" in data
-            self.known[path] = [] if is_bundle else parse(data, self.name(path)).documents
-        return [each.copy() for each in self.known[path]]
+        data = self.checkout.text(path)
+        if len(data) > BUNDLE_BYTES and b"kind: CustomResourceDefinition" in data:
+            return []
+        return [each.copy() for each in self.checkout.documents(path)]
 
 
 def _is_read(path: Path) -> bool:
