@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from preflight.cluster.image_reference import parse
 from preflight.cluster.kinds import CLUSTER_SCOPED
 from preflight.documents.node import Node
 from preflight.render.trace.edits import Edit
@@ -166,9 +167,6 @@ def set_replicas(resources: Sequence[Resource], entry: Node, edit: Edit) -> None
                 put(resource.node, ("spec", "replicas"), count.value, count.place)
 
 
-_REFERENCE = re.compile(r"(?P<name>(?:[^/]*/)?[^:@]*)(?::(?P<tag>[^@]*))?(?:@(?P<digest>.*))?", re.DOTALL)
-
-
 def set_image(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
     """One entry of `images:`. Raises `Untraced` where its name is an expression not followed here."""
     suffix = r"(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?"
@@ -193,35 +191,25 @@ def set_image(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
 
 def _images(node: Node) -> Iterator[tuple[Node, str]]:
     """Every `image` of containers and init containers anywhere, and of image volumes."""
-    for spec in _pod_specs(node):
-        for volume in spec.items("volumes"):
-            image = volume.get("image")
-            if image is not None and image.text("reference"):
-                yield image, "reference"
-    stack = [node]
-    while stack:
-        here = stack.pop()
+    waiting = [node]
+    while waiting:
+        here = waiting.pop()
         for key, each in here.entries().items():
-            if key in ("containers", "initContainers"):
-                yield from ((item, "image") for item in each.items() if item.text("image"))
-            stack.append(each)
-        stack += here.items()
-
-
-def _pod_specs(node: Node) -> list[Node]:
-    found = (node.get("spec"), node.get("spec", "template", "spec"))
-    return [each for each in found if each is not None]
+            for item in each.items():
+                if key in ("containers", "initContainers") and item.text("image"):
+                    yield item, "image"
+                elif key == "volumes" and item.text("image", "reference"):
+                    yield item.entries()["image"], "reference"
+            waiting.append(each)
+        waiting += here.items()
 
 
 def _renamed(image: str, entry: Node) -> str:
-    match = _REFERENCE.fullmatch(image)
-    name, tag, digest = (match["name"], match["tag"], match["digest"]) if match else (image, None, None)
-    name = entry.text("newName") or name
-    new_tag, new_digest = entry.text("newTag"), entry.text("digest")
-    if new_tag or new_digest:
-        tag, digest = new_tag, new_digest
-    elif entry.text("tagSuffix"):
-        tag, digest = (tag or "") + entry.text("tagSuffix"), None
+    given = parse(image)
+    name, tag, digest = entry.text("newName") or given.name, entry.text("newTag"), entry.text("digest")
+    if not tag and not digest:
+        suffix = entry.text("tagSuffix")
+        tag, digest = given.tag + suffix, "" if suffix else given.digest
     return name + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
 
 
