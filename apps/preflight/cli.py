@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -39,7 +40,6 @@ app = App(
     version=lambda: metadata.version("vhm-preflight"),
     result_action="return_int_as_exit_code_else_zero",
 )
-app.register_install_completion_command()
 
 
 @app.command
@@ -156,6 +156,9 @@ def graph(
 
 def main() -> None:
     """Entry point of `preflight`."""
+    gc.set_threshold(
+        50_000
+    )  # a run keeps nearly all it makes: looking for garbage as often as usual is in vain
     try:
         sys.exit(app(sys.argv[1:], exit_on_error=False))
     except CycloptsError:

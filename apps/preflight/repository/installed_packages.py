@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from preflight.findings import Place
 from preflight.repository.build_context import locate
+from preflight.repository.config import project_of
 from preflight.repository.dockerfile import Dockerfile, Run, Stage
 from preflight.repository.probe.distributions import canonical
 
@@ -75,12 +75,9 @@ def _name(entry: str) -> str | None:
     return canonical(requirement.name)
 
 
-def declared(pyproject: Path) -> list[str]:
-    """The distributions a pyproject.toml's own project depends on, dependency groups and extras included."""
-    try:
-        project = tomllib.loads(pyproject.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return []
+def declared(root: Path) -> list[str]:
+    """The distributions a repository's own project depends on, dependency groups and extras included."""
+    project = project_of(root)
     table = project.get("project", {})
     lists = [table.get("dependencies", []), *table.get("optional-dependencies", {}).values()]
     lists += project.get("dependency-groups", {}).values()
@@ -174,7 +171,7 @@ class _Command(msgspec.Struct, frozen=True):
 
     def _add_project(self) -> None:
         self.found.place = self.place
-        for name in declared(self.root / "pyproject.toml"):
+        for name in declared(self.root):
             self.found.distributions.setdefault(name, self.place)
 
 
