@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -73,30 +74,12 @@ def _loaded(target: str, root: Path, *, stdin: bytes | None, allow_remote: bool)
         files = _manifests(path)
         if not files:
             raise CheckError(f"{target}: neither a kustomization nor manifests (*.yaml, *.yml, *.json) in it")
-        return _folder([(reader.read(each, Place(target, 1)), reader.name(each.resolve())) for each in files])
-    loaded = _streams([(reader.read(path, Place(target, 1)), reader.name(path.resolve()))])
-    if not loaded.objects:
+    else:
+        files = [path]
+    streams = [(reader.read(each, Place(target, 1)), reader.name(each.resolve())) for each in files]
+    loaded = _streams(streams, of_folder=path.is_dir())
+    if not loaded.objects and path.is_file():
         raise CheckError(f"{target}: holds no Kubernetes object (nothing with apiVersion and kind)")
-    return loaded
-
-
-def _folder(files: list[tuple[bytes, str]]) -> Loaded:
-    """The objects of a folder's manifests. Files without an object, and templates that are no YAML before
-    they are rendered, are left out."""
-    manifests, notes = [], []
-    for data, name in files:
-        if b"apiVersion" not in data:
-            continue
-        try:
-            parse(data, name)
-        except YamlError as error:
-            if b"{{" not in data and b"{%" not in data:
-                raise
-            notes.append(f"{error}: left out, for it looks like a template; render it and check the result")
-        else:
-            manifests.append((data, name))
-    loaded = _streams(manifests)
-    loaded.notes = notes
     return loaded
 
 
@@ -108,10 +91,20 @@ def _manifests(folder: Path) -> list[Path]:
     )
 
 
-def _streams(streams: list[tuple[bytes, str]]) -> Loaded:
+def _streams(streams: Iterable[tuple[bytes, str]], *, of_folder: bool = False) -> Loaded:
+    """The objects of some manifests. Of a folder's, files without an object are left out, and templates that
+    are no YAML before they are rendered."""
     loaded = Loaded([], [])
     for data, name in streams:
-        stream = parse(data, name)
+        if of_folder and b"apiVersion" not in data:
+            continue
+        try:
+            stream = parse(data, name)
+        except YamlError as error:
+            if not of_folder or (b"{{" not in data and b"{%" not in data):
+                raise
+            loaded.notes.append(f"{error}: a template, left out: render it and check the result")
+            continue
         loaded.duplicates += stream.duplicates
         for document in stream.documents:
             loaded.objects += [
@@ -135,13 +128,11 @@ def _obj(node: Node, source: Node | None, origin: Place) -> Obj:
 
 def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
     built = build(folder, root, allow_remote=allow_remote)
-    file = kustomization_file(folder)
-    component = file is not None and _kind_of(file) == "Component"
     # every path has been looked at, unless a plugin reads some of its own
     outside = built.outside if built.tree.complete or built.remote else []
     try:
         output, wrapper = kustomize.render(
-            folder, component=component, allow_remote=allow_remote, lift=bool(outside)
+            folder, component=built.is_component, allow_remote=allow_remote, lift=bool(outside)
         )
     except CheckError as error:
         # kustomize refuses a key written twice, and does not say in which file
@@ -149,7 +140,7 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
             raise CheckError(
                 f"{each.second}: {each.key} is written twice in one mapping, first in line {each.first.line}"
             ) from None
-        if component:
+        if built.is_component:
             raise CheckError(
                 f"{error} (a Component is nothing by itself: check a kustomization that takes it)"
             ) from None
@@ -173,11 +164,6 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
             for each in outside
         ],
     )
-
-
-def _kind_of(file: Path) -> str:
-    documents = parse(file.read_bytes(), file.name).documents
-    return documents[0].text("kind") if documents else ""
 
 
 class _Matcher:

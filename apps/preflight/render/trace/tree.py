@@ -28,6 +28,7 @@ class Built(msgspec.Struct):
     """Entries that bring in what was not read."""
     outside: list[Node]
     """Entries that name a file outside their kustomization's folder."""
+    is_component: bool
 
 
 def build(folder: Path, root: Path, *, allow_remote: bool = False, reader: Reader | None = None) -> Built:
@@ -46,7 +47,7 @@ def build(folder: Path, root: Path, *, allow_remote: bool = False, reader: Reade
         complete=builder.complete and not builder.remote,
         duplicates=duplicates,
     )
-    return Built(tree, resources, builder.remote, reader.outside)
+    return Built(tree, resources, builder.remote, reader.outside, builder.is_component)
 
 
 class _Builder:
@@ -56,6 +57,7 @@ class _Builder:
         self.remote: list[Node] = []
         self.folders = 0
         self.complete = True
+        self.is_component = False
 
     def folder(self, folder: Path, given: list[Resource], above: tuple[Path, ...]) -> list[Resource]:
         """The objects of one kustomization; `given` are those a component starts from."""
@@ -73,6 +75,8 @@ class _Builder:
         documents = self.reader.documents(file, Place(self.reader.name(file), 1))
         if not documents or not isinstance(documents[0].value, dict):
             return given
+        if not above:
+            self.is_component = documents[0].text("kind") == "Component"
         level = _Level(self, folder, self.reader.name(file), documents[0], (*above, folder))
         return level.run(list(given))
 
