@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -33,11 +32,17 @@ Of the checked repository's code it imports only the names in that repository's 
 """
 
 
+def _version() -> str:
+    from importlib import metadata  # slow to import
+
+    return metadata.version("vhm-preflight")
+
+
 app = App(
     name="preflight",
     help="What would go wrong, before it is applied: manifests against the app they run.",
     help_epilogue=EPILOGUE,
-    version=lambda: metadata.version("vhm-preflight"),
+    version=_version,
     result_action="return_int_as_exit_code_else_zero",
 )
 

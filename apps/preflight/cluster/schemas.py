@@ -6,7 +6,6 @@ network is asked. kubeconform is taken from PATH.
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -167,8 +166,10 @@ def prepared(schemas: Schemas) -> Path:
     """The schemas of whole objects in the user's cache folder, each with the definitions it needs and no
     others, and without prose: kubeconform reads and compiles what a schema refers to again for every kind.
     """
+    from importlib import metadata  # slow to import
+
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "preflight"
-    release = importlib.metadata.version("kubernetes-validate")
+    release = metadata.version("kubernetes-validate")
     folder = cache / f"schemas-{release}-whole" / schemas.version
     if folder.exists():
         return folder
