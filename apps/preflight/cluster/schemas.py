@@ -216,13 +216,7 @@ def _bare(schema: Any) -> Any:
 
 def _references(schema: Any) -> set[str]:
     """Names of the definitions a bare schema refers to."""
-    if isinstance(schema, list):
-        return {name for each in schema for name in _references(each)}
-    if not isinstance(schema, dict):
-        return set()
-    own = schema.get("$ref")
-    found = {own.removeprefix("#/$defs/")} if isinstance(own, str) else set()
-    return found.union(*(_references(value) for value in schema.values()))
+    return set(re.findall(r'"\$ref":"#/\$defs/([^"]+)"', msgspec.json.encode(schema).decode()))
 
 
 def _reached(names: set[str], needs: dict[str, set[str]]) -> set[str]:

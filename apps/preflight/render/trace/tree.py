@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from preflight.documents.node import Node, split_list
-from preflight.documents.parse import YamlError
 from preflight.findings import CheckError, Place
 from preflight.render.files import Reader, is_remote, kustomization_file
 from preflight.render.trace import generators, patches, replacements, transformers
@@ -264,6 +263,3 @@ class _Level:
         edit = self._edit("patch", name, entry, "its target")
         documents = patches.documents(self.reader, self.dir, source, inline)
         patches.carry_out(resources, documents, entry, target, edit)
-
-
-__all__ = ["Built", "YamlError", "build"]
