@@ -39,8 +39,6 @@ class Installed(msgspec.Struct, kw_only=True):
     """Requirement files read, relative to the repository root."""
     complete: bool = True
     """False when something is installed in a way that is not understood here: then nothing is missing."""
-    place: Place | None = None
-    """The last command that installs anything."""
 
 
 def read(text: str, folder: Path, seen: frozenset[Path] = frozenset()) -> Iterator[tuple[str, int]]:
@@ -129,7 +127,6 @@ class _Command(msgspec.Struct, frozen=True):
         ):
             self._add_project()
         elif tools & {"pip", "pip3", "uv"} and "install" in words:
-            self.found.place = self.place
             self._pip(words[words.index("install") + 1 :])
 
     def _pip(self, words: list[str]) -> None:
@@ -170,7 +167,6 @@ class _Command(msgspec.Struct, frozen=True):
             self.found.distributions.setdefault(distribution, Place(source, line))
 
     def _add_project(self) -> None:
-        self.found.place = self.place
         for name in declared(self.root):
             self.found.distributions.setdefault(name, self.place)
 

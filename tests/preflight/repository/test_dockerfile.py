@@ -44,7 +44,6 @@ def test_stages_commands_and_their_lines() -> None:
         ("final", "build", 16),
     ]
     build, final = found.stages
-    assert build.unresolved == {"REGISTRY"}
     assert (build.env["A"].value, build.env["A"].line) == ("1", 5)
     assert (build.env["B"].value, build.env["B"].line) == ("two words", 6)
     assert build.env["PATH"].value.startswith("/venv/bin:/usr/local/sbin:")
@@ -58,7 +57,6 @@ def test_stages_commands_and_their_lines() -> None:
     assert final.platform == "linux/amd64"
     assert final.user is not None
     assert (final.user.value, final.user.line) == ("1000:1000", 18)
-    assert final.exposed == {8080: 19, 9090: 19}
     assert final.volumes == {"/data": 20}
     assert final.entrypoint == Command(words=("python", "-m"), shell=False, line=21)
     assert final.cmd == Command(words=("app.main --port $PORT",), shell=True, line=22)
