@@ -212,8 +212,12 @@ class _Matcher:
             if obj.source is not None:
                 _rename(obj.source, obj.doc, former)
 
-    def _place(self, origin: dict[str, str], obj: Obj) -> Place:
-        """The first line of an object that the reading of the tree did not make."""
+    def _place(self, written: str, obj: Obj) -> Place:
+        """The first line of an object that the reading of the tree did not make, by its origin as written."""
+        origin: dict[str, str] = {}
+        with contextlib.suppress(YamlError):
+            for document in parse(written.encode(), "(origin)").documents:
+                origin = {key: each.text() for key, each in document.entries().items()}
         name = origin.get("path") or origin.get("configuredIn")
         if name and not origin.get("repo"):
             path = (self.wrapper / name).resolve()
@@ -242,19 +246,15 @@ class _Matcher:
         return 1
 
 
-def _take_origin(node: Node) -> dict[str, str]:
-    """Remove the wrapper's origin annotation from a rendered object and return what it says."""
+def _take_origin(node: Node) -> str:
+    """Remove the wrapper's origin annotation from a rendered object and return its text."""
     annotations = node.entries("metadata", "annotations")
     found = annotations.pop(kustomize.ORIGIN, None)
     if found is None:
-        return {}
+        return ""
     if not annotations:
         node.entries("metadata").pop("annotations", None)
-    with contextlib.suppress(YamlError):
-        documents = parse(found.text().encode(), "(origin)").documents
-        if documents:
-            return {key: documents[0].text(key) for key in documents[0].entries()}
-    return {}
+    return found.text()
 
 
 def _rename(source: Node, doc: Any, former: dict[str, set[str]]) -> None:
