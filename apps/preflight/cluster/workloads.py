@@ -9,7 +9,7 @@ from preflight.cluster import environment
 from preflight.cluster.environment import EnvFrom, EnvVar
 from preflight.cluster.kinds import POD_TEMPLATE
 from preflight.cluster.objects import Located, Obj, ObjectIndex
-from preflight.documents.paths import Step, dig, strings, whole_number
+from preflight.documents.paths import Step, dig, strings
 
 ContainerRole = Literal["main", "init", "sidecar"]
 
@@ -45,10 +45,13 @@ class Container(Located):
 
     def port(self, wanted: object) -> int | None:
         """The number of a port given by number or by name; None where the name is not declared."""
-        if not isinstance(wanted, str):
-            return whole_number(wanted)
-        named = (whole_number(port.get("containerPort")) for port in self.ports if port.get("name") == wanted)
-        return next((number for number in named if number is not None), None)
+        if isinstance(wanted, int) and not isinstance(wanted, bool):
+            return wanted
+        for port in self.ports:
+            number = port.get("containerPort")
+            if isinstance(wanted, str) and port.get("name") == wanted and isinstance(number, int):
+                return number
+        return None
 
     @cached_property
     def probes(self) -> dict[str, dict[str, Any]]:
@@ -113,8 +116,8 @@ class Workload(Located):
     def replicas(self) -> int:
         """How many pods it asks for: `replicas` (1 where absent), a Job's parallelism, 1 for a DaemonSet."""
         field = "parallelism" if self.kind == "Job" else "replicas"
-        number = whole_number(self.obj.get("spec", field))
-        return 1 if number is None else number
+        number = self.obj.get("spec", field, default=1)
+        return number if isinstance(number, int) and not isinstance(number, bool) else 1
 
     @cached_property
     def containers(self) -> list[Container]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from preflight.cluster.objects import Located
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import dig
@@ -13,7 +14,6 @@ from preflight.facts.addresses import Call, calls
 from preflight.facts.service_references import Backend, backends
 from preflight.facts.settings import topics
 from preflight.model import Model
-from preflight.rules.references.configs import uses
 
 Kind = Literal["workload", "service", "topic", "store", "secret", "outside"]
 
@@ -165,16 +165,29 @@ def _backend(g: _Gathering, backend: Backend) -> None:
     g.edge(node, target, broken="" if service is not None else "no such Service")
 
 
+SECRETS = (
+    ("envFrom.*.secretRef", "name"),
+    ("env.*.valueFrom.secretKeyRef", "name"),
+    ("volumes.*.secret", "secretName"),
+    ("volumes.*.projected.sources.*.secret", "name"),
+)
+"""Where containers and pods name Secrets, and the field below that has the name."""
+
+
 def _secrets(g: _Gathering, workload: Workload) -> None:
-    for use in uses(workload):
-        if use.kind == "Secret":
-            known = g.model.find("Secret", workload.namespace, use.name) is not None
-            known = known or g.model.config.provides("Secret", use.name)
-            name = _name(workload.namespace, use.name)
-            node = g.node("secret", name, use.name, "Secret", missing=not known and not use.optional)
-            g.edge(
-                _id(workload), node, optional=use.optional, broken="" if known or use.optional else "not here"
-            )
+    parts: tuple[Located, ...] = (*workload.containers, workload)
+    for reference, named in (
+        (each, named) for p in parts for path, named in SECRETS for each in p.fields(path)
+    ):
+        name = reference.get(named)
+        if not isinstance(name, str) or not name:
+            continue
+        optional = reference.get("optional") is True
+        known = g.model.find("Secret", workload.namespace, name) is not None
+        known = known or g.model.config.provides("Secret", name)
+        label = _name(workload.namespace, name)
+        node = g.node("secret", label, name, "Secret", missing=not known and not optional)
+        g.edge(_id(workload), node, optional=optional, broken="" if known or optional else "not here")
 
 
 def _stores(g: _Gathering, workload: Workload) -> None:
