@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -123,15 +124,16 @@ class Collections:
         for key in INDEXES.keys() - info.indexed:
             await self._do(partial(_create_index, info.name, key))
 
-    async def page(
-        self, name: str, after: PointId | None, count: int, *, vectors: bool = False
-    ) -> tuple[list[Row], PointId | None]:
-        """The anchors among the next `count` points, and where to go on (None: that was all)."""
-        records, following = await self._do(
-            lambda client: client.scroll(name, limit=count, offset=after, with_vectors=vectors)
-        )
-        rows = (to_row(record.id, record.payload, record.vector) for record in records)
-        return [row for row in rows if row is not None], following
+    async def pages(self, name: str, count: int, *, vectors: bool = False) -> AsyncIterator[list[Row]]:
+        """All anchors, up to `count` at a time."""
+        after: PointId | None = None
+        while True:
+            scroll = partial(_scroll, name, count, after, vectors)
+            records, after = await self._do(scroll)
+            rows = (to_row(record.id, record.payload, record.vector) for record in records)
+            yield [row for row in rows if row is not None]
+            if after is None:
+                return
 
     async def copies(self, base: str) -> list[CollectionInfo]:
         """The collection and those that hold what it holds, re-embedded."""
@@ -332,6 +334,12 @@ class Collection:
         if self.problem is not None or self._name != info.name:
             log.info("store ready", collection=info.name, model=self._model.name)
         self._name, self.points, self.problem = info.name, info.points, None
+
+
+async def _scroll(
+    collection: str, count: int, after: PointId | None, vectors: bool, client: AsyncQdrantClient
+) -> tuple[list[models.Record], PointId | None]:
+    return await client.scroll(collection, limit=count, offset=after, with_vectors=vectors)
 
 
 async def _create_index(collection: str, key: str, client: AsyncQdrantClient) -> None:

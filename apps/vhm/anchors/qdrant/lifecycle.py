@@ -20,13 +20,12 @@ from qdrant_client import AsyncQdrantClient, models
 from vhm.anchors.compatibility import CollectionInfo
 from vhm.anchors.errors import CollectionExistsError, CollectionMissingError
 from vhm.anchors.lifecycle import Entries, Entry, Mark, Tombstone, payload_of
-from vhm.anchors.payload import SUPERSEDED_AT_KEY, WRITTEN_KEY, Content, Row, to_content, to_row
+from vhm.anchors.payload import SUPERSEDED_AT_KEY, WRITTEN_KEY, Content, Row, to_row
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Client
 from vhm.anchors.qdrant.collection import Collections
-from vhm.anchors.qdrant.session_vectors import PART, Key, SessionVectors
-from vhm.anchors.scope import Scope, scope_of
-from vhm.contract.messages import Anchor
+from vhm.anchors.qdrant.session_vectors import PART, SessionVectors
+from vhm.anchors.scope import Scope
 
 PAGE = 1_000
 """Entries, or ids of anchors, in one request."""
@@ -53,11 +52,11 @@ class Lifecycle:
         self._name = f"{base}@forgotten"
         self._vectors = vectors
 
-    async def entries(self, anchors: Sequence[Anchor]) -> Entries:
+    async def entries(self, anchors: Sequence[Row]) -> Entries:
         """What concerns these anchors, and what supersedes those that supersede others."""
         found = Entries()
-        owners = sorted({anchor.owner for anchor in anchors})
-        superseding = any(anchor.supersedes for anchor in anchors)
+        owners = sorted({anchor.content.owner for anchor in anchors})
+        superseding = any(anchor.content.supersedes for anchor in anchors)
         seen: set[uuid.UUID] = set()
         waiting = {anchor.anchor_id for anchor in anchors}
         while waiting:
@@ -86,19 +85,18 @@ class Lifecycle:
         for copy in await self._collections.copies(self._base):
             await self._set(copy.name, payload_of(mark), which)
 
-    async def rewritten(self, collection: str, written: Mapping[Key, int]) -> None:
+    async def rewritten(self, collection: str, anchors: Iterable[Row]) -> None:
         """Note later records that wrote the same anchors."""
-        for timestamp in sorted(set(written.values())):
-            for (scope, anchor_id), one in written.items():
-                if one == timestamp:
-                    which = queries.named(scope, [anchor_id], timestamp)
-                    await self._set(collection, {WRITTEN_KEY: timestamp}, which)
+        for anchor in anchors:
+            written = anchor.content.written
+            which = queries.named(anchor.content.scope, [anchor.anchor_id], written)
+            await self._set(collection, {WRITTEN_KEY: written}, which)
 
     async def forget(self, tombstones: Sequence[Tombstone]) -> int:
         """Keep tombstones and carry them out; how many anchors are gone."""
         places = await self._places(tombstones)
-        await self._record({one: _with_place(places.get(one)) for one in tombstones})
-        return await self._bury(tombstones, places)
+        await self._record({one: _with_place(place) for one, place in places.items()})
+        return await self._bury(places)
 
     async def carry_out_all(self) -> None:
         """Carry every tombstone out again: a copy of the collection may have been restored."""
@@ -108,19 +106,19 @@ class Lifecycle:
             if isinstance(entry, Tombstone):
                 page[entry] = _place(payload)
             if len(page) == PAGE:
-                await self._bury(list(page), page)
+                await self._bury(page)
                 page = {}
         if page:
-            await self._bury(list(page), page)
+            await self._bury(page)
 
-    async def take_out(self, collection: str, anchor: Anchor, written: int | None) -> None:
+    async def take_out(self, collection: str, anchor: Row) -> None:
         """Remove an anchor that was written after it had been forgotten, unless a later record wrote it too,
         and its words in the vectors around it."""
-        scope = scope_of(anchor)
-        await self._delete(collection, queries.named(scope, [anchor.anchor_id], written))
+        content = anchor.content
+        await self._delete(collection, queries.named(content.scope, [anchor.anchor_id], content.written))
         for copy in await self._collections.copies(self._base):
             if copy.name == collection:
-                await self._mend(copy, {(scope, anchor.anchor_id): to_content(anchor, scope)})
+                await self._mend(copy, [anchor])
 
     async def remove_expired(self) -> int:
         """Remove what has expired from the collection and its copies; how many anchors."""
@@ -130,28 +128,26 @@ class Lifecycle:
             while rows := await self._rows(copy.name, which, PART):
                 for row in rows:
                     await self._delete(copy.name, queries.named(row.content.scope, [row.anchor_id]))
-                await self._mend(copy, {(row.content.scope, row.anchor_id): row.content for row in rows})
+                await self._mend(copy, rows)
                 count += len(rows)
             most = max(most, count)
         return most
 
-    async def _bury(self, tombstones: Sequence[Tombstone], places: Mapping[Tombstone, Place | None]) -> int:
+    async def _bury(self, tombstones: Mapping[Tombstone, Place | None]) -> int:
         """Remove what they concern from every copy, and mend the vectors around it."""
+        bounds = [one for one in tombstones if one.anchor_id is None]
+        which = [queries.named(scope, anchor_ids) for scope, anchor_ids in _by_owner(tombstones).items()]
+        which += [queries.bounded(bound) for bound in bounds]
+        gone = [
+            _remains(one.owner, one.anchor_id, place)
+            for one, place in tombstones.items()
+            if one.anchor_id is not None and place is not None
+        ]
         most = 0
         for copy in await self._collections.copies(self._base):
-            count = 0
-            for scope, part in _by_owner(tombstones).items():
-                which = queries.named(scope, part)
-                count += await self._remove(copy.name, which)
-            for bound in (one for one in tombstones if one.anchor_id is None):
-                count += await self._remove(copy.name, queries.bounded(bound))
-            gone = {
-                (Scope(one.owner), one.anchor_id): _content(one.owner, place)
-                for one, place in places.items()
-                if one.anchor_id is not None and place is not None
-            }
+            count = sum([await self._remove(copy.name, part) for part in which])
             await self._mend(copy, gone)
-            for bound in (one for one in tombstones if one.anchor_id is None):
+            for bound in bounds:
                 await self._mend_around(copy, bound)
             most = max(most, count)
         return most
@@ -169,9 +165,9 @@ class Lifecycle:
             lambda client: client.delete(collection, selector, ordering=models.WriteOrdering.STRONG)
         )
 
-    async def _mend(self, copy: CollectionInfo, gone: Mapping[Key, Content]) -> None:
+    async def _mend(self, copy: CollectionInfo, gone: Iterable[Row]) -> None:
         """All at once: a part would go on from turn to turn into what is around the others."""
-        turns = {key: content for key, content in gone.items() if content.session is not None}
+        turns = [row for row in gone if row.content.session is not None]
         if turns and sparse.WORDS in copy.sparse:
             await self._vectors.derive(copy.name, turns)
 
@@ -179,7 +175,7 @@ class Lifecycle:
         after: models.ExtendedPointId | None = None
         while True:
             rows, after = await self._page(copy.name, queries.neighbours(bound), PART, after)
-            await self._mend(copy, {(row.content.scope, row.anchor_id): row.content for row in rows})
+            await self._mend(copy, rows)
             if after is None:
                 return
 
@@ -198,7 +194,7 @@ class Lifecycle:
     async def _places(self, tombstones: Sequence[Tombstone]) -> dict[Tombstone, Place | None]:
         """Where the anchors stand that are to be forgotten, or stood when that was first asked for."""
         by_key = {(one.owner, one.anchor_id): one for one in tombstones if one.anchor_id is not None}
-        places: dict[Tombstone, Place | None] = {}
+        places: dict[Tombstone, Place | None] = dict.fromkeys(tombstones)
         for scope, anchor_ids in _by_owner(tombstones).items():
             which = _concerning([scope.owner], set(anchor_ids), bounds=False)
             async for payload in self._scroll(which):
@@ -311,6 +307,6 @@ def _place(payload: Mapping[str, Any]) -> Place | None:
     return msgspec.convert(payload[PLACE_KEY], Place) if PLACE_KEY in payload else None
 
 
-def _content(owner: str, place: Place) -> Content:
+def _remains(owner: str, anchor_id: uuid.UUID, place: Place) -> Row:
     """As much of a forgotten anchor as tells which vectors held its words."""
-    return Content("", place.stored_at, meta={"session": place.session}, owner=owner)
+    return Row(anchor_id, Content("", place.stored_at, meta={"session": place.session}, owner=owner))
