@@ -122,18 +122,21 @@ class Collections:
     async def index(self, info: CollectionInfo) -> None:
         """Make the payload indexes that it lacks."""
         for key in INDEXES.keys() - info.indexed:
-            await self._do(partial(_create_index, info.name, key))
+            create = partial(
+                AsyncQdrantClient.create_payload_index,
+                collection_name=info.name,
+                field_name=key,
+                field_schema=INDEXES[key],
+            )
+            await self._do(create)
 
     async def pages(self, name: str, count: int, *, vectors: bool = False) -> AsyncIterator[list[Row]]:
         """All anchors, up to `count` at a time."""
-        after: PointId | None = None
-        while True:
-            scroll = partial(_scroll, name, count, after, vectors)
-            records, after = await self._do(scroll)
-            rows = (to_row(record.id, record.payload, record.vector) for record in records)
-            yield [row for row in rows if row is not None]
-            if after is None:
-                return
+        try:
+            async for rows in rows_of(self._client, name, None, count, vectors=vectors):
+                yield rows
+        except RefusedError as error:
+            raise StoreUnavailableError(str(error)) from error
 
     async def copies(self, base: str) -> list[CollectionInfo]:
         """The collection and those that hold what it holds, re-embedded."""
@@ -336,14 +339,40 @@ class Collection:
         self._name, self.points, self.problem = info.name, info.points, None
 
 
-async def _scroll(
-    collection: str, count: int, after: PointId | None, vectors: bool, client: AsyncQdrantClient
-) -> tuple[list[models.Record], PointId | None]:
-    return await client.scroll(collection, limit=count, offset=after, with_vectors=vectors)
+async def scroll(
+    client: Client,
+    collection: str,
+    which: models.Filter | None,
+    count: int,
+    *,
+    vectors: bool = False,
+    consistency: models.ReadConsistency | None = None,
+) -> AsyncIterator[list[models.Record]]:
+    """Points by their ids, up to `count` at a time. Raises as `Client.call`."""
+    after: PointId | None = None
+    while True:
+        page = partial(
+            AsyncQdrantClient.scroll,
+            collection_name=collection,
+            scroll_filter=which,
+            limit=count,
+            offset=after,
+            with_vectors=vectors,
+            consistency=consistency,
+        )
+        records, after = await client.call(page)
+        yield records
+        if after is None:
+            return
 
 
-async def _create_index(collection: str, key: str, client: AsyncQdrantClient) -> None:
-    await client.create_payload_index(collection, key, INDEXES[key])
+async def rows_of(
+    client: Client, collection: str, which: models.Filter | None, count: int, *, vectors: bool = False
+) -> AsyncIterator[list[Row]]:
+    """The anchors among the points that `scroll` reads."""
+    async for records in scroll(client, collection, which, count, vectors=vectors):
+        rows = (to_row(record.id, record.payload, record.vector) for record in records)
+        yield [row for row in rows if row is not None]
 
 
 def _size(vectors: Any) -> int | None:

@@ -11,19 +11,18 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import msgspec
-from qdrant_client import AsyncQdrantClient, models
+from qdrant_client import models
 
 from vhm.anchors.compatibility import CollectionInfo
 from vhm.anchors.errors import CollectionExistsError, CollectionMissingError
 from vhm.anchors.lifecycle import Entries, Entry, Mark, Tombstone, payload_of
-from vhm.anchors.payload import SUPERSEDED_AT_KEY, WRITTEN_KEY, Content, Row, to_row
+from vhm.anchors.payload import SUPERSEDED_AT_KEY, WRITTEN_KEY, Content, Row
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Client
-from vhm.anchors.qdrant.collection import Collections
+from vhm.anchors.qdrant.collection import Collections, rows_of, scroll
 from vhm.anchors.qdrant.session_vectors import PART, SessionVectors
 from vhm.anchors.scope import Scope
 
@@ -63,8 +62,7 @@ class Lifecycle:
             which = _concerning(owners, waiting, bounds=not seen)
             seen |= waiting
             waiting = set()
-            async for payload in self._scroll(which):
-                entry = msgspec.convert(payload, Entry)
+            async for entry, _ in self._scroll(which):
                 found.add(entry)
                 if superseding and isinstance(entry, Mark):
                     waiting.add(entry.by)
@@ -101,10 +99,9 @@ class Lifecycle:
     async def carry_out_all(self) -> None:
         """Carry every tombstone out again: a copy of the collection may have been restored."""
         page: dict[Tombstone, Place | None] = {}
-        async for payload in self._scroll(models.Filter()):
-            entry = msgspec.convert(payload, Entry)
+        async for entry, place in self._scroll(models.Filter()):
             if isinstance(entry, Tombstone):
-                page[entry] = _place(payload)
+                page[entry] = place
             if len(page) == PAGE:
                 await self._bury(page)
                 page = {}
@@ -125,7 +122,7 @@ class Lifecycle:
         most = 0
         for copy in await self._collections.copies(self._base):
             count, which = 0, models.Filter(must=[queries.expired(datetime.now(UTC))])
-            while rows := await self._rows(copy.name, which, PART):
+            async for rows in rows_of(self._client, copy.name, which, PART):
                 for row in rows:
                     await self._delete(copy.name, queries.named(row.content.scope, [row.anchor_id]))
                 await self._mend(copy, rows)
@@ -172,24 +169,8 @@ class Lifecycle:
             await self._vectors.derive(copy.name, turns)
 
     async def _mend_around(self, copy: CollectionInfo, bound: Tombstone) -> None:
-        after: models.ExtendedPointId | None = None
-        while True:
-            rows, after = await self._page(copy.name, queries.neighbours(bound), PART, after)
+        async for rows in rows_of(self._client, copy.name, queries.neighbours(bound), PART):
             await self._mend(copy, rows)
-            if after is None:
-                return
-
-    async def _rows(self, collection: str, which: models.Filter, count: int) -> list[Row]:
-        return (await self._page(collection, which, count, None))[0]
-
-    async def _page(
-        self, collection: str, which: models.Filter, count: int, after: models.ExtendedPointId | None
-    ) -> tuple[list[Row], models.ExtendedPointId | None]:
-        records, following = await self._client.call(
-            lambda client: client.scroll(collection, scroll_filter=which, limit=count, offset=after)
-        )
-        rows = (to_row(record.id, record.payload) for record in records)
-        return [row for row in rows if row is not None], following
 
     async def _places(self, tombstones: Sequence[Tombstone]) -> dict[Tombstone, Place | None]:
         """Where the anchors stand that are to be forgotten, or stood when that was first asked for."""
@@ -197,17 +178,16 @@ class Lifecycle:
         places: dict[Tombstone, Place | None] = dict.fromkeys(tombstones)
         for scope, anchor_ids in _by_owner(tombstones).items():
             which = _concerning([scope.owner], set(anchor_ids), bounds=False)
-            async for payload in self._scroll(which):
-                entry = msgspec.convert(payload, Entry)
-                place = _place(payload)
+            async for entry, place in self._scroll(which):
                 if isinstance(entry, Tombstone) and entry.anchor_id is not None and place is not None:
                     places[by_key[entry.owner, entry.anchor_id]] = place
+            named = queries.named(scope, anchor_ids)
             for copy in await self._collections.copies(self._base):
-                named = queries.named(scope, anchor_ids)
-                for row in await self._rows(copy.name, named, len(anchor_ids)):
-                    if row.content.session is not None:
-                        place = Place(row.content.session, row.content.stored_at)
-                        places[by_key[scope.owner, row.anchor_id]] = place
+                async for rows in rows_of(self._client, copy.name, named, PAGE):
+                    for row in rows:
+                        if row.content.session is not None:
+                            place = Place(row.content.session, row.content.stored_at)
+                            places[by_key[scope.owner, row.anchor_id]] = place
         return places
 
     async def _record(self, entries: Mapping[Any, dict[str, Any]]) -> None:
@@ -246,30 +226,17 @@ class Lifecycle:
             )
         )
 
-    async def _scroll(self, which: models.Filter) -> AsyncIterator[dict[str, Any]]:
-        """The payloads of entries; none while there is no collection of them."""
-        after: models.ExtendedPointId | None = None
-        while True:
-            try:
-                records, after = await self._client.call(partial(self._read, which, after))
-            except CollectionMissingError:
-                return
-            for record in records:
-                if record.payload is not None:
-                    yield record.payload
-            if after is None:
-                return
-
-    async def _read(
-        self, which: models.Filter, after: models.ExtendedPointId | None, client: AsyncQdrantClient
-    ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
-        return await client.scroll(
-            self._name,
-            scroll_filter=which,
-            limit=PAGE,
-            offset=after,
-            consistency=models.ReadConsistencyType.MAJORITY,
-        )
+    async def _scroll(self, which: models.Filter) -> AsyncIterator[tuple[Entry, Place | None]]:
+        """Entries, with the places that tombstones keep; none while there is no collection of them."""
+        majority = models.ReadConsistencyType.MAJORITY
+        with contextlib.suppress(CollectionMissingError):
+            async for records in scroll(self._client, self._name, which, PAGE, consistency=majority):
+                for payload in (record.payload or {} for record in records):
+                    place = payload.get(PLACE_KEY)
+                    yield (
+                        msgspec.convert(payload, Entry),
+                        None if place is None else msgspec.convert(place, Place),
+                    )
 
 
 def _concerning(owners: Sequence[str], anchor_ids: Iterable[uuid.UUID], *, bounds: bool) -> models.Filter:
@@ -301,10 +268,6 @@ def _point_id(entry: Entry) -> str:
 
 def _with_place(place: Place | None) -> dict[str, Any]:
     return {} if place is None else {PLACE_KEY: msgspec.to_builtins(place)}
-
-
-def _place(payload: Mapping[str, Any]) -> Place | None:
-    return msgspec.convert(payload[PLACE_KEY], Place) if PLACE_KEY in payload else None
 
 
 def _remains(owner: str, anchor_id: uuid.UUID, place: Place) -> Row:

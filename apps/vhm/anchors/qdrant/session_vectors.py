@@ -13,7 +13,6 @@ import itertools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from qdrant_client import models
@@ -101,15 +100,15 @@ class SessionVectors:
         """The anchors, and the turns around them that count; one request as a rule."""
         spans, first = _spans(anchors), _by_ids(anchors, vectors=[sparse.WORDS])
         found: list[models.ScoredPoint] = []
-        while True:
+        while first or spans:
             around = [query for span in spans for query in span.queries()]
             answers = await self._read(collection, [*first, *around])
             found += itertools.chain.from_iterable(answers)
-            parts = _threes(answers[len(first) :])
-            spans = [span.wider() for span, part in zip(spans, parts, strict=True) if span.cut(*part)]
-            if not spans:
-                return found
+            parts = iter(answers[len(first) :])
+            triples = zip(parts, parts, parts, strict=True)
+            spans = [span.wider() for span, three in zip(spans, triples, strict=True) if span.cut(*three)]
             first = []
+        return found
 
     async def _read(self, collection: str, asked: Sequence[ScopedQuery]) -> list[list[models.ScoredPoint]]:
         return await self._client.query(collection, asked, consistency=models.ReadConsistencyType.MAJORITY)
@@ -248,7 +247,3 @@ def _changes(turns: Mapping[str, Turn], anchors: Iterable[Row]) -> dict[str, spa
         if not sparse.alike(weights, turn.weights):
             changes[turn.row.point_id] = weights
     return changes
-
-
-def _threes(answers: Sequence[Any]) -> list[Any]:
-    return [answers[start : start + 3] for start in range(0, len(answers), 3)]
