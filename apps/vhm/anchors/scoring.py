@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vhm.anchors.payload import Row
 from vhm.anchors.types import Calibration, Explained, Query, Ranking, Recalled
-from vhm.contract.explain import NOTHING_RELEVANT, SAME_SESSION
+from vhm.contract.explain import NOTHING_RELEVANT, SAME_SESSION, WEAKER
 from vhm.contract.messages import Where
 from vhm.memory import activation, diversity
 from vhm.memory import match as matching
@@ -249,9 +249,6 @@ class Scorer:
             activation=float(scores.activations[index]),
         )
 
-
-WEAKER = "weaker than those chosen"
-"""The reason once as many as asked for differ from one another: what follows could not be a beat."""
 
 SUPERSEDED = "superseded by"
 """How the reason begins of an anchor that another one, then named, replaces."""

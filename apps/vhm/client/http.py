@@ -14,6 +14,7 @@ from vhm.client.results import Receipt, Recollection
 from vhm.client.transport import ANSWER_SECONDS, CLOSE_SECONDS, Listing
 from vhm.contract.messages import Anchor, AnchorsForget, RecallRequest
 from vhm.contract.rest import (
+    NO_OWNER,
     Forgotten,
     Memories,
     NewMemory,
@@ -34,9 +35,6 @@ MOST_UNANSWERED = 64
 
 TRIES = 3
 """Times that a request which may be repeated is sent while the gateway says `try again`."""
-
-NO_OWNER = "-"
-"""The owner "" in a path."""
 
 T = TypeVar("T")
 

@@ -16,6 +16,10 @@ BEATS = 5
 """Beats that are asked for by default: three hold .60 of the answers, five .68."""
 
 
+NO_OWNER = "-"
+"""The owner "" where a name must stand: in a path, and in GATEWAY_KEYS."""
+
+
 class NewMemory(Message, frozen=True, kw_only=True):
     """A memory to store. `session` and `speaker` are `meta.session` and `meta.speaker`; without an
     anchor_id it is given one, without stored_at it is of now."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vhm.memory.sentences import line
-from vhm.memory.tokenizer import listed, words
+from vhm.memory.tokenizer import listed
 
 LONGEST_NAME = 60
 
@@ -21,12 +21,6 @@ _ASKED_OF = (
     r"|\b{name}\s+(?:say|says|said|tell|tells|told|ask|asks|asked|mention\w*|think|thinks|thought|feel|feels|felt)\b"
 )
 _CALLED = r"(?:^|[,.!?]\s+|\b(?:[Hh]ey|[Hh]i|[Hh]ello|[Tt]hanks|[Tt]hank you)\s+){name}(?=[,!.?])"
-
-
-def speaker(text: str) -> list[str]:
-    """The words of a name that the text opens with ("Ana: …"), if it looks like one; lower-cased."""
-    name = _label(text)
-    return words(name) if name and name not in _NO_NAMES else []
 
 
 def speakers(
