@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import uuid
+from collections.abc import Iterable
 
 import msgspec
 
@@ -21,6 +22,14 @@ class Scope(msgspec.Struct, frozen=True):
         """The id of an anchor's point. Other programs know those of the owner "" by their anchor ids; what
         others call their anchors can neither collide with those nor be guessed at."""
         return _point_id(self.owner, anchor_id) if self.owner else anchor_id
+
+
+def by_scope(anchors: Iterable[tuple[str, uuid.UUID]]) -> dict[Scope, list[uuid.UUID]]:
+    """The ids of anchors, each given with its owner, in their scopes."""
+    found: dict[Scope, list[uuid.UUID]] = {}
+    for owner, anchor_id in anchors:
+        found.setdefault(Scope(owner), []).append(anchor_id)
+    return found
 
 
 @functools.lru_cache(maxsize=10_000)

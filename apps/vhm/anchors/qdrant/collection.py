@@ -196,7 +196,7 @@ class Collection:
         self.shared = False
         """Whether owners other than "" have anchors in it."""
         self.collections = Collections(client)
-        self._name: str | None = None
+        self._name = ""
         self._closed_to_writers: StoreUnavailableError | None = None
         self._base = name
         self._follow = follow
@@ -226,8 +226,8 @@ class Collection:
 
     def readable(self) -> str:
         """The collection's name. Raises StoreUnavailableError while it may not be used."""
-        if self.problem is not None or self._name is None:
-            raise self.problem or StoreUnavailableError(f"{self._client.address}: not opened yet")
+        if self.problem is not None:
+            raise self.problem
         return self._name
 
     def writable(self) -> str:
@@ -278,12 +278,11 @@ class Collection:
         try:
             known = check_model(info, self._model.name, self._model.size)
         except StoreMismatchError:
-            if not redirected or self._name in (None, info.name):
+            if not redirected or self._name in ("", info.name):
                 raise
             # re-embedded while we run: what was stored so far is recalled until we are replaced
-            old = await self._info(str(self._name))
-            self._closed_to_writers = moved_error(old.name, info)
-            return self._ready(old)
+            self._closed_to_writers = moved_error(self._name, info)
+            return self._ready(await self._info(self._name))
         if not known:
             await self.collections.describe(info.name, {MODEL_KEY: self._model.name})
             log.info("collection adopted", collection=info.name, model=self._model.name)

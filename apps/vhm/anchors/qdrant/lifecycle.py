@@ -11,10 +11,11 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
-from qdrant_client import models
+from qdrant_client import AsyncQdrantClient, models
 
 from vhm.anchors.compatibility import CollectionInfo
 from vhm.anchors.errors import CollectionExistsError, CollectionMissingError
@@ -24,7 +25,7 @@ from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Client
 from vhm.anchors.qdrant.collection import Collections, rows_of, scroll
 from vhm.anchors.qdrant.session_vectors import PART, SessionVectors
-from vhm.anchors.scope import Scope
+from vhm.anchors.scope import Scope, by_scope
 
 PAGE = 1_000
 """Entries, or ids of anchors, in one request."""
@@ -123,8 +124,8 @@ class Lifecycle:
         for copy in await self._collections.copies(self._base):
             count, which = 0, models.Filter(must=[queries.expired(datetime.now(UTC))])
             async for rows in rows_of(self._client, copy.name, which, PART):
-                for row in rows:
-                    await self._delete(copy.name, queries.named(row.content.scope, [row.anchor_id]))
+                for scope, anchor_ids in by_scope((row.content.owner, row.anchor_id) for row in rows).items():
+                    await self._delete(copy.name, queries.named(scope, anchor_ids))
                 await self._mend(copy, rows)
                 count += len(rows)
             most = max(most, count)
@@ -133,7 +134,7 @@ class Lifecycle:
     async def _bury(self, tombstones: Mapping[Tombstone, Place | None]) -> int:
         """Remove what they concern from every copy, and mend the vectors around it."""
         bounds = [one for one in tombstones if one.anchor_id is None]
-        which = [queries.named(scope, anchor_ids) for scope, anchor_ids in _by_owner(tombstones).items()]
+        which = [queries.named(scope, anchor_ids) for scope, anchor_ids in _named(tombstones).items()]
         which += [queries.bounded(bound) for bound in bounds]
         gone = [
             _remains(one.owner, one.anchor_id, place)
@@ -176,7 +177,7 @@ class Lifecycle:
         """Where the anchors stand that are to be forgotten, or stood when that was first asked for."""
         by_key = {(one.owner, one.anchor_id): one for one in tombstones if one.anchor_id is not None}
         places: dict[Tombstone, Place | None] = dict.fromkeys(tombstones)
-        for scope, anchor_ids in _by_owner(tombstones).items():
+        for scope, anchor_ids in _named(tombstones).items():
             which = _concerning([scope.owner], set(anchor_ids), bounds=False)
             async for entry, place in self._scroll(which):
                 if isinstance(entry, Tombstone) and entry.anchor_id is not None and place is not None:
@@ -206,13 +207,14 @@ class Lifecycle:
                     lambda client: client.create_collection(self._name, vectors_config={})
                 )
             for key in ("owner", "anchor_id"):
-                await self._index(key)
+                create = partial(
+                    AsyncQdrantClient.create_payload_index,
+                    collection_name=self._name,
+                    field_name=key,
+                    field_schema=models.PayloadSchemaType.KEYWORD,
+                )
+                await self._client.call(create)
             await self._upsert(points)
-
-    async def _index(self, key: str) -> None:
-        await self._client.call(
-            lambda client: client.create_payload_index(self._name, key, models.PayloadSchemaType.KEYWORD)
-        )
 
     async def _upsert(self, points: list[models.PointStruct]) -> None:
         await self._client.call(
@@ -251,12 +253,9 @@ def _concerning(owners: Sequence[str], anchor_ids: Iterable[uuid.UUID], *, bound
     )
 
 
-def _by_owner(tombstones: Iterable[Tombstone]) -> dict[Scope, list[uuid.UUID]]:
-    found: dict[Scope, list[uuid.UUID]] = {}
-    for one in tombstones:
-        if one.anchor_id is not None:
-            found.setdefault(Scope(one.owner), []).append(one.anchor_id)
-    return found
+def _named(tombstones: Iterable[Tombstone]) -> dict[Scope, list[uuid.UUID]]:
+    """The anchors that tombstones name."""
+    return by_scope((one.owner, one.anchor_id) for one in tombstones if one.anchor_id is not None)
 
 
 def _point_id(entry: Entry) -> str:

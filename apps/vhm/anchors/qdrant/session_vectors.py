@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -22,7 +21,7 @@ from vhm.anchors.payload import SHAPE, SHAPE_KEY, Content, Row, to_row
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Client, RefusedError
 from vhm.anchors.qdrant.queries import ScopedQuery
-from vhm.anchors.scope import Scope
+from vhm.anchors.scope import Scope, by_scope
 from vhm.anchors.sessions import Session, Sessions, session_of
 from vhm.memory.session_context import DEPTH, LONGEST_PAUSE
 
@@ -207,9 +206,7 @@ def _spans(anchors: Iterable[Row]) -> list[Span]:
 
 def _by_ids(anchors: Iterable[Row], *, vectors: list[str]) -> list[ScopedQuery]:
     """Anchors by their ids, a query an owner, with some of their vectors."""
-    scopes: dict[Scope, list[uuid.UUID]] = {}
-    for row in anchors:
-        scopes.setdefault(row.content.scope, []).append(row.anchor_id)
+    scopes = by_scope((row.content.owner, row.anchor_id) for row in anchors)
     return [
         ScopedQuery(
             scope,
