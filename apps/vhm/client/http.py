@@ -95,8 +95,7 @@ class HttpTransport:
         self, request: RecallRequest, *, tell: bool, explain: int, seconds: float
     ) -> Recollection:
         """See `Transport.recall`."""
-        shared = set(Question.__struct_fields__) & set(RecallRequest.__struct_fields__)
-        question = Question(tell=tell, explain=explain, **{name: getattr(request, name) for name in shared})
+        question = Question.of(request, tell=tell, explain=explain)
         path = f"{_path(request.owner)}/recall"
         answer = await self._ask("POST", path, Recalled, body=question, seconds=seconds)
         return Recollection(
