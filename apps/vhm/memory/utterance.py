@@ -46,16 +46,12 @@ def _named(meta: Mapping[str, Any] | None) -> str | None:
 
 def _used_as_name(text: str, others: Sequence[str], question: str) -> str | None:
     """The label of the text, if the question says what he did or somebody else calls him by it."""
-    name = _label(text)
-    if name is None or name in _NO_NAMES:
+    label = _LABEL.match(text)
+    if label is None or label[1] in _NO_NAMES:
         return None
+    name = label[1]
     called = _CALLED.replace("{name}", re.escape(name))
     heard = (other[match.end() :] for other in others if (match := _LABEL.match(other)) and match[1] != name)
     if re.search(_ASKED_OF.replace("{name}", re.escape(name)), question):
         return name
     return name if any(re.search(called, said) for said in heard) else None
-
-
-def _label(text: str) -> str | None:
-    label = _LABEL.match(text)
-    return label[1] if label else None

@@ -72,7 +72,7 @@ class Lifecycle:
 
     async def supersede(self, marks: Sequence[Mark]) -> None:
         """Keep marks, and note them on the anchors that are there."""
-        await self._record({mark: {} for mark in marks})
+        await self._record(dict.fromkeys(marks))
         for mark in marks:
             await self.note(mark)
 
@@ -94,7 +94,7 @@ class Lifecycle:
     async def forget(self, tombstones: Sequence[Tombstone]) -> int:
         """Keep tombstones and carry them out; how many anchors are gone."""
         places = await self._places(tombstones)
-        await self._record({one: _with_place(place) for one, place in places.items()})
+        await self._record(places)
         return await self._bury(places)
 
     async def carry_out_all(self) -> None:
@@ -146,7 +146,8 @@ class Lifecycle:
             count = sum([await self._remove(copy.name, part) for part in which])
             await self._mend(copy, gone)
             for bound in bounds:
-                await self._mend_around(copy, bound)
+                async for rows in rows_of(self._client, copy.name, queries.neighbours(bound), PART):
+                    await self._mend(copy, rows)
             most = max(most, count)
         return most
 
@@ -169,10 +170,6 @@ class Lifecycle:
         if turns and sparse.WORDS in copy.sparse:
             await self._vectors.derive(copy.name, turns)
 
-    async def _mend_around(self, copy: CollectionInfo, bound: Tombstone) -> None:
-        async for rows in rows_of(self._client, copy.name, queries.neighbours(bound), PART):
-            await self._mend(copy, rows)
-
     async def _places(self, tombstones: Sequence[Tombstone]) -> dict[Tombstone, Place | None]:
         """Where the anchors stand that are to be forgotten, or stood when that was first asked for."""
         by_key = {(one.owner, one.anchor_id): one for one in tombstones if one.anchor_id is not None}
@@ -191,12 +188,14 @@ class Lifecycle:
                             places[by_key[scope.owner, row.anchor_id]] = place
         return places
 
-    async def _record(self, entries: Mapping[Any, dict[str, Any]]) -> None:
-        """Keep entries, each with further keys of its payload."""
-        points = [
-            models.PointStruct(id=_point_id(entry), vector={}, payload=msgspec.to_builtins(entry) | more)
-            for entry, more in entries.items()
-        ]
+    async def _record(self, entries: Mapping[Any, Place | None]) -> None:
+        """Keep entries, and the places of those that have one."""
+        points = []
+        for entry, place in entries.items():
+            payload = msgspec.to_builtins(entry)
+            if place is not None:
+                payload[PLACE_KEY] = msgspec.to_builtins(place)
+            points.append(models.PointStruct(id=_point_id(entry), vector={}, payload=payload))
         if not points:
             return
         try:
@@ -263,10 +262,6 @@ def _point_id(entry: Entry) -> str:
     if isinstance(entry, Tombstone) and entry.anchor_id is not None:
         entry = msgspec.structs.replace(entry, written=0)
     return str(uuid.uuid5(uuid.NAMESPACE_OID, msgspec.json.encode(entry).decode()))
-
-
-def _with_place(place: Place | None) -> dict[str, Any]:
-    return {} if place is None else {PLACE_KEY: msgspec.to_builtins(place)}
 
 
 def _remains(owner: str, anchor_id: uuid.UUID, place: Place) -> Row:
