@@ -15,16 +15,10 @@ from vhm.anchors import scoring
 from vhm.anchors.lifecycle import expired
 from vhm.anchors.listing import Listing
 from vhm.anchors.payload import Content, Row
-from vhm.anchors.scoring import Flags, Floats, Scorer
+from vhm.anchors.scoring import MOMENT, Columns, Flags, Floats, Scorer
 from vhm.anchors.sessions import Sessions
 from vhm.anchors.types import Calibration, Query, Ranking
-from vhm.contract.messages import Where
 from vhm.memory.inverted_index import InvertedIndex
-
-MOMENT, SALIENCE, SUPERSEDED, EXPIRING, SESSION = range(5)
-"""The numbers that are kept of each anchor; sessions are numbered as they come."""
-
-NO_SESSION = -1.0
 
 
 class Index:
@@ -37,7 +31,6 @@ class Index:
         self._anchors: list[Row] = []
         self._vectors = np.empty((0, size), dtype=np.float32)
         self._numbers = np.empty((5, 0))
-        self._session_numbers: dict[str, int] = {}
         self._sessions = Sessions()
         self._words = InvertedIndex()
 
@@ -55,7 +48,7 @@ class Index:
         self._reserve(start + len(anchors))
         for row, anchor in enumerate(anchors, start):
             self._vectors[row] = anchor.vector
-            self._numbers[:, row] = self._numbers_of(anchor.content)
+            self._numbers[:, row] = scoring.numbers_of(anchor.content)
             self._anchors.append(msgspec.structs.replace(anchor, vector=None))
             self._rows[anchor.anchor_id] = row
         if self._hybrid:
@@ -84,11 +77,11 @@ class Index:
         row = self._rows.get(anchor.anchor_id)
         if row is not None:
             self._anchors[row] = msgspec.structs.replace(anchor, vector=None)
-            self._numbers[:, row] = self._numbers_of(anchor.content)
+            self._numbers[:, row] = scoring.numbers_of(anchor.content)
 
     def page(self, listing: Listing) -> list[Row]:
         """See `AnchorReader.page`."""
-        moments, now, cursor = self.moments, time.time(), listing.cursor
+        moments, now, cursor = self._columns.numbers[MOMENT], time.time(), listing.cursor
         last = math.inf if cursor is None else cursor.stored_at.timestamp()
         found: list[int] = []
         # an id of a point takes a hash to make, so only those of one moment are compared by it
@@ -110,13 +103,13 @@ class Index:
 
     def recall(self, query: Query, calibration: Calibration) -> Ranking:
         """The exact answer."""
-        scorer = Scorer(query, calibration, hybrid=self._hybrid)
+        scorer, columns = Scorer(query, calibration, hybrid=self._hybrid), self._columns
         # not `@`: BLAS hands so little work to threads that wait for one another, 0.7 ms against 25 ms at
         # 10 000 anchors on two busy cores
         cosines = np.vecdot(self._vectors[: len(self)], query.vector).astype(np.float64)
         sparse = self._sparse_scores(scorer)
-        scores = scorer.scores(cosines, sparse, self.moments, self._column(SALIENCE))
-        may = scoring.eligible(scoring.exclusions(query, self))
+        scores = scorer.scores(cosines, sparse, columns)
+        may = scoring.eligible(scoring.exclusions(query, columns))
         strength = scorer.order(scores)
         page = scorer.page()
         while True:
@@ -133,34 +126,8 @@ class Index:
             page *= scoring.WIDER
 
     @property
-    def moments(self) -> Floats:
-        """See `scoring.Columns`."""
-        return self._column(MOMENT)
-
-    @property
-    def superseded(self) -> Floats:
-        """See `scoring.Columns`."""
-        return self._column(SUPERSEDED)
-
-    @property
-    def expiring(self) -> Floats:
-        """See `scoring.Columns`."""
-        return self._column(EXPIRING)
-
-    def of_session(self, session_id: str) -> Flags:
-        """See `scoring.Columns`."""
-        which: Flags = self._column(SESSION) == self._session_numbers.get(session_id, math.nan)
-        return which
-
-    def among(self, anchor_ids: Set[uuid.UUID]) -> Flags:
-        """See `scoring.Columns`."""
-        which = np.zeros(len(self), dtype=bool)
-        which[[row for one in anchor_ids if (row := self._rows.get(one)) is not None]] = True
-        return which
-
-    def matching(self, where: Where) -> Flags:
-        """See `scoring.Columns`."""
-        return np.fromiter((anchor.content.matches(where) for anchor in self._anchors), bool, len(self))
+    def _columns(self) -> Columns:
+        return Columns(self._anchors, self._numbers[:, : len(self)], self._rows)
 
     def _sparse_scores(self, scorer: Scorer) -> Floats:
         if scorer.question is None:
@@ -178,18 +145,6 @@ class Index:
     def _put_words(self, anchors: Iterable[Row]) -> None:
         for row in dict.fromkeys(self._rows[anchor.anchor_id] for anchor in anchors):
             self._words.put(row, self._sessions.vector(self._anchors[row]))
-
-    def _column(self, number: int) -> Floats:
-        column: Floats = self._numbers[number, : len(self)]
-        return column
-
-    def _numbers_of(self, content: Content) -> tuple[float, ...]:
-        """What `_numbers` holds of an anchor."""
-        session: float = NO_SESSION
-        if content.session is not None:
-            session = self._session_numbers.setdefault(content.session, len(self._session_numbers))
-        superseded, expiring = scoring.instant(content.superseded_at), scoring.instant(content.expires_at)
-        return content.stored_at.timestamp(), content.salience, superseded, expiring, session
 
     def _row(self, row: int) -> Row:
         return msgspec.structs.replace(self._anchors[row], vector=self._vectors[row])
