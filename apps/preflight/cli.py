@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -32,14 +32,19 @@ Of the checked repository's code it imports only the names in that repository's 
 """
 
 
+def _version() -> str:
+    from importlib import metadata  # slow to import
+
+    return metadata.version("vhm-preflight")
+
+
 app = App(
     name="preflight",
     help="What would go wrong, before it is applied: manifests against the app they run.",
     help_epilogue=EPILOGUE,
-    version=lambda: metadata.version("vhm-preflight"),
+    version=_version,
     result_action="return_int_as_exit_code_else_zero",
 )
-app.register_install_completion_command()
 
 
 @app.command
@@ -156,6 +161,9 @@ def graph(
 
 def main() -> None:
     """Entry point of `preflight`."""
+    gc.set_threshold(
+        50_000
+    )  # a run keeps nearly all it makes: looking for garbage as often as usual is in vain
     try:
         sys.exit(app(sys.argv[1:], exit_on_error=False))
     except CycloptsError:

@@ -14,7 +14,6 @@ from preflight.cluster.services import LabelKey, Service
 from preflight.cluster.workloads import Container, Workload
 from preflight.documents.parse import Duplicate
 from preflight.render.checkout import Checkout
-from preflight.render.kustomize import Program
 from preflight.repository.app import AppKnowledge
 from preflight.repository.config import Config
 
@@ -50,11 +49,10 @@ class Model:
 
     `root` is the repository's folder, `target` what was asked to be checked, `kustomization` the tree of
     sources with a record of what each edit matched (None where the target is no kustomization), `duplicates`
-    the keys written twice in its sources, `renderer` the program that rendered it, `apps` what is known
-    of the containers' applications by container name, `before` the model of the tree as it is in
-    `--against REF` (None without; its sources are gone, its objects are not), `checkout` the repository
-    around it, `notes` what a person should know of the reading, `beside` the models of other targets of the
-    same call that are applied together with it.
+    the keys written twice in its sources, `apps` what is known of the containers' applications by container
+    name, `before` the model of the tree as it is in `--against REF` (None without; its sources are gone, its
+    objects are not), `checkout` the repository around it, `notes` what a person should know of the reading,
+    `beside` the models of other targets of the same call that are applied together with it.
     """
 
     def __init__(
@@ -66,7 +64,6 @@ class Model:
         objects: list[Obj],
         kustomization: Tree | None = None,
         duplicates: Sequence[Duplicate] = (),
-        renderer: Program | None = None,
         apps: Apps | None = None,
         before: Model | None = None,
         checkout: Checkout | None = None,
@@ -80,7 +77,6 @@ class Model:
         self.objects = objects
         self.kustomization = kustomization
         self.duplicates = duplicates
-        self.renderer = renderer
         self.apps: Apps = apps if apps is not None else {}
         self.before = before
         self.checkout = checkout if checkout is not None else Checkout(root, config)

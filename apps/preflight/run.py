@@ -237,7 +237,6 @@ def model_of(
         objects=loaded.objects,
         kustomization=loaded.tree,
         duplicates=loaded.duplicates,
-        renderer=loaded.renderer,
         apps=apps,
         before=before,
         checkout=checkout,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-import sqlite3
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
@@ -311,24 +310,6 @@ async def test_an_older_copy_of_the_file_that_is_put_back_holds_nothing_forgotte
         assert await recalled(store) == {"kept", "zebrafinch, said again"}
         assert await store.count(Scope("")) == 2
         assert holding(tmp_path, b"zebrafinch 0") == []
-
-
-@awaited
-async def test_tombstones_of_an_earlier_version_s_file_still_count(tmp_path: Path) -> None:
-    place, gone = Place(f"local:{tmp_path}"), anchor("gone")
-    async with place.opened() as store:
-        await store.forget(by_id(gone))
-    with sqlite3.connect(tmp_path / "lifecycle.sqlite") as beside:
-        entries = beside.execute("SELECT * FROM lifecycle").fetchall()
-    beside.close()
-    (tmp_path / "lifecycle.sqlite").unlink()
-    with sqlite3.connect(tmp_path / "anchors.sqlite") as file:
-        file.execute("CREATE TABLE lifecycle (collection TEXT, entry TEXT)")
-        file.executemany("INSERT INTO lifecycle VALUES (?, ?)", entries)
-    file.close()
-    for _ in range(2):
-        async with place.opened() as store:
-            assert await write(store, gone, delivery=LATER) == [WriteOutcome.FORGOTTEN]
 
 
 @awaited

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -15,10 +15,10 @@ from qdrant_client import QdrantClient, models
 from anchors.places import NOW, Place, anchor, fresh_name, query, unit
 from anchors.test_session_vectors import expected, stored
 from vhm.anchors import AnchorStore, Query
-from vhm.anchors.payload import Content
+from vhm.anchors.payload import Row
 from vhm.anchors.qdrant import collection, sparse
 from vhm.anchors.qdrant import store as qdrant_store
-from vhm.anchors.qdrant.session_vectors import Key, Payloads, SessionVectors
+from vhm.anchors.qdrant.session_vectors import Held, SessionVectors
 from vhm.contract.messages import Anchor
 from vhm.memory.anchor_terms import turn_terms
 
@@ -125,7 +125,7 @@ def test_an_interrupted_pass_goes_on_where_it_was(place: Place, monkeypatch: pyt
         stopped = asyncio.Event()
         derive = SessionVectors.derive
 
-        async def noted(vectors: SessionVectors, name: str, anchors: Mapping[Key, Content]) -> Payloads:
+        async def noted(vectors: SessionVectors, name: str, anchors: Sequence[Row]) -> Held:
             asked.append(len(anchors))
             if len(asked) == 2:
                 stopped.set()

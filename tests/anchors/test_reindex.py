@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
-from anchors.places import FixedModel, Place, anchor, fresh_name, query, strongest, unit
+from anchors.places import NOW, FixedModel, Place, anchor, fresh_name, query, strongest, unit
 from vhm.anchors import AnchorStore, Scope, StoreMismatchError, StoreUnavailableError, WriteOutcome
+from vhm.anchors.payload import Content, Row, from_anchor
 from vhm.anchors.reindex import Progress, Reindexed, reindex
 from vhm.embedding import EmbeddingFailedError, EmbeddingUnavailableError
 
@@ -62,9 +63,22 @@ async def recalled(store: AnchorStore, model: HashModel, texts: Sequence[str]) -
 
 async def held(store: AnchorStore, texts: Sequence[str]) -> set[str]:
     """Those of the texts whose anchors are there."""
-    ids = {anchor_id(text): text for text in texts}
-    anchors = [msgspec.structs.replace(anchor(text), anchor_id=one) for one, text in ids.items()]
-    return {ids[known] for known in await store.known(anchors)}
+    ids = {str(anchor_id(text)): text for text in texts}
+    rows = [Row(anchor_id(text), Content(text, NOW)) for text in texts]
+    return {ids[known] for known in await store.known(rows)}
+
+
+def test_of_two_owners_anchors_of_one_id_each_is_known_for_itself(place: Place) -> None:
+    one = msgspec.structs.replace(anchor("sam's"), owner="sam")
+    theirs = from_anchor(one, None, None)
+    nameless = Row(one.anchor_id, Content("another", NOW))
+
+    async def lived() -> None:
+        async with place.opened(OLD) as store:
+            await store.add([one], await OLD.embed(["sam's"]))
+            assert await store.known([theirs, nameless]) == {theirs.point_id}
+
+    asyncio.run(lived())
 
 
 def anchor_id(text: str) -> uuid.UUID:

@@ -77,13 +77,16 @@ def like_brute_force(place: Place, seed: int, count: int) -> None:
         for _ in range(3)
     ]
     order = rng.permutation(count)
+    model, place = FixedModel(calibration=calibration), place.another()
 
     async def recalled() -> None:
-        async with place.another().opened(FixedModel(calibration=calibration), hybrid=True) as store:
+        async with place.opened(model, hybrid=True) as indexer:
             for rows in np.array_split(order, 4):
-                await store.add([anchors[row] for row in rows], vectors[rows])
-                await store.recall(queries[:1])
-            answers = await strongest(store, queries)
+                await indexer.add([anchors[row] for row in rows], vectors[rows])
+                await indexer.recall(queries[:1])
+            # what was just written counts only about as many for whoever wrote it, until it looks again
+            async with place.opened(model, hybrid=True) as resonance:
+                answers = await strongest(resonance, queries)
         for asked, beats in zip(queries, answers, strict=True):
             wanted = reference.recall(anchors, vectors, asked, calibration, hybrid=True)
             assert [beat.activation for beat in beats] == pytest.approx(

@@ -40,9 +40,9 @@ from store import made_up  # noqa: E402
 from broker.kafka import Kafka, free_ports  # noqa: E402
 from runtime import reader, topics, usage  # noqa: E402
 from vhm import embedding  # noqa: E402
-from vhm.anchors import Scope, open_store  # noqa: E402
+from vhm.anchors import open_store  # noqa: E402
 from vhm.anchors.local.database import Database, Point  # noqa: E402
-from vhm.anchors.payload import to_payload  # noqa: E402
+from vhm.anchors.payload import from_anchor, to_payload  # noqa: E402
 from vhm.contract.messages import Anchor, encode  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402
 from vhm.embedding.protocol import Vectors  # noqa: E402
@@ -97,7 +97,7 @@ async def alone(settings: EmbeddingSettings, anchors: list[Anchor]) -> tuple[flo
 
 def payload(anchor: Anchor, settings: EmbeddingSettings) -> dict[str, Any]:
     """As the store keeps it."""
-    return to_payload(anchor, Scope(""), settings.embedding_model, None)
+    return to_payload(from_anchor(anchor, None, None), settings.embedding_model)
 
 
 async def seconds_bare(

@@ -1,11 +1,11 @@
-"""What preflight, kubeconform, kube-linter and kube-score find of the broken cases, and how fast.
+"""What preflight, kubeconform, kube-linter and kube-score find of the faults in cases/, and how fast.
 
     uv run python tests/bench/validators.py [--objects 2000] [--runs 3] [--only TEXT]
 
 A case counts as found by preflight when every expected finding is there, with its rule, file and line. By
-another tool it counts as soon as that says anything it does not say about the clean tree, whether or not it
-is about the fault: an object a case adds is often reported for something else. The other tools get the
-rendered manifests, all their checks switched on. One that is not on PATH is left out of the table.
+another tool it counts as soon as that says anything it says about none of the good neighbours beside it,
+whether or not that is about the fault. The other tools get the rendered manifests, all their checks switched
+on. One that is not on PATH is left out of the table.
 
 Read the table for which kinds of fault manifests alone show, not as a score: the cases were written with
 preflight's rules, one for each at least, so that it finds them is what the test suite already demands.
@@ -14,7 +14,6 @@ preflight's rules, one for each at least, so that it finds them is what the test
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
 import json
 import os
@@ -23,25 +22,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "apps"), str(ROOT)]
 
-from tests.preflight import test_broken as corpus  # noqa: E402
+from tests.preflight.test_cases import (  # noqa: E402
+    FILES,
+    expected_in,
+    findings_on,
+    repository_of,
+    target_in,
+)
 
 import tools  # noqa: E402 - from this checkout's tests
 from preflight.cluster.schemas import find_schemas, prepared  # noqa: E402
-from preflight.findings import Finding  # noqa: E402
-from preflight.repository.app import Apps  # noqa: E402
-from preflight.repository.config import find_root, load_config  # noqa: E402
-from preflight.run import findings_of, model_of  # noqa: E402
 
-BROKEN = ROOT / "tests" / "preflight" / "broken"
 CLEAN = ROOT / "overlays" / "minikube"
 VERSION = "1.34"
 
@@ -111,93 +110,59 @@ def preflight(target: Path) -> str:
     return _run(sys.executable, "-m", "preflight", "check", "--format", "json", str(target))
 
 
-def found_in(case: Path, own: Apps) -> list[Finding]:
-    """What preflight finds on a case, asked through the library."""
-    root = find_root(case)
-    config = load_config(root)
-    with contextlib.ExitStack() as stack:
-        apps = own if root == ROOT else stack.enter_context(Apps(root, config.containers))
-        model = model_of(str(case), root=root, config=config, apps=apps)
-        if (case / "before").is_dir():
-            model.before = model_of(str(case / "before"), root=root, config=config)
-        return findings_of(model)
-
-
 def _run(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout
 
 
-def render(folder: Path, into: Path) -> bool:
-    """Write what kustomize makes of a folder; False where it refuses."""
+def render(target: Path, into: Path) -> bool:
+    """Write what kustomize makes of a folder, or a file as it is; False where kustomize refuses."""
+    if target.is_file():
+        shutil.copy(target, into)
+        return True
     done = subprocess.run(
-        [str(tools.binary("kustomize")), "build", str(folder)], capture_output=True, check=False
+        [str(tools.binary("kustomize")), "build", str(target)], capture_output=True, check=False
     )
     into.write_bytes(done.stdout)
     return done.returncode == 0
 
 
-def neighbour(case: Path) -> Path | None:
-    """The clean tree a case was made from; None for one that brings its own."""
-    file = case / "kustomization.yaml"
-    entries = (yaml.safe_load(file.read_text()) or {}).get("resources") or [] if file.is_file() else []
-    for entry in entries:
-        path = (case / str(entry)).resolve()
-        if path.is_dir() and path.is_relative_to(ROOT) and not path.is_relative_to(BROKEN):
-            return path
-    return None
+def said_of(file: Path, present: dict[str, Callable[[Path], Said]], scratch: Path) -> dict[str, Said]:
+    """What each tool says of a case."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        rendered = scratch / "rendered.yaml"
+        render(target_in(repository_of(file, Path(folder))), rendered)
+        return {name: tool(rendered) for name, tool in present.items()}
 
 
-def expected(case: Path) -> list[dict[str, Any]]:
-    """The findings beside a case; empty for one that preflight must refuse to look at."""
-    listed = json.loads((case / "expected.json").read_text())
-    return listed if isinstance(listed, list) else []
-
-
-def cases(only: str) -> Iterator[Path]:
-    """Folders of tests/preflight/broken."""
-    for file in sorted(BROKEN.glob("*/expected.json")):
-        if only in file.parent.name:
-            yield file.parent
-
-
-def compare(only: str, present: dict[str, Callable[[Path], Said]], scratch: Path, own: Apps) -> None:
+def compare(only: str, present: dict[str, Callable[[Path], Said]], scratch: Path) -> None:
     """Print the table: one line a case, one column a tool."""
-    clean: dict[Path, dict[str, Said]] = {}
+    faults = [file for file in FILES if not file.name.startswith("ok-") and only in str(file)]
+    good: dict[Path, dict[str, set[tuple[str, str]]]] = {}
+    for file in FILES:
+        if file.name.startswith("ok-") and file.parent in {fault.parent for fault in faults}:
+            known = good.setdefault(file.parent, {name: set() for name in present})
+            for name, said in said_of(file, present, scratch).items():
+                known[name] |= said
     count = dict.fromkeys((*present, "preflight"), 0)
     print("| fault | " + " | ".join((*present, "preflight")) + " |")
     print("|---" * (len(present) + 2) + "|")
-    total = left_out = 0
-    for case in cases(only):
-        wanted = expected(case)
-        file = scratch / f"{case.name}.yaml"
-        if not wanted or not render(case, file):
-            left_out += 1
-            continue
-        total += 1
-        base = neighbour(case)
+    for file in faults:
         cells = []
-        if (base or CLEAN) not in clean:
-            before = scratch / "clean.yaml"
-            render(base or CLEAN, before)
-            clean[base or CLEAN] = {name: tool(before) for name, tool in present.items()}
-        for name, tool in present.items():
-            said = tool(file)
-            known = clean[base or CLEAN][name]
-            # a case that stands alone has no clean twin: only checks that nothing clean fails count
-            checks = {check for check, _ in known}
-            new = said - known if base else {each for each in said if each[0] not in checks}
+        for name, said in said_of(file, present, scratch).items():
+            new = said - good[file.parent][name]
             count[name] += bool(new)
             cells.append(", ".join(sorted({check.partition(":")[0] for check, _ in new}))[:60] or "–")
-        found = {(each.rule, each.file, each.line) for each in found_in(case, own)}
-        # the same reading of expected.json as the test's
-        places = [corpus._wanted(case, each) for each in wanted]
-        hits = [(each["rule"], each["file"], each["line"]) for each in places]
-        right = set(hits) <= found
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            root = repository_of(file, Path(folder))
+            found = {
+                (each.file, each.line, each.severity, each.rule, each.outcome) for each in findings_on(root)
+            }
+            wanted = sorted(expected_in(root))
+        right = found >= set(wanted)
         count["preflight"] += right
-        cells.append(f"{hits[0][0]} {Path(hits[0][1]).name}:{hits[0][2]}" if right else "–")
-        print(f"| {case.name} | " + " | ".join(cells) + " |", flush=True)
-    print("| **found** | " + " | ".join(f"{count[name]} of {total}" for name in count) + " |")
-    print(f"\n{left_out} cases left out: kustomize refuses them, or there is nothing to render")
+        cells.append(f"{wanted[0][3]} {wanted[0][0]}:{wanted[0][1]}" if right else "–")
+        print(f"| {file.parent.name}/{file.stem} | " + " | ".join(cells) + " |", flush=True)
+    print("| **found** | " + " | ".join(f"{count[name]} of {len(faults)}" for name in count) + " |")
 
 
 def many(count: int) -> str:
@@ -277,8 +242,7 @@ def main() -> None:
     present = {name: tool for name, tool in OTHERS.items() if name == "kubeconform" or shutil.which(name)}
     with tempfile.TemporaryDirectory() as folder:
         if given.only != "none":
-            with Apps(ROOT, load_config(ROOT).containers) as own:
-                compare(given.only, present, Path(folder), own)
+            compare(given.only, present, Path(folder))
         measure(given.objects, given.runs, present, Path(folder))
 
 

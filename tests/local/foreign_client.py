@@ -58,18 +58,23 @@ class ForeignClient:
                 return message
         raise AssertionError(f"no record within {seconds} s")
 
-    def answer(self, topic: str, field: str, value: object, seconds: float = 10) -> dict[str, Any]:
+    def record(self, topic: str, field: str, value: object, seconds: float = 10) -> Message:
         """The record of `topic` whose body has `field` equal to `value`; others are kept for later."""
         until = time.monotonic() + seconds
         while True:
             for message in self._kept:
-                body: dict[str, Any] = json.loads(message.value() or b"{}")
+                body = json.loads(message.value() or b"{}")
                 if message.topic() == topic and body.get(field) == value:
                     self._kept.remove(message)
-                    return body
+                    return message
             if (left := until - time.monotonic()) <= 0:
                 raise AssertionError(f"no record in {topic} with {field} = {value} within {seconds} s")
             self._kept.append(self.next(left))
+
+    def answer(self, topic: str, field: str, value: object, seconds: float = 10) -> dict[str, Any]:
+        """The body of such a record."""
+        body: dict[str, Any] = json.loads(self.record(topic, field, value, seconds).value() or b"{}")
+        return body
 
 
 def anchor(text: str, days: float = 1.0, **more: Any) -> dict[str, Any]:

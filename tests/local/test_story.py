@@ -212,9 +212,7 @@ def test_the_reteller_is_told_the_question_and_its_moment(system: System) -> Non
         wire.send(
             RECALL_REQUEST, {"request_id": request_id, "query": question, "now": now.isoformat(), "top_k": 1}
         )
-        message = wire.next()
-        while message.topic() != RECALL_RESPONSE:
-            message = wire.next()
+        message = wire.record(RECALL_RESPONSE, "request_id", request_id)
         headers = dict(message.headers() or ())
         assert headers["vhm-query"] == question.encode()
         said = headers["vhm-now"]

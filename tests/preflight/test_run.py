@@ -159,3 +159,17 @@ spec: {containers: [{name: web, image: "web:1"}]}
 def test_own_code_can_be_left_alone(tmp_path: Path) -> None:
     config = 'rules = ["house.rules"]\n[tool.preflight.containers.web]\nsettings = "nothing_here:Settings"\n'
     assert "owner-missing" not in found(tmp_path, config, own_code=False)
+
+
+def test_a_tag_command_that_fails_is_said_in_one_line(tmp_path: Path) -> None:
+    declared = """\
+=== Dockerfile
+FROM scratch
+=== pyproject.toml
+[tool.preflight.containers.web]
+dockerfile = "Dockerfile"
+tag = ["python3", "nowhere.py"]
+"""
+    root = write(tmp_path, SHOP.replace("=== pyproject.toml\n[tool.preflight]\n", declared))
+    with pytest.raises(CheckError, match=r"^[^\n]*tag = \['python3', 'nowhere.py'\][^\n]*$"):
+        run([str(root / "service.yaml")])

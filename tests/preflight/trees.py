@@ -10,7 +10,10 @@ from preflight.render.load import Loaded, load
 
 
 def write(folder: Path, files: str) -> Path:
-    """Write files given as one text and return the folder; it is made a repository root."""
+    """Write files given as one text and return the folder; it is made a repository root.
+
+    `␍` stands for a carriage return.
+    """
     (folder / ".git").mkdir(exist_ok=True)
     name, lines = "", list[str]()
     for line in [*files.splitlines(), "=== "]:
@@ -18,7 +21,7 @@ def write(folder: Path, files: str) -> Path:
             if name:
                 path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text("\n".join(lines) + "\n")
+                path.write_text("\n".join(lines).replace("␍", "\r") + "\n")
             name, lines = line[4:], []
         else:
             lines.append(line)

@@ -5,16 +5,24 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
 
-from preflight.cluster.objects import Obj, ObjectIndex
-from preflight.documents.paths import Step, dig, list_at, strings
+from preflight.cluster.objects import Field, Located, Obj, ObjectIndex
+from preflight.documents.paths import Step, strings
 from preflight.findings import Place
 
 Origin = Literal["literal", "configmap", "secret", "fieldref", "resourcefieldref", "filekeyref"]
+Source = Literal["ConfigMap", "Secret"]
+ORIGINS: dict[str, Origin] = {
+    "configMapKeyRef": "configmap",
+    "secretKeyRef": "secret",
+    "fieldRef": "fieldref",
+    "resourceFieldRef": "resourcefieldref",
+    "fileKeyRef": "filekeyref",
+}
+"""What `valueFrom` may hold."""
 
 
 class EnvVar(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +62,7 @@ class EnvVar(msgspec.Struct, frozen=True, kw_only=True):
 class EnvFrom(msgspec.Struct, frozen=True, kw_only=True):
     """One item of a container's `envFrom`."""
 
-    kind: Literal["ConfigMap", "Secret"]
+    kind: Source
     name: str
     prefix: str
     optional: bool
@@ -63,121 +71,95 @@ class EnvFrom(msgspec.Struct, frozen=True, kw_only=True):
     """The object, if the render holds it."""
 
 
-def sources(doc: Mapping[str, Any], path: tuple[Step, ...], obj: Obj, index: ObjectIndex) -> list[EnvFrom]:
-    """The `envFrom` items of the container whose document stands at `path` of `obj`, in order."""
+def sources(container: Located, index: ObjectIndex) -> list[EnvFrom]:
+    """The `envFrom` items of a container, in order."""
+    kinds: dict[str, Source] = {"configMapRef": "ConfigMap", "secretRef": "Secret"}
     found = []
-    for number, item in enumerate(list_at(doc, "envFrom")):
-        for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
-            ref = dig(item, field)
+    for item in container.fields("envFrom.*"):
+        for field, kind in kinds.items():
+            ref = item.get(field)
             if isinstance(ref, dict):
                 name = str(ref.get("name") or "")
                 found.append(
                     EnvFrom(
-                        kind="ConfigMap" if kind == "ConfigMap" else "Secret",
+                        kind=kind,
                         name=name,
-                        prefix=str(dig(item, "prefix", default="")),
+                        prefix=str(item.get("prefix", default="")),
                         optional=ref.get("optional") is True,
-                        path=(*path, "envFrom", number),
-                        source=index.find(kind, obj.namespace, name),
+                        path=item.path,
+                        source=index.find(kind, container.obj.namespace, name),
                     )
                 )
     return found
 
 
-def offers(doc: Mapping[str, Any], path: tuple[Step, ...], obj: Obj, index: ObjectIndex) -> list[EnvVar]:
+def offers(container: Located, index: ObjectIndex) -> list[EnvVar]:
     """Every variable offered, in the kubelet's order: `envFrom` items, then `env`; later ones win."""
-    inherited = list(_of_sources(sources(doc, path, obj, index)))
-    return [*inherited, *_of_items(doc, path, obj, index, inherited)]
+    found = [
+        EnvVar(
+            name=item.prefix + key,
+            value=value,
+            raw=value,
+            origin="configmap" if item.kind == "ConfigMap" else "secret",
+            optional=item.optional,
+            place=place_of_key(item.source, key),
+            path=item.path,
+            source=item.source,
+            source_name=item.name,
+            key=key,
+        )
+        for item in sources(container, index)
+        if item.source is not None
+        for key, value in data_of(item.source).items()
+    ]
+    so_far = {each.name: each.value for each in found}
+    for item in container.fields("env.*"):
+        name = item.get("name")
+        if isinstance(name, str):
+            variable = _variable(name, item, index, so_far)
+            if not variable.missing:
+                so_far[name] = variable.value
+            found.append(variable)
+    return found
 
 
-def _of_sources(items: list[EnvFrom]) -> Iterator[EnvVar]:
-    for item in items:
-        if item.source is None:
-            continue
-        for key, value in data_of(item.source).items():
-            yield EnvVar(
-                name=item.prefix + key,
-                value=value,
-                raw=value,
-                origin="configmap" if item.kind == "ConfigMap" else "secret",
-                optional=item.optional,
-                place=place_of_key(item.source, key),
-                path=item.path,
-                source=item.source,
-                source_name=item.name,
-                key=key,
-            )
-
-
-def _of_items(
-    doc: Mapping[str, Any], path: tuple[Step, ...], obj: Obj, index: ObjectIndex, inherited: list[EnvVar]
-) -> Iterator[EnvVar]:
-    so_far = {each.name: each.value for each in inherited}
-    for number, item in enumerate(list_at(doc, "env")):
-        name = dig(item, "name")
-        if not isinstance(name, str):
-            continue
-        variable = _item(obj, index, name, item, (*path, "env", number), so_far)
-        if not variable.missing:
-            so_far[name] = variable.value
-        yield variable
-
-
-def _item(
-    obj: Obj,
-    index: ObjectIndex,
-    name: str,
-    item: dict[str, Any],
-    path: tuple[Step, ...],
-    so_far: dict[str, str | None],
-) -> EnvVar:
-    for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
-        ref = dig(item, "valueFrom", field)
-        if isinstance(ref, dict):
-            return _keyed(obj, index, name, kind, ref, path, field)
-    for field in ("fieldRef", "resourceFieldRef", "fileKeyRef"):
-        if dig(item, "valueFrom", field) is not None:
-            origin: Origin = "fieldref" if field == "fieldRef" else "resourcefieldref"
-            origin = "filekeyref" if field == "fileKeyRef" else origin
-            place = obj.where(*path, "valueFrom", field)
-            return EnvVar(name=name, value=None, origin=origin, place=place, path=path)
-    raw = dig(item, "value", default="")
-    raw = raw if isinstance(raw, str) else str(raw)
+def _variable(name: str, item: Field, index: ObjectIndex, so_far: dict[str, str | None]) -> EnvVar:
+    for field, origin in ORIGINS.items():
+        ref = item.get("valueFrom", field)
+        if ref is not None:
+            if isinstance(ref, dict) and origin in ("configmap", "secret"):
+                return _of_key(name, item, field, ref, index)
+            place = item.where("valueFrom", field)
+            return EnvVar(name=name, value=None, origin=origin, place=place, path=item.path)
+    raw = str(item.get("value", default=""))
     value, unexpanded = expand(raw, so_far)
     return EnvVar(
         name=name,
         value=value,
         raw=raw,
         origin="literal",
-        place=obj.where(*path, "value"),
-        path=path,
+        place=item.where("value"),
+        path=item.path,
         unexpanded=unexpanded,
     )
 
 
-def _keyed(
-    obj: Obj,
-    index: ObjectIndex,
-    name: str,
-    kind: str,
-    ref: dict[str, Any],
-    path: tuple[Step, ...],
-    field: str,
-) -> EnvVar:
+def _of_key(name: str, item: Field, field: str, ref: dict[str, Any], index: ObjectIndex) -> EnvVar:
     source_name, key = str(ref.get("name") or ""), str(ref.get("key") or "")
-    source = index.find(kind, obj.namespace, source_name)
+    source = index.find(
+        "ConfigMap" if field == "configMapKeyRef" else "Secret", item.obj.namespace, source_name
+    )
     data = data_of(source) if source is not None else {}
-    missing = source is not None and key not in data
-    place = obj.where(*path, "valueFrom", field, "key")
+    is_there = source is not None and key in data
     return EnvVar(
         name=name,
         value=data.get(key),
         raw=data.get(key),
-        origin="configmap" if kind == "ConfigMap" else "secret",
+        origin=ORIGINS[field],
         optional=ref.get("optional") is True,
-        missing=missing,
-        place=place_of_key(source, key) if source is not None and not missing else place,
-        path=path,
+        missing=source is not None and not is_there,
+        place=place_of_key(source, key) if source and is_there else item.where("valueFrom", field, "key"),
+        path=item.path,
         source=source,
         source_name=source_name,
         key=key,

@@ -32,14 +32,6 @@ class ImageName(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.registry}/{self.repository}" if self.registry else self.repository
 
     @property
-    def official(self) -> str:
-        """The name of an official image of Docker Hub (`nginx`), empty for any other."""
-        if self.registry in ("", "docker.io", "index.docker.io"):
-            name = self.repository.removeprefix("library/")
-            return "" if "/" in name else name
-        return ""
-
-    @property
     def is_local(self) -> bool:
         """Built on this machine: `localhost/` is what podman and buildah put before a short name."""
         return self.registry == "localhost"

@@ -6,7 +6,6 @@ network is asked. kubeconform is taken from PATH.
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -171,8 +170,10 @@ def prepared(schemas: Schemas) -> Path:
     """The schemas of whole objects in the user's cache folder, each with the definitions it needs and no
     others, and without prose: kubeconform reads and compiles what a schema refers to again for every kind.
     """
+    from importlib import metadata  # slow to import
+
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "preflight"
-    release = importlib.metadata.version("kubernetes-validate")
+    release = metadata.version("kubernetes-validate")
     folder = cache / f"schemas-{release}-whole" / schemas.version
     if folder.exists():
         return folder
@@ -219,13 +220,7 @@ def _bare(schema: Any) -> Any:
 
 def _references(schema: Any) -> set[str]:
     """Names of the definitions a bare schema refers to."""
-    if isinstance(schema, list):
-        return {name for each in schema for name in _references(each)}
-    if not isinstance(schema, dict):
-        return set()
-    own = schema.get("$ref")
-    found = {own.removeprefix("#/$defs/")} if isinstance(own, str) else set()
-    return found.union(*(_references(value) for value in schema.values()))
+    return set(re.findall(r'"\$ref":"#/\$defs/([^"]+)"', msgspec.json.encode(schema).decode()))
 
 
 def _reached(names: set[str], needs: dict[str, set[str]]) -> set[str]:

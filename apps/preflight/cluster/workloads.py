@@ -62,12 +62,12 @@ class Container(Located):
     @cached_property
     def env_from(self) -> list[EnvFrom]:
         """Its `envFrom` items, in order."""
-        return environment.sources(self.doc, self.path, self.obj, self.workload.index)
+        return environment.sources(self, self.workload.index)
 
     @cached_property
     def offers(self) -> list[EnvVar]:
         """Every variable offered, in the kubelet's order: `envFrom` items, then `env`; later ones win."""
-        return environment.offers(self.doc, self.path, self.obj, self.workload.index)
+        return environment.offers(self, self.workload.index)
 
     @cached_property
     def env(self) -> dict[str, EnvVar]:

@@ -55,3 +55,8 @@ def as_key(value: object) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def unquoted(text: str) -> str:
+    """A text without the one pair of quotes around the whole."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

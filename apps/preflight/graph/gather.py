@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
+from preflight.cluster.objects import Located
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import dig
-from preflight.facts.addresses import parse
+from preflight.facts.addresses import Call, calls
 from preflight.facts.service_references import Backend, backends
-from preflight.facts.settings import container_settings, topics
+from preflight.facts.settings import topics
 from preflight.model import Model
 
 Kind = Literal["workload", "service", "topic", "store", "secret", "outside"]
@@ -79,7 +79,9 @@ def gather(model: Model) -> Graph:
         g.node("workload", _name(workload.namespace, workload.name), workload.name, workload.kind)
     for workload in model.workloads:
         _topics(g, workload)
-        _addresses(g, workload)
+        for call in calls(model):
+            if call.container.workload is workload:
+                _call(g, call)
     for backend in backends(model):
         _backend(g, backend)
     for service in model.services:
@@ -120,42 +122,22 @@ def _topics(g: _Gathering, workload: Workload) -> None:
                     g.edge(node, g.node("outside", f"{reader} reads", reader))
 
 
-def _addresses(g: _Gathering, workload: Workload) -> None:
-    for container in workload.containers:
-        settings = container_settings(g.model).get(container)
-        for name, variable in container.env.items():
-            if variable.value is None or variable.is_secret:
-                continue
-            declared = settings.variable(name) if settings is not None else None
-            if settings is not None and (declared is None or not declared.is_address):
-                continue
-            for host, port in _hosts(variable.value):
-                _address(g, workload, host, port, said=declared is not None)
-
-
-def _hosts(value: str) -> Iterator[tuple[str, int | None]]:
-    """The hosts of a value that has a scheme or a port: a single word is no address."""
-    for address in parse(value) if ":" in value else ():
-        if not address.is_local and not address.is_numeric:
-            yield address.host, address.port
-
-
-def _address(g: _Gathering, workload: Workload, host: str, port: int | None, said: bool) -> None:
-    """An edge to the Service a host means, else to what lies outside; one that the app does not declare
+def _call(g: _Gathering, call: Call) -> None:
+    """An edge to the Service an address means, else to what lies outside; one that the app does not declare
     an address is believed only when it meets a Service."""
-    service = g.model.service_at(host, workload.namespace)
-    if service is not None:
-        if workload in service.workloads:
+    address, source = call.address, _id(call.container.workload)
+    if call.service is not None:
+        if call.container.workload in call.service.workloads:
             return
-        served = {dig(item, "port") for item in service.ports}
-        wrong = port is not None and bool(served) and port not in served and not service.headless
-        why = f"no port {port}" if wrong else ""
-        g.edge(_id(workload), _service_node(g, service), str(port or ""), broken=why)
-    elif said and ("." not in host or ".svc" in host):
-        node = g.node("service", host, host, "Service", missing=True)
-        g.edge(_id(workload), node, str(port or ""), broken="no such Service")
-    elif said:
-        g.edge(_id(workload), g.node("outside", host), str(port or ""))
+        served = {dig(item, "port") for item in call.service.ports}
+        wrong = address.port is not None and served and not {address.port} & served
+        why = f"no port {address.port}" if wrong and not call.service.headless else ""
+        g.edge(source, _service_node(g, call.service), str(address.port or ""), broken=why)
+    elif call.known and address.is_of_cluster:
+        node = g.node("service", address.host, address.host, "Service", missing=True)
+        g.edge(source, node, str(address.port or ""), broken="no such Service")
+    elif call.known and not address.is_local and not address.is_numeric:
+        g.edge(source, g.node("outside", address.host), str(address.port or ""))
 
 
 def _service_node(g: _Gathering, service: Service) -> str:
@@ -183,32 +165,29 @@ def _backend(g: _Gathering, backend: Backend) -> None:
     g.edge(node, target, broken="" if service is not None else "no such Service")
 
 
+SECRETS = (
+    ("envFrom.*.secretRef", "name"),
+    ("env.*.valueFrom.secretKeyRef", "name"),
+    ("volumes.*.secret", "secretName"),
+    ("volumes.*.projected.sources.*.secret", "name"),
+)
+"""Where containers and pods name Secrets, and the field below that has the name."""
+
+
 def _secrets(g: _Gathering, workload: Workload) -> None:
-    for name, optional in _secret_names(workload):
+    parts: tuple[Located, ...] = (*workload.containers, workload)
+    for reference, named in (
+        (each, named) for p in parts for path, named in SECRETS for each in p.fields(path)
+    ):
+        name = reference.get(named)
+        if not isinstance(name, str) or not name:
+            continue
+        optional = reference.get("optional") is True
         known = g.model.find("Secret", workload.namespace, name) is not None
         known = known or g.model.config.provides("Secret", name)
-        node = g.node(
-            "secret", _name(workload.namespace, name), name, "Secret", missing=not known and not optional
-        )
+        label = _name(workload.namespace, name)
+        node = g.node("secret", label, name, "Secret", missing=not known and not optional)
         g.edge(_id(workload), node, optional=optional, broken="" if known or optional else "not here")
-
-
-def _secret_names(workload: Workload) -> Iterator[tuple[str, bool]]:
-    for container in workload.containers:
-        for source in container.env_from:
-            if source.kind == "Secret":
-                yield source.name, source.optional
-        for item in container.items("env"):
-            ref = dig(item, "valueFrom", "secretKeyRef")
-            if isinstance(ref, dict) and ref.get("name"):
-                yield str(ref["name"]), ref.get("optional") is True
-    for volume in workload.volumes:
-        for ref in (
-            volume.get("secret"),
-            *(dig(s, "secret") for s in dig(volume, "projected", "sources", default=[])),
-        ):
-            if isinstance(ref, dict) and (ref.get("secretName") or ref.get("name")):
-                yield str(ref.get("secretName") or ref["name"]), ref.get("optional") is True
 
 
 def _stores(g: _Gathering, workload: Workload) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from preflight.cluster.kinds import BUILT_IN_GROUPS, CLUSTER_SCOPED
 from preflight.documents.node import Node, split_list
 from preflight.documents.parse import parse
 from preflight.findings import CheckError, Place
-from preflight.render.files import KUSTOMIZATION_NAMES, Reader, is_remote, kustomization_file
+from preflight.render.files import KUSTOMIZATION_NAMES, SUFFIXES, Reader, is_remote, kustomization_file
 from preflight.render.trace import Built, build
 from preflight.render.trace.resource import Resource
 from preflight.repository.config import Config
@@ -22,7 +23,6 @@ ASIDE = frozenset(
     {"e2e", "examples-test", "fixtures", "node_modules", "test", "test-data", "testdata", "tests", "vendor"}
 )
 """Folders whose manifests are not what is applied."""
-SUFFIXES = (".yaml", ".yml", ".json")
 MOST_FILES = 20_000
 MOST_BYTES = 1024 * 1024
 """Of one file that is looked through; larger ones are bundles of definitions."""
@@ -46,7 +46,7 @@ class Checkout:
         self.config = config
         self.facts: dict[object, Any] = {}
         """What others have worked out of it once."""
-        self._read: dict[Path, list[Node]] = {}
+        self._documents: dict[Path, list[Node]] = {}
         self._objects: dict[Path, list[Node]] = {}
         self._built: dict[Path, Built | None] = {}
 
@@ -76,16 +76,27 @@ class Checkout:
     def _is_excluded(self, path: Path) -> bool:
         return self.config.excludes(PurePosixPath(path.relative_to(self.root).as_posix()))
 
+    def documents(self, path: Path) -> list[Node]:
+        """The documents of a file, not to be changed. Raises `CheckError` where it is no YAML."""
+        if path not in self._documents:
+            self._documents[path] = parse(self.text(path), self.name(path)).documents
+        return self._documents[path]
+
+    def text(self, path: Path) -> bytes:
+        """What a file holds; nothing where it is too large."""
+        return self.files[path] if path in self.files else path.read_bytes() if _is_read(path) else b""
+
     def objects(self, path: Path) -> list[Node]:
         """The documents of a manifest that have a kind; none where it is no YAML."""
         if path not in self._objects:
-            found = []
-            try:
-                for document in parse(self.files.get(path, b""), self.name(path)).documents:
-                    found += [each for each in split_list(document) if each.text("kind")]
-            except CheckError:
-                found = []
-            self._objects[path] = found
+            self._objects[path] = []
+            with contextlib.suppress(CheckError):
+                self._objects[path] = [
+                    each
+                    for document in self.documents(path)
+                    for each in split_list(document)
+                    if each.text("kind")
+                ]
         return self._objects[path]
 
     def objects_of(self, *kinds: str) -> Iterator[tuple[Path, Node]]:
@@ -109,12 +120,10 @@ class Checkout:
         found = {}
         for path in self.files:
             if path.name in KUSTOMIZATION_NAMES and path == kustomization_file(path.parent):
-                try:
-                    documents = parse(self.files[path], self.name(path)).documents
-                except CheckError:
-                    continue
-                if documents and isinstance(documents[0].value, dict):
-                    found[path.parent] = documents[0]
+                with contextlib.suppress(CheckError):
+                    documents = self.documents(path)
+                    if documents and isinstance(documents[0].value, dict):
+                        found[path.parent] = documents[0]
         return found
 
     @cached_property
@@ -145,21 +154,21 @@ class Checkout:
             if folder.is_relative_to(below) and not self.is_included(folder) and not self.is_component(folder)
         )
 
-    def wholes(self, path: Path) -> list[Path]:
-        """The kustomizations that nobody includes and that contain this file or folder, itself apart."""
-        found: dict[Path, None] = {}
-        seen = {path}
-        waiting = list(self._users.get(path, ()))
+    def above(self, path: Path) -> set[Path]:
+        """The kustomizations that contain this file or folder, itself apart."""
+        found: set[Path] = set()
+        waiting = [path]
         while waiting:
-            folder = waiting.pop()
-            if folder in seen:
-                continue
-            seen.add(folder)
-            above = self._users.get(folder, [])
-            waiting += above
-            if not above and not self.is_component(folder):
-                found[folder] = None
-        return sorted(found)
+            users = {*self._users.get(waiting.pop(), ())} - found - {path}
+            found |= users
+            waiting += users
+        return found
+
+    def wholes(self, path: Path) -> list[Path]:
+        """Those of them that nobody includes."""
+        return sorted(
+            each for each in self.above(path) if not self.is_included(each) and not self.is_component(each)
+        )
 
     def namespaces(self, path: Path, own: str) -> set[str]:
         """The namespaces an object of a file may be applied to; "" stands for one that nobody names.
@@ -193,10 +202,9 @@ class Checkout:
     def built(self, folder: Path) -> Built | None:
         """The kustomization of a folder, carried out without kustomize; None where it cannot be read."""
         if folder not in self._built:
-            try:
-                self._built[folder] = build(folder, self.root, reader=_QuickReader(self.root, self._read))
-            except CheckError:
-                self._built[folder] = None
+            self._built[folder] = None
+            with contextlib.suppress(CheckError):
+                self._built[folder] = build(folder, self.root, reader=_QuickReader(self))
         return self._built[folder]
 
     def holders(self, kind: str, namespace: str | None, name: str) -> Iterator[tuple[Path, Node]]:
@@ -268,17 +276,16 @@ class _QuickReader(Reader):
     """Reads each file once for all kustomizations, and bundles of definitions, the bulk of many a repository,
     not at all."""
 
-    def __init__(self, root: Path, known: dict[Path, list[Node]]) -> None:
-        super().__init__(root, allow_remote=True)
-        self.known = known
+    def __init__(self, checkout: Checkout) -> None:
+        super().__init__(checkout.root, allow_remote=True)
+        self.checkout = checkout
 
     def documents(self, path: Path, asked: Place) -> list[Node]:
         """Copies of the file's documents: they are edited."""
-        if path not in self.known:
-            data = self.read(path, asked)
-            is_bundle = len(data) > BUNDLE_BYTES and b"kind: CustomResourceDefinition" in data
-            self.known[path] = [] if is_bundle else parse(data, self.name(path)).documents
-        return [each.copy() for each in self.known[path]]
+        data = self.checkout.text(path)
+        if len(data) > BUNDLE_BYTES and b"kind: CustomResourceDefinition" in data:
+            return []
+        return [each.copy() for each in self.checkout.documents(path)]
 
 
 def _is_read(path: Path) -> bool:

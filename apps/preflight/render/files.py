@@ -11,6 +11,8 @@ from preflight.documents.node import Node
 from preflight.documents.parse import MOST_BYTES, Stream, parse
 from preflight.findings import CheckError, Place
 
+SUFFIXES = (".yaml", ".yml", ".json")
+"""Of manifests."""
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 _REMOTE = re.compile(

@@ -51,7 +51,8 @@ def _effective(checkout: Checkout) -> list[Resource]:
     """The objects, those of parents first carried out on those of children."""
     written = {each.place: Resource(each, each.place) for each in _written(checkout)}
     files = {checkout.root / place.file for place in written}
-    made = {place: _children(checkout, each, files) for place, each in written.items()}
+    holding = files.union(*map(checkout.above, files))
+    made = {place: _children(checkout, each, holding) for place, each in written.items()}
     children = {child.origin for several in made.values() for child in several}
     waiting = [each for place, each in written.items() if place not in children]
     found: dict[Place, Resource] = dict(written)
@@ -62,7 +63,7 @@ def _effective(checkout: Checkout) -> list[Resource]:
             continue
         seen.add(parent.origin)
         found[parent.origin] = parent
-        below = _children(checkout, parent, files)
+        below = _children(checkout, parent, holding)
         _patch(checkout, parent, below)
         waiting += below
     return list(found.values())
@@ -107,19 +108,17 @@ def _written(checkout: Checkout) -> Iterator[Node]:
                 yield each
 
 
-def _children(checkout: Checkout, parent: Resource, files: set[Path]) -> list[Resource]:
-    """The Kustomizations of Flux that another one applies, copied, as kustomize makes them."""
+def _children(checkout: Checkout, parent: Resource, holding: set[Path]) -> list[Resource]:
+    """The Kustomizations of Flux that another one applies, copied, as kustomize makes them. `holding` are the
+    files that hold any, and the folders whose kustomizations contain such a file."""
     folder = _folder(checkout, parent)
-    if folder is None or not any(each.is_relative_to(folder) for each in files):
-        return []
-    found = []
-    for path in _applied(checkout, folder):
-        found += [
-            Resource(each.node.copy(), each.origin)
-            for each in checkout.rendered(path)
-            if _is_kustomization(each) and each.origin != parent.origin
-        ]
-    return found
+    return [
+        Resource(each.node.copy(), each.origin)
+        for path in (_applied(checkout, folder) if folder is not None else ())
+        if path in holding
+        for each in checkout.rendered(path)
+        if _is_kustomization(each) and each.origin != parent.origin
+    ]
 
 
 def _applied(checkout: Checkout, folder: Path) -> Iterator[Path]:

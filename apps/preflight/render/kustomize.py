@@ -11,8 +11,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import msgspec
-
 from preflight.findings import CheckError
 
 TIMEOUT_SECONDS = 180.0
@@ -26,29 +24,14 @@ ORIGIN = "config.kubernetes.io/origin"
 """The annotation that names an object's first file, relative to the wrapper's folder."""
 
 
-class Program(msgspec.Struct, frozen=True):
-    """What renders."""
-
-    command: tuple[str, ...]
-
-    def version(self) -> str:
-        """As it says it itself: `kustomize v5.8.1`, `kubectl v1.34.1 with kustomize v5.7.1`."""
-        path = self.command[0]
-        if self.command[1] == "build":
-            return f"kustomize {_said(path, 'version').strip() or 'of unknown version'}"
-        lines = _said(path, "version", "--client").splitlines()
-        said = dict(line.split(": ", 1) for line in lines if ": " in line)
-        client, inner = said.get("Client Version", "?"), said.get("Kustomize Version", "?")
-        return f"kubectl {client} with kustomize {inner}"
-
-
 @functools.cache
-def find_program() -> Program:
-    """kustomize on PATH, else kubectl. Raises `CheckError` where neither is there."""
+def find_program() -> tuple[str, str]:
+    """kustomize on PATH, else kubectl, with the word that makes it render. Raises `CheckError` where neither
+    is there."""
     for name, verb in (("kustomize", "build"), ("kubectl", "kustomize")):
         path = shutil.which(name)
         if path is not None:
-            return Program((path, verb))
+            return path, verb
     raise CheckError("neither kustomize nor kubectl is on PATH: install one of them to render kustomizations")
 
 
@@ -74,7 +57,7 @@ def render(folder: Path, *, component: bool, allow_remote: bool, lift: bool = Fa
         with out.open("wb") as stdout:
             try:
                 done = subprocess.run(  # noqa: S603 - kustomize found on PATH, told one folder of our own
-                    [*program.command, str(wrapper), *(LIFTED if lift else ())],
+                    [*program, str(wrapper), *(LIFTED if lift else ())],
                     stdin=subprocess.DEVNULL,
                     stdout=stdout,
                     stderr=subprocess.PIPE,  # its end is the program's: waiting for a process alone polls
@@ -127,12 +110,3 @@ _NESTED = re.compile(
     r"(?:recursed (?:accumulation of|merging from)|couldn't make target for) path '([^']*)': "
 )
 """How kustomize wraps what it says once for each kustomization on the way."""
-
-
-def _said(*command: str) -> str:
-    try:
-        # asks a program found on PATH for its version
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,17 +17,19 @@ from preflight.documents.parse import MOST_BYTES, Duplicate, YamlError, parse
 from preflight.findings import CheckError, Place
 from preflight.render import kustomize
 from preflight.render.checkout import Checkout
-from preflight.render.files import Reader, kustomization_file
+from preflight.render.files import KUSTOMIZATION_NAMES, SUFFIXES, Reader, kustomization_file
 from preflight.render.flux import variables_of
 from preflight.render.placeholders import filled
 from preflight.render.trace import Built, Tree, build
 from preflight.render.trace.resource import Resource
+from preflight.spelling import base_of
 
-MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 MOST_OBJECTS = 20_000
 """In one target; some rules compare every workload with every policy."""
-HASHED = re.compile(r"(?P<name>.+)-[2456789bcdfghkmt]{10}")
-"""A generated object's name with the hash of its content."""
+YTT = re.compile(rb"(?m)^\s*#@\s*(?:load|data|def|if|for|overlay|schema)\b")
+"""Comments by which ytt knows what to do: what such a file says is no manifest yet."""
+TEMPLATE_NAME = re.compile(r"(?:^|[./])(?:template|tmpl|tpl)\.ya?ml$")
+"""`template.yaml`, `web.tmpl.yaml`: names that say it themselves."""
 
 
 class Loaded(msgspec.Struct):
@@ -36,8 +38,6 @@ class Loaded(msgspec.Struct):
     objects: list[Obj]
     duplicates: list[Duplicate]
     tree: Tree | None = None
-    renderer: kustomize.Program | None = None
-    """What rendered it, None where nothing was rendered."""
     notes: list[str] = msgspec.field(default_factory=list)
     """What a person should know of how it was read, one line each."""
 
@@ -70,49 +70,21 @@ def _loaded(target: str, root: Path, *, stdin: bytes | None, allow_remote: bool)
     path = Path(target)
     if not path.exists():
         raise CheckError(f"{target}: no such file or folder")
-    if path.is_file() and path.name in ("kustomization.yaml", "kustomization.yml", "Kustomization"):
+    if path.is_file() and path.name in KUSTOMIZATION_NAMES:
         path = path.parent
     reader = Reader(root, allow_remote)
     if path.is_dir():
         if kustomization_file(path) is not None:
             return _kustomization(path, root, allow_remote)
-        files = _manifests(path) or sorted(_below(path))
+        files = _manifests(path)
         if not files:
             raise CheckError(f"{target}: neither a kustomization nor manifests (*.yaml, *.yml, *.json) in it")
-        return _folder([(reader.read(each, Place(target, 1)), reader.name(each.resolve())) for each in files])
-    loaded = _streams([(reader.read(path, Place(target, 1)), reader.name(path.resolve()))])
-    if not loaded.objects:
+    else:
+        files = [path]
+    streams = [(reader.read(each, Place(target, 1)), reader.name(each.resolve())) for each in files]
+    loaded = _streams(streams, of_folder=path.is_dir())
+    if not loaded.objects and path.is_file():
         raise CheckError(f"{target}: holds no Kubernetes object (nothing with apiVersion and kind)")
-    return loaded
-
-
-YTT = re.compile(rb"(?m)^\s*#@\s*(?:load|data|def|if|for|overlay|schema)\b")
-"""Comments by which ytt knows what to do: what such a file says is no manifest yet."""
-
-TEMPLATE_NAME = re.compile(r"(?:^|[./])(?:template|tmpl|tpl)\.ya?ml$")
-"""`template.yaml`, `web.tmpl.yaml`: names that say it themselves."""
-
-
-def _folder(files: list[tuple[bytes, str]]) -> Loaded:
-    """The objects of a folder's manifests. Files without an object, and templates that are no YAML before
-    they are rendered, are left out."""
-    manifests, notes = [], []
-    for data, name in files:
-        if b"apiVersion" not in data:
-            continue
-        if YTT.search(data) or TEMPLATE_NAME.search(name):
-            notes.append(f"{name}: left out, for it is a template; render it and check the result")
-            continue
-        try:
-            parse(data, name)
-        except YamlError as error:
-            if b"{{" not in data and b"{%" not in data:
-                raise
-            notes.append(f"{error}: left out, for it looks like a template; render it and check the result")
-        else:
-            manifests.append((data, name))
-    loaded = _streams(manifests)
-    loaded.notes = notes
     return loaded
 
 
@@ -120,25 +92,26 @@ def _manifests(folder: Path) -> list[Path]:
     return sorted(
         each
         for each in folder.iterdir()
-        if each.suffix in MANIFEST_SUFFIXES and not each.name.startswith(".") and each.is_file()
+        if each.suffix in SUFFIXES and not each.name.startswith(".") and each.is_file()
     )
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """The manifests of the folders below one that has none itself, as `kubectl apply -R` takes them; what
-    is rendered (charts, kustomizations) and what is hidden is left out."""
-    for each in folder.iterdir():
-        if not each.is_dir() or each.is_symlink() or each.name.startswith("."):
-            continue
-        if kustomization_file(each) is None and not (each / "Chart.yaml").is_file():
-            yield from _manifests(each)
-            yield from _below(each)
-
-
-def _streams(streams: list[tuple[bytes, str]]) -> Loaded:
+def _streams(streams: Iterable[tuple[bytes, str]], *, of_folder: bool = False) -> Loaded:
+    """The objects of some manifests. Of a folder's, files without an object are left out, and templates."""
     loaded = Loaded([], [])
     for data, name in streams:
-        stream = parse(data, name)
+        if of_folder and b"apiVersion" not in data:
+            continue
+        if of_folder and (YTT.search(data) or TEMPLATE_NAME.search(name)):
+            loaded.notes.append(f"{name}: a template, left out: render it and check the result")
+            continue
+        try:
+            stream = parse(data, name)
+        except YamlError as error:
+            if not of_folder or (b"{{" not in data and b"{%" not in data):
+                raise
+            loaded.notes.append(f"{error}: a template, left out: render it and check the result")
+            continue
         loaded.duplicates += stream.duplicates
         for document in stream.documents:
             loaded.objects += [
@@ -162,13 +135,11 @@ def _obj(node: Node, source: Node | None, origin: Place) -> Obj:
 
 def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
     built = build(folder, root, allow_remote=allow_remote)
-    file = kustomization_file(folder)
-    component = file is not None and _kind_of(file) == "Component"
     # every path has been looked at, unless a plugin reads some of its own
     outside = built.outside if built.tree.complete or built.remote else []
     try:
         output, wrapper = kustomize.render(
-            folder, component=component, allow_remote=allow_remote, lift=bool(outside)
+            folder, component=built.is_component, allow_remote=allow_remote, lift=bool(outside)
         )
     except CheckError as error:
         # kustomize refuses a key written twice, and does not say in which file
@@ -176,7 +147,7 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
             raise CheckError(
                 f"{each.second}: {each.key} is written twice in one mapping, first in line {each.first.line}"
             ) from None
-        if component:
+        if built.is_component:
             raise CheckError(
                 f"{error} (a Component is nothing by itself: check a kustomization that takes it)"
             ) from None
@@ -194,18 +165,12 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
         objects=objects,
         duplicates=built.tree.duplicates,
         tree=built.tree,
-        renderer=kustomize.find_program(),
         notes=[
             f"{each.file}:{each.line}: {each.text()} lies outside its kustomization's folder: kubectl does "
             "not build this; Flux does, and kustomize with --load-restrictor LoadRestrictionsNone"
             for each in outside
         ],
     )
-
-
-def _kind_of(file: Path) -> str:
-    documents = parse(file.read_bytes(), file.name).documents
-    return documents[0].text("kind") if documents else ""
 
 
 class _Matcher:
@@ -235,8 +200,8 @@ class _Matcher:
 
     def _resource(self, obj: Obj) -> Resource | None:
         found = self.by_name.get((obj.kind, obj.namespace, obj.name), [])
-        if not found and (hashed := HASHED.fullmatch(obj.name)):
-            candidates = self.by_name.get((obj.kind, obj.namespace, hashed["name"]), [])
+        if not found:
+            candidates = self.by_name.get((obj.kind, obj.namespace, base_of(obj.name)), [])
             found = [each for each in candidates if each.hashed]
         same = [each for each in found if each.api_version == obj.api_version] or found
         return same[0] if same else None
@@ -254,8 +219,12 @@ class _Matcher:
             if obj.source is not None:
                 _rename(obj.source, obj.doc, former)
 
-    def _place(self, origin: dict[str, str], obj: Obj) -> Place:
-        """The first line of an object that the reading of the tree did not make."""
+    def _place(self, written: str, obj: Obj) -> Place:
+        """The first line of an object that the reading of the tree did not make, by its origin as written."""
+        origin: dict[str, str] = {}
+        with contextlib.suppress(YamlError):
+            for document in parse(written.encode(), "(origin)").documents:
+                origin = {key: each.text() for key, each in document.entries().items()}
         name = origin.get("path") or origin.get("configuredIn")
         if name and not origin.get("repo"):
             path = (self.wrapper / name).resolve()
@@ -284,19 +253,15 @@ class _Matcher:
         return 1
 
 
-def _take_origin(node: Node) -> dict[str, str]:
-    """Remove the wrapper's origin annotation from a rendered object and return what it says."""
+def _take_origin(node: Node) -> str:
+    """Remove the wrapper's origin annotation from a rendered object and return its text."""
     annotations = node.entries("metadata", "annotations")
     found = annotations.pop(kustomize.ORIGIN, None)
     if found is None:
-        return {}
+        return ""
     if not annotations:
         node.entries("metadata").pop("annotations", None)
-    with contextlib.suppress(YamlError):
-        documents = parse(found.text().encode(), "(origin)").documents
-        if documents:
-            return {key: documents[0].text(key) for key in documents[0].entries()}
-    return {}
+    return found.text()
 
 
 def _rename(source: Node, doc: Any, former: dict[str, set[str]]) -> None:

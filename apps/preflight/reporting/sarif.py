@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from importlib import metadata
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +19,8 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 def sarif(report: Report) -> str:
     """One run; every rule that was found is described in it."""
+    from importlib import metadata  # slow to import
+
     found = {finding.rule for finding in report.findings}
     described = [rule for rule in rules() if rule.id in found]
     index = {rule.id: number for number, rule in enumerate(described)}

@@ -22,14 +22,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from preflight.repository.config import IMPORT_ROOTS, ContainerConfig
 from preflight.repository.probe_process import SECONDS, Process
 
-Key = Literal["settings", "app", "topics", "metrics"]
+Key = Literal["settings", "topics", "app", "metrics"]
+KEYS: tuple[Key, ...] = get_args(Key)
 
 
 class Pod(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,52 +177,43 @@ class AppKnowledge:
 
     def settings(self, pod: Pod) -> Answer | None:
         """What the settings type says to a pod; None where none is declared."""
-        if self.config.settings is None:
-            return None
-        return msgspec.convert(self._answers.get("settings", self.config.settings, pod), Answer)
+        found = self._ask("settings", pod)
+        return msgspec.convert(found, Answer) if found else None
 
     def topics(self, pod: Pod) -> tuple[Topic, ...]:
         """Its topics; none where none are declared, or they could not be asked."""
-        if self.config.topics is None:
-            return ()
-        found = self._answers.get("topics", self.config.topics, self._mended(pod))
-        return msgspec.convert(found.get("topics", ()), tuple[Topic, ...])
+        return msgspec.convert(self._ask("topics", pod).get("topics", ()), tuple[Topic, ...])
 
     def metrics(self, pod: Pod) -> tuple[str, ...]:
         """The series its registry shows; none where none is declared, or it could not be asked."""
-        if self.config.metrics is None:
-            return ()
-        found = self._answers.get("metrics", self.config.metrics, self._mended(pod))
-        return tuple(found.get("metrics", ()))
+        return tuple(self._ask("metrics", pod).get("metrics", ()))
+
+    def routes(self, pod: Pod, requests: Sequence[Request]) -> list[Route]:
+        """How it answers each request; nothing where no ASGI app is declared, or it could not be asked."""
+        return msgspec.convert(self._ask("app", pod, requests).get("routes", ()), list[Route])
 
     def memory(self, pod: Pod, requests: Sequence[Request]) -> int:
         """Bytes that importing what is declared took here, beside what any interpreter takes; at least that
         much. 0 where nothing was imported."""
-        answers = []
-        if self.config.settings is not None:
-            answers.append(self._answers.get("settings", self.config.settings, pod))
-        if self.config.app is not None:
-            answers.append(self._answers.get("app", self.config.app, self._mended(pod), requests))
-        return max((int(answer.get("memory", 0)) for answer in answers), default=0)
-
-    def routes(self, pod: Pod, requests: Sequence[Request]) -> list[Route]:
-        """How it answers each request; nothing where no ASGI app is declared, or it could not be asked."""
-        if self.config.app is None:
-            return []
-        found = self._answers.get("app", self.config.app, self._mended(pod), requests)
-        return msgspec.convert(found.get("routes", ()), list[Route])
+        answers = (self._ask("settings", pod), self._ask("app", pod, requests))
+        return max(int(answer.get("memory", 0)) for answer in answers)
 
     def failures(self, pod: Pod, requests: Sequence[Request]) -> dict[Key, Failure]:
         """The declared names that could not be asked; of the app, these requests are asked."""
-        found: dict[Key, Failure] = {}
-        for key in ("settings", "topics", "app", "metrics"):
-            name = getattr(self.config, key)
-            if name is not None:
-                asked = pod if key == "settings" else self._mended(pod)
-                answer = self._answers.get(key, name, asked, requests if key == "app" else ())
-                if "failed" in answer:
-                    found[key] = msgspec.convert(answer["failed"], Failure)
-        return found
+        answers = {key: self._ask(key, pod, requests) for key in KEYS}
+        return {
+            key: msgspec.convert(answer["failed"], Failure)
+            for key, answer in answers.items()
+            if "failed" in answer
+        }
+
+    def _ask(self, key: Key, pod: Pod, requests: Sequence[Request] = ()) -> dict[str, Any]:
+        """The answer about what is declared under `key`; nothing where nothing is."""
+        name = getattr(self.config, key)
+        if name is None:
+            return {}
+        asked = pod if key == "settings" else self._mended(pod)
+        return self._answers.get(key, name, asked, requests if key == "app" else ())
 
     def providers(self, modules: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Top-level module → canonical names of the installed distributions that provide it."""

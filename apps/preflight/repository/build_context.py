@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from preflight.repository.dockerfile import Copy, Dockerfile, Run, Stage
@@ -16,33 +17,21 @@ def locate(dockerfile: Dockerfile, stage: Stage, path: str, root: Path, run: Run
     """The file or folder of the build context that is at `path` in a stage, relative to the context `root`;
     None when no COPY (nor bind mount of `run`) puts one there."""
     path = posixpath.normpath(path)
-    for source, target in _mounts(run):
-        if path == target or path.startswith(target.rstrip("/") + "/"):
-            return posixpath.normpath(posixpath.join(source, posixpath.relpath(path, target)))
-    for copy in reversed(stage.copies):
-        found = _inside(copy, path, root)
-        if found is None:
-            continue
-        if copy.source_stage is None:
-            return found
-        other = dockerfile.stage(copy.source_stage)
-        deeper = locate(dockerfile, other, "/" + found, root) if other is not None else None
-        if deeper is not None:
-            return deeper
+    for source, target in (*_mounts(run), *copied(dockerfile, stage, root)):
+        if _is_below(path, target):
+            found = posixpath.normpath(posixpath.join(source, posixpath.relpath(path, target)))
+            if (root / found).exists():
+                return found
     return None
 
 
 def places(dockerfile: Dockerfile, stage: Stage, source: str, root: Path) -> list[str]:
     """Where a file of the build context (relative to `root`) ends in a stage's image, by COPY alone."""
-    found: list[str] = []
-    for copy in stage.copies:
-        if copy.source_stage is None:
-            found += _targets(copy, source, root)
-            continue
-        other = dockerfile.stage(copy.source_stage)
-        for path in places(dockerfile, other, source, root) if other is not None else []:
-            found += _targets(copy, path.lstrip("/"), root)
-    return found
+    return [
+        posixpath.normpath(posixpath.join(target, posixpath.relpath(source, folder)))
+        for folder, target in copied(dockerfile, stage, root)
+        if folder == "." or _is_below(source, folder)
+    ]
 
 
 def copied(dockerfile: Dockerfile, stage: Stage, root: Path) -> list[tuple[str, str]]:
@@ -51,20 +40,26 @@ def copied(dockerfile: Dockerfile, stage: Stage, root: Path) -> list[tuple[str, 
     found: list[tuple[str, str]] = []
     for copy in reversed(stage.copies):
         several = len(copy.sources) > 1 or any(MAGIC.search(given) for given in copy.sources)
-        target = posixpath.normpath(copy.target)
-        other = dockerfile.stage(copy.source_stage) if copy.source_stage is not None else None
-        for given in copy.sources if copy.source_stage is None or other is not None else ():
-            whole = posixpath.normpath(given.lstrip("/"))
-            if other is not None:
-                for source, place in copied(dockerfile, other, root):
-                    rest = posixpath.relpath(place, "/" + whole)
-                    if not rest.startswith(".."):
-                        found.append((source, posixpath.normpath(posixpath.join(target, rest))))
-                continue
-            for source in _matching(whole, root) if MAGIC.search(whole) else [whole]:
-                into = (copy.target.endswith("/") or several) and not (root / source).is_dir()
-                found.append((source, posixpath.join(target, posixpath.basename(source)) if into else target))
+        for given in copy.sources:
+            for source, inside in _taken(dockerfile, copy, posixpath.normpath(given.lstrip("/")), root):
+                named = inside == "." and (several or copy.target.endswith("/"))
+                into = posixpath.basename(source) if named and not (root / source).is_dir() else inside
+                found.append((source, posixpath.normpath(posixpath.join(copy.target, into))))
     return found
+
+
+def _taken(dockerfile: Dockerfile, copy: Copy, given: str, root: Path) -> Iterator[tuple[str, str]]:
+    """The paths of the build context that one source of a COPY stands for, and where each lies in it."""
+    if copy.source_stage is None:
+        if not given.startswith(".."):
+            yield from ((source, ".") for source in (_matching(given, root) or [given]))
+        return
+    other, whole = dockerfile.stage(copy.source_stage), f"/{given}"
+    for source, place in copied(dockerfile, other, root) if other is not None else ():
+        if _is_below(place, whole):
+            yield source, posixpath.relpath(place, whole)
+        elif _is_below(whole, place):
+            yield posixpath.normpath(posixpath.join(source, posixpath.relpath(whole, place))), "."
 
 
 def python_path(dockerfile: Dockerfile, stage: Stage, root: Path) -> list[str]:
@@ -72,55 +67,28 @@ def python_path(dockerfile: Dockerfile, stage: Stage, root: Path) -> list[str]:
     directory put on Python's path."""
     value = stage.env["PYTHONPATH"].value if "PYTHONPATH" in stage.env else ""
     entries = {posixpath.normpath(entry) for entry in (*value.split(":"), stage.workdir.value) if entry}
+    folders = [pair for pair in copied(dockerfile, stage, root) if (root / pair[0]).is_dir()]
     found = []
     for entry in sorted(entries):
         source = locate(dockerfile, stage, entry, root)
         found += [source] if source is not None and (root / source).is_dir() else []
-        for copy in stage.copies if entry != "/" else ():
-            for given in copy.sources if copy.source_stage is None else ():
-                folder = posixpath.normpath(given.lstrip("/"))
-                # a package copied below the entry under its own name
-                if f"{entry}/{posixpath.basename(folder)}" == posixpath.normpath(copy.target):
-                    found.append(posixpath.dirname(folder))
+        # a package copied below the entry under its own name
+        found += [
+            posixpath.dirname(folder)
+            for folder, target in folders
+            if entry != "/" and target == f"{entry}/{posixpath.basename(folder)}"
+        ]
     return ["" if folder == "." else folder for folder in dict.fromkeys(found)]
 
 
-def _targets(copy: Copy, source: str, root: Path) -> list[str]:
-    found = []
-    for given in copy.sources:
-        whole = posixpath.normpath(given.lstrip("/"))
-        for each in _matching(whole, root) if MAGIC.search(whole) else [whole]:
-            if source == each:
-                into = copy.target.endswith("/") or len(copy.sources) > 1
-                found.append(posixpath.join(copy.target, posixpath.basename(source)) if into else copy.target)
-            elif each == "." or source.startswith(each + "/"):
-                rest = source if each == "." else source[len(each) + 1 :]
-                found.append(posixpath.join(copy.target, rest))
-    return found
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def _inside(copy: Copy, path: str, root: Path) -> str | None:
-    """What `path` in the image is below this COPY's sources."""
-    target = copy.target.rstrip("/") or "/"
-    if path != target and not path.startswith(target.rstrip("/") + "/"):
-        return None
-    rest = posixpath.relpath(path, target)
-    for given in copy.sources:
-        whole = posixpath.normpath(given.lstrip("/"))
-        for source in _matching(whole, root) if MAGIC.search(whole) else [whole]:
-            if posixpath.basename(source) == rest and not (root / source).is_dir():
-                return source
-            if rest == "." and not copy.target.endswith("/"):
-                return source
-            if copy.source_stage is not None or (root / source / rest).exists():
-                return posixpath.normpath(posixpath.join(source, rest))
-    return None
-
-
-def _matching(pattern: str, root: Path) -> list[str]:
-    if pattern.startswith(("..", "/")):
+def _matching(given: str, root: Path) -> list[str]:
+    if not MAGIC.search(given):
         return []
-    return sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+    return sorted(path.relative_to(root).as_posix() for path in root.glob(given))
 
 
 def _mounts(run: Run | None) -> list[tuple[str, str]]:

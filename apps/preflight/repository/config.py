@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, field
@@ -119,10 +120,24 @@ def _table(file: Path) -> object | None:
     if "tool.preflight" not in text:
         return None
     try:
-        tool = tomllib.loads(text).get("tool", {})
+        tool = _toml(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
         raise CheckError(f"{file}: not TOML: {error}") from None
     return tool.get("preflight") if isinstance(tool, dict) else None
+
+
+@lru_cache(maxsize=4)
+def _toml(text: str) -> dict[str, Any]:
+    """Its meaning, for those who ask the same file one after the other."""
+    return tomllib.loads(text)
+
+
+def project_of(root: Path) -> dict[str, Any]:
+    """A repository's pyproject.toml; empty where it has none that can be read."""
+    try:
+        return _toml((root / "pyproject.toml").read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
 
 
 def declared_at(root: Path, container: str, key: str, name: str) -> Place:

@@ -6,17 +6,18 @@ heredocs, exec and shell forms, variable substitution from ARG and ENV. Nothing 
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 
 import msgspec
 
+from preflight.documents.scalars import unquoted
 from preflight.repository.dockerfile_syntax import (
     Instruction,
     array,
     assignments,
     read,
     substitute,
-    unquoted,
     words,
 )
 
@@ -41,7 +42,6 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute: relative ones are below the working directory; kept with a final `/` where written so."""
     source_stage: str | None
     """The stage, image or named context it copies from; None: the build context."""
-    add: bool
     instruction: Instruction
 
     @property
@@ -84,22 +84,15 @@ class Stage(msgspec.Struct, kw_only=True):
     workdir: Set = Set("/", 0)
     entrypoint: Command | None = None
     cmd: Command | None = None
-    exposed: dict[int, int] = {}
-    """Port → line."""
     volumes: dict[str, int] = {}
     copies: list[Copy] = []
     runs: list[Run] = []
-    unresolved: set[str] = set()
-    """Build arguments without a default that the stage uses."""
 
 
 class Dockerfile(msgspec.Struct, frozen=True, kw_only=True):
     """A whole file. `stages` is empty only for a file without FROM."""
 
     stages: tuple[Stage, ...]
-    args: dict[str, str | None]
-    """Build arguments before the first FROM, with their defaults."""
-    instructions: tuple[Instruction, ...]
 
     @property
     def final(self) -> Stage | None:
@@ -116,11 +109,10 @@ class Dockerfile(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(text: str) -> Dockerfile:
     """The Dockerfile of a text. What it does not understand it leaves out; it never raises for content."""
-    instructions = tuple(read(text))
     stages: list[Stage] = []
     outer: dict[str, str | None] = {}
     scope: dict[str, str | None] = {}
-    for instruction in instructions:
+    for instruction in read(text):
         if instruction.keyword == "FROM":
             stages.append(_from(instruction, outer, stages))
             scope = {"PATH": PATH, **{name: value.value for name, value in stages[-1].env.items()}}
@@ -133,19 +125,18 @@ def parse(text: str) -> Dockerfile:
                     scope[name] = outer.get(name) if value is None else value
         elif stages:
             _apply(instruction, stages[-1], scope)
-    return Dockerfile(stages=tuple(stages), args=outer, instructions=instructions)
+    return Dockerfile(stages=tuple(stages))
 
 
 def _from(instruction: Instruction, outer: Mapping[str, str | None], stages: list[Stage]) -> Stage:
     given = instruction.text.split()
-    unresolved: set[str] = set()
-    base = substitute(given[0], outer, unresolved) if given else ""
+    base = substitute(given[0], outer) if given else ""
     name = given[2] if len(given) > 2 and given[1].upper() == "AS" else None
     platform = instruction.flag("platform")
     parent = next((s for s in stages if s.name and s.name.lower() == base.lower()), None)
-    stage = Stage(name=name, base=base, line=instruction.line, platform=platform, unresolved=unresolved)
+    stage = Stage(name=name, base=base, line=instruction.line, platform=platform)
     if parent is not None:
-        stage.env, stage.exposed, stage.volumes = dict(parent.env), dict(parent.exposed), dict(parent.volumes)
+        stage.env, stage.volumes = dict(parent.env), dict(parent.volumes)
         stage.user, stage.workdir = parent.user, parent.workdir
         stage.entrypoint, stage.cmd = parent.entrypoint, parent.cmd
         stage.copies, stage.runs = list(parent.copies), list(parent.runs)
@@ -156,7 +147,7 @@ def _apply(instruction: Instruction, stage: Stage, scope: dict[str, str | None])
     text, line = instruction.text, instruction.line
 
     def put(raw: str) -> str:
-        return substitute(raw, scope, stage.unresolved)
+        return substitute(raw, scope)
 
     match instruction.keyword:
         case "ENV":
@@ -168,11 +159,6 @@ def _apply(instruction: Instruction, stage: Stage, scope: dict[str, str | None])
             stage.user = Set(put(text), line)
         case "WORKDIR":
             stage.workdir = Set(_below(stage.workdir.value, put(unquoted(text))).rstrip("/") or "/", line)
-        case "EXPOSE":
-            for word in put(text).split():
-                port = word.partition("/")[0]
-                if port.isdigit():
-                    stage.exposed[int(port)] = line
         case "VOLUME":
             for word in array(text) or put(text).split():
                 stage.volumes[word] = line
@@ -188,7 +174,6 @@ def _apply(instruction: Instruction, stage: Stage, scope: dict[str, str | None])
                         sources=tuple(put(w) for w in given[:-1] if not w.startswith("<<")),
                         target=_below(stage.workdir.value, put(given[-1])),
                         source_stage=instruction.flag("from"),
-                        add=instruction.keyword == "ADD",
                         instruction=instruction,
                     )
                 )
@@ -207,12 +192,6 @@ def _command(text: str, line: int) -> Command:
 
 def _below(workdir: str, path: str) -> str:
     """An absolute path, dots resolved, a final slash kept."""
-    joined = path if path.startswith("/") else f"{workdir}/{path}"
-    parts: list[str] = []
-    for part in joined.split("/"):
-        if part == "..":
-            parts = parts[:-1]
-        elif part not in ("", "."):
-            parts.append(part)
+    whole = "/" + posixpath.normpath(posixpath.join("/", workdir, path)).lstrip("/")
     tail = "/" if path.endswith(("/", "/.")) or path == "." else ""
-    return ("/" + "/".join(parts)).rstrip("/") + tail or "/"
+    return whole.rstrip("/") + tail or "/"

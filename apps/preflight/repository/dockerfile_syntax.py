@@ -89,9 +89,8 @@ def _instruction(keyword: str, rest: str, bodies: list[str], lines: list[tuple[i
     )
 
 
-def substitute(text: str, scope: Mapping[str, str | None], unresolved: set[str] | None = None) -> str:
-    """`$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}` replaced; unknown names become empty
-    and are added to `unresolved`."""
+def substitute(text: str, scope: Mapping[str, str | None]) -> str:
+    """`$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}` replaced; unknown names become empty."""
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1) or match.group(2)
@@ -101,8 +100,6 @@ def substitute(text: str, scope: Mapping[str, str | None], unresolved: set[str] 
         if operator and operator.endswith("+"):
             return other if found else ""
         if found is None or (operator == ":-" and not found):
-            if operator is None and unresolved is not None:
-                unresolved.add(name)
             return other
         return found
 
@@ -138,8 +135,3 @@ def words(text: str) -> list[str]:
         return [word.replace("\0", "\\$") for word in shlex.split(text.replace("\\$", "\0"))]
     except ValueError:
         return text.split()
-
-
-def unquoted(text: str) -> str:
-    """Without the quotes around the whole."""
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -14,10 +13,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from preflight.findings import Place
 from preflight.repository.build_context import locate
+from preflight.repository.config import project_of
 from preflight.repository.dockerfile import Dockerfile, Run, Stage
 from preflight.repository.probe.distributions import canonical
 
-NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(.*)$")
 LINUX = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
 PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==[0-9]")
 SEPARATORS = ("&&", "||", ";", "|", "&")
@@ -40,8 +39,6 @@ class Installed(msgspec.Struct, kw_only=True):
     """Requirement files read, relative to the repository root."""
     complete: bool = True
     """False when something is installed in a way that is not understood here: then nothing is missing."""
-    place: Place | None = None
-    """The last command that installs anything."""
 
 
 def read(text: str, folder: Path, seen: frozenset[Path] = frozenset()) -> Iterator[tuple[str, int]]:
@@ -76,34 +73,26 @@ def _name(entry: str) -> str | None:
     return canonical(requirement.name)
 
 
-def declared(pyproject: Path) -> list[str]:
-    """The distributions a pyproject.toml's own project depends on, dependency groups and extras included."""
-    try:
-        project = tomllib.loads(pyproject.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return []
+def declared(root: Path) -> list[str]:
+    """The distributions a repository's own project depends on, dependency groups and extras included."""
+    project = project_of(root)
     table = project.get("project", {})
     lists = [table.get("dependencies", []), *table.get("optional-dependencies", {}).values()]
     lists += project.get("dependency-groups", {}).values()
-    names = [
-        match.group(1)
-        for each in lists
-        for item in each
-        if isinstance(item, str) and (match := NAME.match(item))
-    ]
-    names += project.get("tool", {}).get("poetry", {}).get("dependencies", {})
-    return sorted({canonical(name) for name in names} - {"python"})
+    names = {_name(item) for each in lists for item in each if isinstance(item, str)}
+    names |= {canonical(name) for name in project.get("tool", {}).get("poetry", {}).get("dependencies", {})}
+    return sorted(name for name in names if name and name != "python")
 
 
 def installed(dockerfile: Dockerfile, file: str, root: Path) -> Installed:
     """What the final image of a Dockerfile (`file`, relative to `root`) installs: in its own stage, and in
     those it copies from."""
     found = Installed()
-    if dockerfile.final is None:
-        return found
-    for stage in feeding(dockerfile, dockerfile.final):
+    for stage in feeding(dockerfile, dockerfile.final) if dockerfile.final is not None else ():
         for run in stage.runs:
-            _commands(run, stage, dockerfile, file, root, found)
+            command = _Command(dockerfile, stage, run, Place(file, run.line), root, found)
+            for words in _split(run.text):
+                command.note(words)
     return found
 
 
@@ -118,77 +107,68 @@ def feeding(dockerfile: Dockerfile, stage: Stage) -> list[Stage]:
     return order
 
 
-def _commands(
-    run: Run, stage: Stage, dockerfile: Dockerfile, file: str, root: Path, found: Installed
-) -> None:
-    place = Place(file, run.line)
-    for words in _split(run.text):
+class _Command(msgspec.Struct, frozen=True):
+    """One RUN, and what it adds to what is `found` to be installed."""
+
+    dockerfile: Dockerfile
+    stage: Stage
+    run: Run
+    place: Place
+    root: Path
+    found: Installed
+
+    def note(self, words: list[str]) -> None:
+        """One simple command of it."""
         tools = {word.rpartition("/")[2] for word in words}
         if tools & {"conda", "mamba", "micromamba", "pipenv"}:
-            found.complete = False
-        elif (tools & {"uv", "poetry", "pdm"} and "sync" in words) or (
-            tools & {"poetry", "pdm"} and "install" in words
+            self.found.complete = False
+        elif (tools & {"poetry", "pdm"} and {"sync", "install"} & {*words}) or (
+            "uv" in tools and "sync" in words
         ):
-            _project(root, place, found)
+            self._add_project()
         elif tools & {"pip", "pip3", "uv"} and "install" in words:
-            found.place = place
-            _pip(words[words.index("install") + 1 :], run, stage, dockerfile, root, place, found)
+            self._pip(words[words.index("install") + 1 :])
 
+    def _pip(self, words: list[str]) -> None:
+        arguments = iter(words)
+        for word in arguments:
+            option, _, value = word.partition("=")
+            if option in ("-r", "--requirement", "--requirements"):
+                self._add_file(value or next(arguments, ""))
+            elif word.startswith("-r"):
+                self._add_file(word[2:])
+            elif word in VALUED:
+                next(arguments, None)
+            elif word.startswith("-"):
+                continue
+            elif word.startswith(".") or "/" in word:
+                if word.rstrip("/").partition("[")[0] in (".", self.run.workdir):
+                    self._add_project()
+                else:
+                    self.found.complete = False
+            elif "$" in word:
+                self.found.complete = False
+            elif name := _name(word):
+                self.found.distributions.setdefault(name, self.place)
 
-def _pip(
-    words: list[str],
-    run: Run,
-    stage: Stage,
-    dockerfile: Dockerfile,
-    root: Path,
-    place: Place,
-    found: Installed,
-) -> None:
-    arguments = iter(words)
-    for word in arguments:
-        if word in ("-r", "--requirement", "--requirements") or word.startswith(("-r", "--requirement=")):
-            name = (
-                word.partition("=")[2] or (word[2:] if word.startswith("-r") else "") or next(arguments, "")
-            )
-            _requirement_file(name, run, stage, dockerfile, root, place, found)
-        elif word in ("-e", "--editable"):
-            continue
-        elif word in VALUED:
-            next(arguments, None)
-        elif word.startswith("-"):
-            continue
-        elif word.startswith(".") or "/" in word:
-            if word.rstrip("/").partition("[")[0] in (".", run.workdir):
-                _project(root, place, found)
-            else:
-                found.complete = False
-        elif "$" in word:
-            found.complete = False
-        elif (match := NAME.match(word)) is not None:
-            found.distributions.setdefault(canonical(match.group(1)), place)
+    def _add_file(self, name: str) -> None:
+        path = name if name.startswith("/") else f"{self.run.workdir}/{name}"
+        source = locate(self.dockerfile, self.stage, path, self.root, self.run)
+        if source is None or not (self.root / source).is_file():
+            # written by the same command, it shows its pins there; else what it holds is not known
+            pins = PIN.findall(self.run.text) if f"> {name}" in self.run.text else []
+            self.found.complete = self.found.complete and bool(pins)
+            for pin in pins:
+                self.found.distributions.setdefault(canonical(pin), self.place)
+            return
+        self.found.files.append(source)
+        file = self.root / source
+        for distribution, line in read(file.read_text("utf-8", "replace"), file.parent, frozenset({file})):
+            self.found.distributions.setdefault(distribution, Place(source, line))
 
-
-def _requirement_file(
-    name: str, run: Run, stage: Stage, dockerfile: Dockerfile, root: Path, place: Place, found: Installed
-) -> None:
-    source = locate(dockerfile, stage, name if name.startswith("/") else f"{run.workdir}/{name}", root, run)
-    if source is None or not (root / source).is_file():
-        # written by the same command, it shows its pins there; else what it holds is not known
-        pins = PIN.findall(run.text) if f"> {name}" in run.text else []
-        found.complete = found.complete and bool(pins)
-        for pin in pins:
-            found.distributions.setdefault(canonical(pin), place)
-        return
-    found.files.append(source)
-    path = root / source
-    for distribution, line in read(path.read_text("utf-8", "replace"), path.parent, frozenset({path})):
-        found.distributions.setdefault(distribution, Place(source, line))
-
-
-def _project(root: Path, place: Place, found: Installed) -> None:
-    found.place = place
-    for name in declared(root / "pyproject.toml"):
-        found.distributions.setdefault(name, place)
+    def _add_project(self) -> None:
+        for name in declared(self.root):
+            self.found.distributions.setdefault(name, self.place)
 
 
 def _split(script: str) -> Iterator[list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 
 from preflight.repository.app import AppKnowledge
 from preflight.repository.build_context import python_path
+from preflight.repository.config import project_of
 from preflight.repository.dockerfile import Dockerfile, Stage
 from preflight.repository.installed_packages import declared, feeding, installed
 from preflight.repository.probe.distributions import canonical
@@ -30,10 +30,7 @@ class MissingPackage(msgspec.Struct, frozen=True, kw_only=True):
 
 def scripts(root: Path) -> dict[str, str]:
     """The console scripts of the repository's own project: name → `module:function`."""
-    try:
-        project = tomllib.loads((root / "pyproject.toml").read_text("utf-8")).get("project", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return {}
+    project = project_of(root).get("project")
     found = project.get("scripts") if isinstance(project, dict) else None
     return {str(name): str(target) for name, target in found.items()} if isinstance(found, dict) else {}
 
@@ -64,7 +61,7 @@ def lacks(
         return
     providers = app.providers(unsure)
     have = app.closure(image.distributions)
-    project = set(declared(root / "pyproject.toml"))
+    project = set(declared(root))
     for name in unsure:
         own = {canonical(name)} & project
         found = tuple(providers.get(name) or sorted(own))

@@ -45,8 +45,6 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     """Their files, relative to the repository root."""
     temporary: tuple[Import, ...] = ()
     """Imports of `tempfile` by the repository's own modules."""
-    absent: tuple[str, ...] = ()
-    """Asked-for modules that the repository does not have."""
 
 
 class _Statement(msgspec.Struct, frozen=True):
@@ -90,9 +88,8 @@ class Code:
         """Everything imported, at start or later, when these modules are."""
         outside: dict[tuple[str, bool, bool], Import] = {}
         temporary: list[Import] = []
-        asked = list(modules)
         seen: dict[str, bool] = {}
-        waiting = [(module, False) for module in asked]
+        waiting = [(module, False) for module in modules]
         while waiting:
             module, late = waiting.pop()
             if module in seen and seen[module] <= late:
@@ -100,41 +97,32 @@ class Code:
             seen[module] = late
             waiting.extend((parent, late) for parent in _parents(module))
             path = self.source_of(module)
-            for statement in self._read(path, module) if path is not None else ():
-                later = late or statement.late
+            if path is None:
+                continue
+            file = path.relative_to(self.root).as_posix()
+            for statement in self._read(path, module):
                 top = statement.module.partition(".")[0]
-                if top == "tempfile" and path is not None:
-                    file = path.relative_to(self.root).as_posix()
-                    temporary.append(
-                        Import(
-                            module=top,
-                            file=file,
-                            line=statement.line,
-                            late=later,
-                            optional=statement.optional,
-                        )
-                    )
-                if top in sys.stdlib_module_names or not top:
+                found = Import(
+                    module=top,
+                    file=file,
+                    line=statement.line,
+                    late=late or statement.late,
+                    optional=statement.optional,
+                )
+                if top == "tempfile":
+                    temporary.append(found)
+                elif top in sys.stdlib_module_names or not top:
                     continue
-                if self.is_own(top):
-                    waiting.append((statement.module, later))
-                    continue
-                key = (top, later, statement.optional)
-                if path is not None and key not in outside:
-                    outside[key] = Import(
-                        module=top,
-                        file=path.relative_to(self.root).as_posix(),
-                        line=statement.line,
-                        late=later,
-                        optional=statement.optional,
-                    )
+                elif self.is_own(top):
+                    waiting.append((statement.module, found.late))
+                else:
+                    outside.setdefault((top, found.late, found.optional), found)
         own = {module: path for module in seen if (path := self.source_of(module)) is not None}
         return Reached(
             outside=tuple(sorted(outside.values(), key=lambda i: (i.module, i.optional, i.late))),
             modules=tuple(sorted(own)),
             files=tuple(sorted({path.relative_to(self.root).as_posix() for path in own.values()})),
             temporary=tuple(sorted(temporary, key=lambda each: (each.file, each.line))),
-            absent=tuple(module for module in asked if module not in own),
         )
 
     def names_of(self, module: str) -> frozenset[str] | None:
@@ -206,41 +194,51 @@ def _statements(path: Path, module: str) -> tuple[_Statement, ...]:
 def _parsed(path: Path, module: str, changed: int, size: int) -> tuple[_Statement, ...]:
     """A file in the state it has: several targets of one run share the reading of it."""
     try:
-        tree = ast.parse(path.read_bytes() if size <= BIGGEST else b"")
+        source = path.read_bytes() if size <= BIGGEST else b""
+        tree = ast.parse(source)
     # an unreadable module has nothing to say here; importing it is what fails, and says so
     except (OSError, SyntaxError, ValueError, RecursionError):
         return ()
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return tuple(_walk(tree.body, package, late=False, optional=False))
+    walk = _Walk(package, calls=b"import_module" in source)
+    return tuple(walk.statements(tree.body, late=False, optional=False))
 
 
-def _walk(body: Iterable[ast.AST], package: str, late: bool, optional: bool) -> Iterator[_Statement]:
-    for node in body:
-        match node:
-            case ast.Import(names=names):
-                for name in names:
-                    yield _Statement(name.name, node.lineno, late, optional)
-            case ast.ImportFrom(module=name, level=level, names=names):
-                base = _absolute(package, name or "", level)
-                for imported in names:
-                    # `from package import name` may import a module of that name
-                    yield _Statement(f"{base}.{imported.name}", node.lineno, late, optional)
-            case ast.Call(func=ast.Attribute(attr="import_module") | ast.Name(id="import_module"), args=args):
-                if args and isinstance(args[0], ast.Constant) and isinstance(args[0].value, str):
-                    yield _Statement(_absolute(package, args[0].value, 0), node.lineno, late, optional)
-                yield from _walk(args, package, late, optional)
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
-                yield from _walk(ast.iter_child_nodes(node), package, True, optional)
-            case ast.If(test=test) if _is_typing(test):
-                yield from _walk(node.orelse, package, late, optional)
-            case ast.Try():
-                guarded = optional or any(_guards(handler) for handler in node.handlers)
-                yield from _walk(node.body, package, late, guarded)
-                for handler in node.handlers:
-                    yield from _walk(handler.body, package, late, guarded)
-                yield from _walk([*node.orelse, *node.finalbody], package, late, optional)
-            case _:
-                yield from _walk(ast.iter_child_nodes(node), package, late, optional)
+class _Walk:
+    """Finds the imports of one module."""
+
+    def __init__(self, package: str, calls: bool) -> None:
+        self.package = package
+        self.calls = calls
+        """Whether expressions are looked into, where only a call of `import_module` is an import."""
+
+    def statements(self, nodes: Iterable[ast.AST], late: bool, optional: bool) -> Iterator[_Statement]:
+        for node in nodes:
+            if isinstance(node, ast.expr) and not self.calls:
+                continue
+            inner: Iterable[ast.AST] = ast.iter_child_nodes(node)
+            match node:
+                case ast.Import(names=names):
+                    for name in names:
+                        yield _Statement(name.name, node.lineno, late, optional)
+                case ast.ImportFrom(module=name, level=level, names=names):
+                    base = _absolute(self.package, name or "", level)
+                    for imported in names:
+                        # `from package import name` may import a module of that name
+                        yield _Statement(f"{base}.{imported.name}", node.lineno, late, optional)
+                case ast.Call(
+                    func=ast.Attribute(attr="import_module") | ast.Name(id="import_module"),
+                    args=[ast.Constant(value=str(called)), *_],
+                ):
+                    yield _Statement(called, node.lineno, late, optional)
+                case ast.If(test=test) if _is_typing(test):
+                    inner = node.orelse
+                case ast.Try(body=body, handlers=handlers):
+                    guarded = optional or any(_guards(handler) for handler in handlers)
+                    yield from self.statements([*body, *handlers], late, guarded)
+                    inner = [*node.orelse, *node.finalbody]
+            is_late = late or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from self.statements(inner, is_late, optional)
 
 
 def _defined(tree: ast.Module) -> frozenset[str] | None:

@@ -7,13 +7,14 @@ arrives after its tombstone or its mark is treated as if it had come before.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from vhm.anchors.payload import SUPERSEDED_AT_KEY, SUPERSEDED_BY_KEY, Content
+from vhm.anchors.payload import SUPERSEDED_AT_KEY, SUPERSEDED_BY_KEY, Content, Row, from_anchor, same
+from vhm.anchors.types import Vectors, WriteOutcome
 from vhm.contract.messages import Anchor, AnchorsForget
 
 SUPERSEDED_AFTER = timedelta(seconds=5)
@@ -28,6 +29,27 @@ class Delivery(msgspec.Struct, frozen=True):
     filled: bool = False
 
 
+class Write(msgspec.Struct, frozen=True):
+    """An anchor to store. `filled`: its stored_at is no part of the content."""
+
+    row: Row
+    filled: bool
+
+    def outcome(self, held: Content | None) -> WriteOutcome:
+        """What became of it, now that its point holds this."""
+        alike = same(self.row.content, held, filled=self.filled)
+        return WriteOutcome.STORED if alike else WriteOutcome.DIFFERENT
+
+
+def writes(anchors: Sequence[Anchor], vectors: Vectors, deliveries: Sequence[Delivery] | None) -> list[Write]:
+    """What `AnchorStore.add` is to store."""
+    came = deliveries if deliveries is not None else [Delivery()] * len(anchors)
+    return [
+        Write(from_anchor(anchor, vector, delivery.written), delivery.filled)
+        for anchor, vector, delivery in zip(anchors, vectors, came, strict=True)
+    ]
+
+
 class Tombstone(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="tombstone"
 ):
@@ -40,13 +62,14 @@ class Tombstone(
     session: str | None = None
     before: datetime | None = None
 
-    def covers(self, anchor_id: uuid.UUID, content: Content, written: int | None) -> bool:
-        """Whether it concerns an anchor that was `written` then (None: nobody knows, so before)."""
+    def covers(self, row: Row) -> bool:
+        """Whether it concerns an anchor. Where nobody knows when that was written, it was before."""
+        content = row.content
         if self.owner != content.owner:
             return False
         if self.anchor_id is not None:
-            return self.anchor_id == anchor_id
-        if written is not None and written > self.written:
+            return self.anchor_id == row.anchor_id
+        if content.written is not None and content.written > self.written:
             return False
         if self.session is not None:
             return content.session == self.session
@@ -73,12 +96,12 @@ def tombstones(request: AnchorsForget, written: int) -> list[Tombstone]:
     return [Tombstone(owner=request.owner, written=written, session=request.session, before=request.before)]
 
 
-def marks(anchor: Anchor) -> list[Mark]:
+def marks(row: Row) -> list[Mark]:
     """What an anchor supersedes."""
-    since = anchor.stored_at + SUPERSEDED_AFTER
+    since = row.content.stored_at + SUPERSEDED_AFTER
     return [
-        Mark(owner=anchor.owner, anchor_id=older, by=anchor.anchor_id, since=since)
-        for older in dict.fromkeys(anchor.supersedes)
+        Mark(owner=row.content.owner, anchor_id=older, by=row.anchor_id, since=since)
+        for older in dict.fromkeys(row.content.supersedes)
     ]
 
 
@@ -101,10 +124,11 @@ class Entries:
         else:
             self._bounds.setdefault(entry.owner, set()).add(entry)
 
-    def forgotten(self, anchor_id: uuid.UUID, content: Content, written: int | None) -> bool:
-        """Whether a tombstone concerns an anchor that was `written` then."""
-        return (content.owner, anchor_id) in self._ids or any(
-            one.covers(anchor_id, content, written) for one in self._bounds.get(content.owner, ())
+    def forgotten(self, row: Row) -> bool:
+        """Whether a tombstone concerns an anchor."""
+        owner = row.content.owner
+        return (owner, row.anchor_id) in self._ids or any(
+            one.covers(row) for one in self._bounds.get(owner, ())
         )
 
     def superseded(self, owner: str, anchor_id: uuid.UUID) -> Mark | None:
@@ -112,7 +136,12 @@ class Entries:
         held = self._marks.get((owner, anchor_id))
         return min(held, key=lambda mark: (mark.since, mark.by)) if held else None
 
-    def superseders(self, owner: str, anchor_id: uuid.UUID) -> set[uuid.UUID]:
+    def circular(self, row: Row) -> bool:
+        """Whether an anchor supersedes one that supersedes it, directly or by way of others."""
+        older = row.content.supersedes
+        return bool(older) and not self._superseders(row.content.owner, row.anchor_id).isdisjoint(older)
+
+    def _superseders(self, owner: str, anchor_id: uuid.UUID) -> set[uuid.UUID]:
         """The anchors that say they supersede this one, directly or by way of others."""
         found: set[uuid.UUID] = set()
         waiting = [anchor_id]
@@ -121,12 +150,6 @@ class Entries:
             found |= nearest
             waiting += nearest
         return found
-
-    def circular(self, anchor: Anchor) -> bool:
-        """Whether an anchor supersedes one that supersedes it, directly or by way of others."""
-        return bool(anchor.supersedes) and not self.superseders(anchor.owner, anchor.anchor_id).isdisjoint(
-            anchor.supersedes
-        )
 
 
 def payload_of(mark: Mark) -> dict[str, Any]:

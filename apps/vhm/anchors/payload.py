@@ -43,30 +43,6 @@ _SAME_FLOAT = 1e-14
 """Relative difference that a float may take on between being written and being read."""
 
 
-def to_payload(
-    anchor: Anchor, scope: Scope, model: str, shape: int | None, written: int | None
-) -> dict[str, Any]:
-    """The payload of the anchor's point, embedded by `model`, of a record with the timestamp `written`."""
-    payload: dict[str, Any] = {
-        "text": anchor.text,
-        "stored_at": anchor.stored_at.isoformat(),
-        "salience": anchor.salience,
-        "meta": anchor.meta,
-        MODEL_KEY: model,
-    }
-    if shape is not None:
-        payload[SHAPE_KEY] = shape
-    if scope.owner:
-        payload |= {OWNER_KEY: scope.owner, ANCHOR_ID_KEY: str(anchor.anchor_id)}
-    if written is not None:
-        payload[WRITTEN_KEY] = written
-    if anchor.supersedes:
-        payload[SUPERSEDES_KEY] = [str(older) for older in anchor.supersedes]
-    if anchor.expires_at is not None:
-        payload[EXPIRES_KEY] = anchor.expires_at.isoformat()
-    return payload
-
-
 class Content(msgspec.Struct, frozen=True):
     """What a point remembers. `meta` is as the store gives it back; `written` is the timestamp of the record
     that wrote it, in milliseconds, where that is known."""
@@ -112,44 +88,64 @@ class Row(msgspec.Struct, frozen=True):
 
     anchor_id: uuid.UUID
     content: Content
-    vector: NDArray[np.float32] | None
+    vector: NDArray[np.float32] | None = None
+
+    @property
+    def point_id(self) -> str:
+        """The id of its point, which no other anchor of any owner has."""
+        return str(self.content.scope.point_id(self.anchor_id))
 
 
-def to_content(anchor: Anchor, scope: Scope) -> Content:
-    """What the anchor's point will remember."""
-    return Content(
+def from_anchor(anchor: Anchor, vector: NDArray[np.float32] | None, written: int | None) -> Row:
+    """The anchor as a collection will hold it, of a record with the timestamp `written`."""
+    content = Content(
         anchor.text,
         anchor.stored_at,
         anchor.salience,
         anchor.meta,
-        scope.owner,
+        anchor.owner,
         supersedes=anchor.supersedes,
         expires_at=anchor.expires_at,
+        written=written,
     )
+    return Row(anchor.anchor_id, content, vector)
 
 
-def from_payload(payload: Mapping[str, Any] | None) -> Content | None:
-    """The content of a point, or None where the payload is not that of an anchor."""
-    known = {key: value for key, value in (payload or {}).items() if value is not None}
-    try:
-        return msgspec.convert(known, Content)
-    except msgspec.ValidationError:
-        return None
+def to_payload(row: Row, model: str, shape: int | None = None) -> dict[str, Any]:
+    """The payload of an anchor's point, embedded by `model`; `shape` where it has a sparse vector."""
+    content = row.content
+    payload: dict[str, Any] = {
+        "text": content.text,
+        "stored_at": content.stored_at.isoformat(),
+        "salience": content.salience,
+        "meta": content.meta,
+        MODEL_KEY: model,
+    }
+    if shape is not None:
+        payload[SHAPE_KEY] = shape
+    if content.owner:
+        payload |= {OWNER_KEY: content.owner, ANCHOR_ID_KEY: str(row.anchor_id)}
+    if content.written is not None:
+        payload[WRITTEN_KEY] = content.written
+    if content.supersedes:
+        payload[SUPERSEDES_KEY] = [str(older) for older in content.supersedes]
+    if content.expires_at is not None:
+        payload[EXPIRES_KEY] = content.expires_at.isoformat()
+    return payload
 
 
 def to_row(point_id: object, payload: Mapping[str, Any] | None, vector: object = None) -> Row | None:
     """The anchor that a point is, or None where it is none: another program's, or one under an id that is
     not its own."""
-    content = from_payload(payload)
-    if content is None or payload is None:
-        return None
+    known = {key: value for key, value in (payload or {}).items() if value is not None}
     try:
-        anchor_id = uuid.UUID(str(payload.get(ANCHOR_ID_KEY) if content.owner else point_id))
-    except ValueError:
+        content = msgspec.convert(known, Content)
+        row = Row(
+            uuid.UUID(str(known.get(ANCHOR_ID_KEY) if content.owner else point_id)), content, dense(vector)
+        )
+    except ValueError:  # msgspec's error is one
         return None
-    if str(content.scope.point_id(anchor_id)) != str(point_id):
-        return None
-    return Row(anchor_id, content, dense(vector))
+    return row if row.point_id == str(point_id) else None
 
 
 def to_anchor(row: Row) -> Anchor:
@@ -167,17 +163,17 @@ def to_anchor(row: Row) -> Anchor:
     )
 
 
-def same(anchor: Anchor, content: Content | None, *, filled: bool = False) -> bool:
-    """Whether the point with the anchor's id already holds just this anchor. `filled`: its stored_at was only
+def same(content: Content, held: Content | None, *, filled: bool = False) -> bool:
+    """Whether the point with an anchor's id already holds just its content. `filled`: its stored_at was only
     filled in and does not count."""
     return (
-        content is not None
-        and content.text == anchor.text
-        and (filled or content.stored_at == anchor.stored_at)
-        and content.expires_at == anchor.expires_at
-        and set(content.supersedes) == set(anchor.supersedes)
-        and _alike(content.salience, anchor.salience)
-        and _alike(content.meta, anchor.meta)
+        held is not None
+        and held.text == content.text
+        and (filled or held.stored_at == content.stored_at)
+        and held.expires_at == content.expires_at
+        and set(held.supersedes) == set(content.supersedes)
+        and _alike(held.salience, content.salience)
+        and _alike(held.meta, content.meta)
     )
 
 

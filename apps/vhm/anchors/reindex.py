@@ -74,10 +74,8 @@ class CollectionAccess(Protocol):
         """Add to its metadata."""
         ...
 
-    async def page(
-        self, name: str, after: Any, count: int, *, vectors: bool = False
-    ) -> tuple[list[Row], Any]:
-        """The next anchors after a place (None: from the start), and the place to go on (None: the end)."""
+    def pages(self, name: str, count: int, *, vectors: bool = False) -> AsyncIterator[list[Row]]:
+        """All anchors, up to `count` at a time."""
         ...
 
     async def close(self) -> None:
@@ -108,7 +106,7 @@ async def reindex(
             await collections.describe(source.name, {MODEL_KEY: embedder.name})
             return Reindexed(source=source.name, target=source.name, adopted=True)
         wanted = msgspec.structs.replace(settings, qdrant_collection=target)
-        store = await open_store(wanted, embedder, follow=False, base=base.name)
+        store = await open_store(wanted, embedder, copy_of=base.name)
         copy = _Copy(collections, source, store, embedder, report)
         try:
             await copy.run(base.name, target, settling_seconds)
@@ -139,12 +137,13 @@ async def _made_by(embedder: Embedder, collections: CollectionAccess, source: Co
     """Whether a collection that does not say so was filled by this model."""
     if source.model is not None or source.size != embedder.size:
         return False
-    rows, _ = await collections.page(source.name, None, SAMPLE, vectors=True)
-    stored = [row.vector for row in rows if row.vector is not None]
-    if not stored:
+    first: list[Row] = await anext(collections.pages(source.name, SAMPLE, vectors=True), [])
+    rows = [row for row in first if row.vector is not None]
+    if not rows:
         return False
-    embedded = await embedder.embed([row.content.text for row in rows if row.vector is not None])
-    cosines = np.sum(np.stack(stored) * embedded, axis=1) / np.linalg.norm(np.stack(stored), axis=1)
+    stored = np.stack([row.vector for row in rows if row.vector is not None])
+    embedded = await embedder.embed([row.content.text for row in rows])
+    cosines = np.sum(stored * embedded, axis=1) / np.linalg.norm(stored, axis=1)
     return bool(np.mean(cosines >= ALIKE) >= ALIKE_SHARE)
 
 
@@ -181,21 +180,12 @@ class _Copy:
     async def _pass(self, step: str) -> int:
         """Copy what the target lacks; how many that were."""
         before, done = self.copied, 0
-        async for rows in self._pages():
-            known = await self._store.known([to_anchor(row) for row in rows])
-            await self._take([row for row in rows if row.anchor_id not in known])
+        async for rows in self._collections.pages(self._source.name, PAGE):
+            known = await self._store.known(rows)
+            await self._take([row for row in rows if row.point_id not in known])
             done += len(rows)
             self._report(Progress(done=done, total=max(done, self._source.points), step=step))
         return self.copied - before
-
-    async def _pages(self) -> AsyncIterator[list[Row]]:
-        after = None
-        while True:
-            rows, after = await self._collections.page(self._source.name, after, PAGE)
-            if rows:
-                yield rows
-            if after is None:
-                return
 
     async def _take(self, rows: Sequence[Row]) -> None:
         """Halves what the model or the store refuses until the culprit stands alone."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
+from collections.abc import Iterable
 
 import msgspec
-
-from vhm.contract.messages import Anchor
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -21,11 +21,17 @@ class Scope(msgspec.Struct, frozen=True):
     def point_id(self, anchor_id: uuid.UUID) -> uuid.UUID:
         """The id of an anchor's point. Other programs know those of the owner "" by their anchor ids; what
         others call their anchors can neither collide with those nor be guessed at."""
-        if not self.owner:
-            return anchor_id
-        return uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_OID, self.owner), str(anchor_id))
+        return _point_id(self.owner, anchor_id) if self.owner else anchor_id
 
 
-def scope_of(anchor: Anchor) -> Scope:
-    """The scope an anchor belongs to."""
-    return Scope(anchor.owner)
+def by_scope(anchors: Iterable[tuple[str, uuid.UUID]]) -> dict[Scope, list[uuid.UUID]]:
+    """The ids of anchors, each given with its owner, in their scopes."""
+    found: dict[Scope, list[uuid.UUID]] = {}
+    for owner, anchor_id in anchors:
+        found.setdefault(Scope(owner), []).append(anchor_id)
+    return found
+
+
+@functools.lru_cache(maxsize=10_000)
+def _point_id(owner: str, anchor_id: uuid.UUID) -> uuid.UUID:
+    return uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_OID, owner), str(anchor_id))

@@ -10,17 +10,16 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Sequence, Set
-from datetime import datetime, timedelta
-from typing import Protocol
+from collections.abc import Mapping, Sequence, Set
+from datetime import timedelta
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from vhm.anchors.payload import Row
+from vhm.anchors.payload import Content, Row
 from vhm.anchors.types import Calibration, Explained, Query, Ranking, Recalled
-from vhm.contract.explain import NOTHING_RELEVANT, SAME_SESSION
+from vhm.contract.explain import NOTHING_RELEVANT, SAME_SESSION, WEAKER
 from vhm.contract.messages import Where
 from vhm.memory import activation, diversity
 from vhm.memory import match as matching
@@ -30,35 +29,48 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-class Columns(Protocol):
-    """What eligibility asks of n anchors; row i of every column is the same anchor."""
+MOMENT, SALIENCE, SUPERSEDED, EXPIRING, SESSION = range(5)
+"""Rows of `Columns.numbers`: when an anchor was said, from when on another takes its place and when it
+expires, in seconds since 1970 (inf for never); sessions are told apart by a hash of their names."""
 
-    @property
-    def moments(self) -> Floats:
-        """When each was said, in seconds since 1970."""
-        ...
 
-    @property
-    def superseded(self) -> Floats:
-        """From when on another takes each one's place, in seconds since 1970; inf where none does."""
-        ...
+def numbers_of(content: Content) -> tuple[float, ...]:
+    """A column of `Columns.numbers`."""
+    return (
+        content.stored_at.timestamp(),
+        content.salience,
+        math.inf if content.superseded_at is None else content.superseded_at.timestamp(),
+        math.inf if content.expires_at is None else content.expires_at.timestamp(),
+        math.nan if content.session is None else _session_number(content.session),
+    )
 
-    @property
-    def expiring(self) -> Floats:
-        """When each expires, in seconds since 1970; inf where it does not."""
-        ...
+
+def _session_number(session_id: str) -> float:
+    return float(hash(session_id) >> 11)  # the 53 bits that a float holds
+
+
+class Columns:
+    """What scoring asks of anchors. `places` says which column each is in."""
+
+    def __init__(self, rows: Sequence[Row], numbers: Floats, places: Mapping[uuid.UUID, int]) -> None:
+        self.rows = rows
+        self.numbers = numbers
+        self._places = places
 
     def of_session(self, session_id: str) -> Flags:
         """Which were said in that session."""
-        ...
+        said: Flags = self.numbers[SESSION] == _session_number(session_id)
+        return said
 
     def among(self, anchor_ids: Set[uuid.UUID]) -> Flags:
         """Which have one of these ids."""
-        ...
+        which = np.zeros(len(self.rows), dtype=bool)
+        which[[place for one in anchor_ids if (place := self._places.get(one)) is not None]] = True
+        return which
 
     def matching(self, where: Where) -> Flags:
         """Which hold these values in their meta."""
-        ...
+        return np.fromiter((row.content.matches(where) for row in self.rows), bool, len(self.rows))
 
 
 class Exclusion(msgspec.Struct, frozen=True):
@@ -83,13 +95,13 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 def exclusions(query: Query, columns: Columns) -> list[Exclusion]:
     """Every rule of eligibility; of several that concern an anchor the first gives the reason. Qdrant is
     told the same rules by `qdrant.queries`."""
-    now, moments = query.now.timestamp(), columns.moments
+    now, moments = query.now.timestamp(), columns.numbers[MOMENT]
     oldest = (query.now - timedelta(seconds=query.min_age_seconds)).timestamp()
     rules = [Exclusion("to be ignored", columns.among(query.ignore))]
     if query.session_id is not None:
         rules.append(Exclusion(SAME_SESSION, columns.of_session(query.session_id)))
-    rules.append(Exclusion("expired", columns.expiring <= max(now, time.time())))
-    rules.append(Exclusion(SUPERSEDED, columns.superseded <= now))
+    rules.append(Exclusion("expired", columns.numbers[EXPIRING] <= max(now, time.time())))
+    rules.append(Exclusion(SUPERSEDED_BY, columns.numbers[SUPERSEDED] <= now))
     rules.append(Exclusion("in the future", moments > now))
     rules.append(Exclusion(f"younger than {query.min_age_seconds:g} s", moments > oldest))
     if query.since is not None:
@@ -99,11 +111,6 @@ def exclusions(query: Query, columns: Columns) -> list[Exclusion]:
     if query.where:
         rules.append(Exclusion("not of that `where`", ~columns.matching(query.where)))
     return rules
-
-
-def instant(moment: datetime | None) -> float:
-    """A moment in seconds since 1970; inf for none."""
-    return math.inf if moment is None else moment.timestamp()
 
 
 def eligible(rules: Sequence[Exclusion]) -> Flags:
@@ -128,9 +135,10 @@ class Scorer:
         """Whether the question asks for nothing but what was in a period."""
         return self.question is not None and self.question.only_time
 
-    def scores(self, cosines: Floats, sparse: Floats, moments: Floats, saliences: Floats) -> Scores:
+    def scores(self, cosines: Floats, sparse: Floats, columns: Columns) -> Scores:
         """The scores of anchors with those cosines and sparse scores to the query."""
         query, meaning = self.query, self._calibration.similarity(cosines)
+        moments, saliences = columns.numbers[MOMENT], columns.numbers[SALIENCE]
         in_period = np.zeros(len(cosines), dtype=bool)
         matches = similarities = meanings = meaning
         by_words = np.zeros(len(cosines))
@@ -171,15 +179,17 @@ class Scorer:
         """
         if not rows:
             return Ranking(beats=[], explained=[], memories=memories, exhausted=True)
-        candidates = _Candidates(rows)
-        cosines = np.vecdot(candidates.vectors, self.query.vector).astype(np.float64)
-        scores = self.scores(cosines, sparse, candidates.moments, candidates.saliences)
-        reasons = self._reasons(candidates, scores, cosines, memories, floor=floor)
+        vectors = np.stack([row.vector for row in rows if row.vector is not None])
+        places = {row.anchor_id: place for place, row in enumerate(rows)}
+        columns = Columns(rows, np.array([numbers_of(row.content) for row in rows]).T, places)
+        cosines = np.vecdot(vectors, self.query.vector).astype(np.float64)
+        scores = self.scores(cosines, sparse, columns)
+        reasons = self._reasons(columns, scores, cosines, memories, floor=floor)
         strength = self.order(scores)
         ranked = sorted(
             range(len(rows)), key=lambda row: (-strength[row], -cosines[row], rows[row].anchor_id.int)
         )
-        chosen = self._choose(candidates, ranked, reasons)
+        chosen = self._choose(rows, vectors, ranked, reasons)
         recalled = [self._recalled(rows[row], scores, row) for row in ranked]
         place = {row: index for index, row in enumerate(ranked)}
         return Ranking(
@@ -193,16 +203,16 @@ class Scorer:
         )
 
     def _reasons(
-        self, candidates: _Candidates, scores: Scores, cosines: Floats, memories: int, *, floor: bool
+        self, columns: Columns, scores: Scores, cosines: Floats, memories: int, *, floor: bool
     ) -> dict[int, str]:
         """Why candidates are no beats, whatever else is chosen."""
         reasons: dict[int, str] = {}
-        rules = exclusions(self.query, candidates)
+        rules = exclusions(self.query, columns)
         for rule in reversed(rules):
             reasons |= dict.fromkeys(np.flatnonzero(rule.excluded).tolist(), rule.reason)
         for row, reason in reasons.items():
-            if reason == SUPERSEDED:
-                reasons[row] = f"{SUPERSEDED} {candidates.rows[row].content.superseded_by}"
+            if reason == SUPERSEDED_BY:
+                reasons[row] = f"{SUPERSEDED_BY} {columns.rows[row].content.superseded_by}"
         rows = np.flatnonzero(eligible(rules))
         if self.query.at_least is not None:
             below = rows[scores.matches[rows] < self.query.at_least]
@@ -215,17 +225,23 @@ class Scorer:
         weak = rows[matching.weak(scores.matches[rows], cosines[rows])]
         return reasons | dict.fromkeys(weak.tolist(), "far weaker than the best")
 
-    def _choose(self, candidates: _Candidates, ranked: Sequence[int], reasons: dict[int, str]) -> list[int]:
+    def _choose(
+        self,
+        anchors: Sequence[Row],
+        vectors: NDArray[np.float32],
+        ranked: Sequence[int],
+        reasons: dict[int, str],
+    ) -> list[int]:
         """The rows of the beats, strongest first. Adds the reasons of those that repeat, resemble, or come
         after enough others."""
         rows, query = [row for row in ranked if row not in reasons], self.query
-        texts = [candidates.rows[row].content.text for row in rows]
-        choice = diversity.weigh(candidates.vectors[rows], texts, query.limit, query.diversity_threshold)
+        texts = [anchors[row].content.text for row in rows]
+        choice = diversity.weigh(vectors[rows], texts, query.limit, query.diversity_threshold)
         for index, left_out in choice.left_out.items():
             if left_out.why == "weaker" or left_out.of is None:
                 reasons[rows[index]] = WEAKER
                 continue
-            other = candidates.rows[rows[left_out.of]].anchor_id
+            other = anchors[rows[left_out.of]].anchor_id
             reasons[rows[index]] = (
                 f"same text as {other}"
                 if left_out.why == "repeats"
@@ -250,33 +266,9 @@ class Scorer:
         )
 
 
-WEAKER = "weaker than those chosen"
-"""The reason once as many as asked for differ from one another: what follows could not be a beat."""
-
-SUPERSEDED = "superseded by"
+SUPERSEDED_BY = "superseded by"
 """How the reason begins of an anchor that another one, then named, replaces."""
 
 PAGE = 40
 WIDER = 4
 """Candidates ranked exactly, at least; where repeats use them up, so many times more."""
-
-
-class _Candidates:
-    """Rows as `Columns`."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
-        self.vectors = np.stack([row.vector for row in rows if row.vector is not None])
-        self.moments = np.array([row.content.stored_at.timestamp() for row in rows])
-        self.saliences = np.array([row.content.salience for row in rows])
-        self.superseded = np.array([instant(row.content.superseded_at) for row in rows])
-        self.expiring = np.array([instant(row.content.expires_at) for row in rows])
-
-    def of_session(self, session_id: str) -> Flags:
-        return np.array([row.content.session == session_id for row in self.rows], dtype=bool)
-
-    def among(self, anchor_ids: Set[uuid.UUID]) -> Flags:
-        return np.array([row.anchor_id in anchor_ids for row in self.rows], dtype=bool)
-
-    def matching(self, where: Where) -> Flags:
-        return np.array([row.content.matches(where) for row in self.rows], dtype=bool)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from bisect import bisect_left, insort
 
-from vhm.anchors.payload import Content
+from vhm.anchors.payload import Content, Row
 from vhm.memory.anchor_terms import Weights, sparse_vector
 from vhm.memory.session_context import Place, following, preceding
 
@@ -22,39 +22,48 @@ class Sessions:
 
     def __init__(self) -> None:
         self._places: dict[Session, list[Place]] = {}
-        self._contents: dict[tuple[Session, uuid.UUID], Content] = {}
+        self._turns: dict[tuple[Session, uuid.UUID], Row] = {}
 
-    def add(self, anchor_id: uuid.UUID, content: Content) -> None:
+    def add(self, turn: Row) -> None:
         """Take in a turn; one that is there already stays as it is."""
-        session = session_of(content)
-        if session is None or (session, anchor_id) in self._contents:
+        session = session_of(turn.content)
+        if session is None or (session, turn.anchor_id) in self._turns:
             return
-        self._contents[session, anchor_id] = content
-        insort(self._places.setdefault(session, []), (content.stored_at, anchor_id))
+        self._turns[session, turn.anchor_id] = turn
+        insort(self._places.setdefault(session, []), _place(turn))
 
-    def remove(self, anchor_id: uuid.UUID, content: Content) -> None:
+    def remove(self, turn: Row) -> None:
         """Forget a turn, if it is there."""
-        session = session_of(content)
-        if session is None or self._contents.pop((session, anchor_id), None) is None:
+        session = session_of(turn.content)
+        if session is None or self._turns.pop((session, turn.anchor_id), None) is None:
             return
         places = self._places[session]
-        del places[bisect_left(places, (content.stored_at, anchor_id))]
+        del places[bisect_left(places, _place(turn))]
 
-    def dependents(self, anchor_id: uuid.UUID, content: Content) -> list[uuid.UUID]:
+    def dependents(self, turn: Row) -> list[Row]:
         """The turns whose vectors hold words of this one, whether or not it is there."""
-        session = session_of(content)
-        places = self._places.get(session, []) if session else []
-        return [other for _, other in following(places, (content.stored_at, anchor_id))]
-
-    def vector(self, anchor_id: uuid.UUID, content: Content) -> Weights:
-        """The sparse vector of an anchor among the turns that are there."""
-        session = session_of(content)
+        session = session_of(turn.content)
         if session is None:
-            return sparse_vector(content.terms())
-        before = preceding(self._places.get(session, []), (content.stored_at, anchor_id))
-        return sparse_vector(content.terms(), [self._contents[session, other].terms() for _, other in before])
+            return []
+        return [
+            self._turns[session, other] for _, other in following(self._places.get(session, []), _place(turn))
+        ]
+
+    def vector(self, turn: Row) -> Weights:
+        """The sparse vector of an anchor among the turns that are there."""
+        session = session_of(turn.content)
+        if session is None:
+            return sparse_vector(turn.content.terms())
+        before = preceding(self._places.get(session, []), _place(turn))
+        return sparse_vector(
+            turn.content.terms(), [self._turns[session, other].content.terms() for _, other in before]
+        )
 
 
 def session_of(content: Content) -> Session | None:
     """The session an anchor was said in, among its owner's."""
     return None if content.session is None else (content.owner, content.session)
+
+
+def _place(turn: Row) -> Place:
+    return turn.content.stored_at, turn.anchor_id

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import contextlib
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
+from vhm.anchors.errors import StoreUnavailableError
 from vhm.anchors.lifecycle import Delivery, Tombstone
 from vhm.anchors.listing import AnchorReader
+from vhm.anchors.payload import Row
 from vhm.anchors.scope import Scope
 from vhm.anchors.types import Model, Query, Ranking, Vectors, WriteOutcome
 from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings, StoreSettings
 
 if TYPE_CHECKING:
+    from vhm.anchors.local.store import LocalStore
     from vhm.anchors.qdrant.store import QdrantStore
+
+log = structlog.get_logger("vhm.anchors")
+
+REMOVE_EXPIRED_EVERY_SECONDS = 600.0
+"""What has expired is to be gone within the hour."""
 
 
 class AnchorStore(Protocol):
@@ -56,8 +67,8 @@ class AnchorStore(Protocol):
         """How many anchors an owner has."""
         ...
 
-    async def known(self, anchors: Sequence[Anchor]) -> set[uuid.UUID]:
-        """The ids of those whose point is there, whatever it holds."""
+    async def known(self, anchors: Sequence[Row]) -> set[str]:
+        """The ids of their points that are there, whatever those hold."""
         ...
 
     def not_ready(self) -> list[str]:
@@ -70,31 +81,31 @@ class AnchorStore(Protocol):
 
 
 async def open_store(
-    settings: EmbeddingSettings,
-    model: Model,
-    *,
-    maintain: bool = False,
-    follow: bool = True,
-    base: str | None = None,
+    settings: EmbeddingSettings, model: Model, *, maintain: bool = False, copy_of: str | None = None
 ) -> AnchorStore:
-    """Open the collection that the settings name, or make it. `model` must know its size by now.
+    """Open the collection that the settings name, or the one that took its place when it was re-embedded;
+    make it where there is none. `model` must know its size by now.
 
     HYBRID_RECALL=true: words count beside meaning; all workers on a collection must agree. `maintain`: bring
-    sparse vectors of an older shape up to date and remove what has expired, in the background. `follow`: use
-    the collection that took this one's place when it was re-embedded, if any. `base`: the collection that
-    this one is a copy of; what was forgotten there is forgotten here. Raises StoreUnavailableError,
-    StoreMismatchError.
+    sparse vectors of an older shape up to date and remove what has expired, in the background. `copy_of`: the
+    collection that this one is a copy of; what was forgotten there is forgotten here. Raises
+    StoreUnavailableError, StoreMismatchError.
     """
-    url, name = settings.qdrant_url, settings.qdrant_collection
-    if url.startswith("local:"):
+    store: LocalStore | QdrantStore
+    if settings.qdrant_url.startswith("local:"):
         from vhm.anchors.local.store import LocalStore
 
-        return await LocalStore.open(
-            url, name, model, hybrid=settings.hybrid_recall, maintain=maintain, follow=follow, base=base
-        )
-    # the client takes 0.5 s to import, and only workers that store anchors need it
-    backend = await asyncio.to_thread(_qdrant_store)
-    return await backend.open(settings, model, maintain=maintain, follow=follow, base=base)
+        store = LocalStore(settings, model, copy_of=copy_of)
+    else:
+        # the client takes 0.5 s to import, and only workers that store anchors need it
+        qdrant = await asyncio.to_thread(importlib.import_module, "vhm.anchors.qdrant.store")
+        store = qdrant.QdrantStore(settings, model, copy_of=copy_of)
+    try:
+        await store.open(maintain=maintain)
+    except BaseException:
+        await store.close()
+        raise
+    return store
 
 
 def open_reader(settings: StoreSettings) -> AnchorReader:
@@ -105,7 +116,10 @@ def open_reader(settings: StoreSettings) -> AnchorReader:
     return QdrantReader(settings)
 
 
-def _qdrant_store() -> type[QdrantStore]:
-    from vhm.anchors.qdrant.store import QdrantStore
-
-    return QdrantStore
+async def keep_removing_expired(store: AnchorStore) -> None:
+    """Remove what has expired, again and again."""
+    while True:
+        with contextlib.suppress(StoreUnavailableError):
+            if count := await store.remove_expired():
+                log.info("expired anchors removed", count=count)
+        await asyncio.sleep(REMOVE_EXPIRED_EVERY_SECONDS)

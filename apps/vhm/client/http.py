@@ -14,6 +14,7 @@ from vhm.client.results import Receipt, Recollection
 from vhm.client.transport import ANSWER_SECONDS, CLOSE_SECONDS, Listing
 from vhm.contract.messages import Anchor, AnchorsForget, RecallRequest
 from vhm.contract.rest import (
+    NO_OWNER,
     Forgotten,
     Memories,
     NewMemory,
@@ -34,9 +35,6 @@ MOST_UNANSWERED = 64
 
 TRIES = 3
 """Times that a request which may be repeated is sent while the gateway says `try again`."""
-
-NO_OWNER = "-"
-"""The owner "" in a path."""
 
 T = TypeVar("T")
 
@@ -97,8 +95,7 @@ class HttpTransport:
         self, request: RecallRequest, *, tell: bool, explain: int, seconds: float
     ) -> Recollection:
         """See `Transport.recall`."""
-        shared = set(Question.__struct_fields__) & set(RecallRequest.__struct_fields__)
-        question = Question(tell=tell, explain=explain, **{name: getattr(request, name) for name in shared})
+        question = Question.of(request, tell=tell, explain=explain)
         path = f"{_path(request.owner)}/recall"
         answer = await self._ask("POST", path, Recalled, body=question, seconds=seconds)
         return Recollection(

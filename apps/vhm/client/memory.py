@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
@@ -23,6 +24,7 @@ from vhm.contract.rest import BEATS, StoredAnchor
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
+P = ParamSpec("P")
 
 NOT_UNICODE = "text: not valid Unicode, half a surrogate pair is in it"
 
@@ -96,12 +98,13 @@ class AsyncMemory:
         """Hand a memory over; `await pending.wait()` returns its receipt when it can be recalled.
 
         `at` is when it was (now, if not given); a time without a zone is local. `salience` is 0.3 to 2.5."""
-        said = {"session": session, "speaker": speaker}
         fields = {
             "text": text,
             "stored_at": _aware(at),
             "salience": salience,
-            "meta": {**(meta or {}), **{name: value for name, value in said.items() if value is not None}},
+            "session": session,
+            "speaker": speaker,
+            "meta": meta or {},
             "supersedes": list(supersedes),
             "expires_at": _aware(expires_at),
             "anchor_id": anchor_id,
@@ -223,8 +226,45 @@ class Sent:
         return self._loop.run(self._pending.wait(seconds))
 
 
+def _waiting(
+    verb: Callable[Concatenate[AsyncMemory, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Memory, P], T]:
+    """The verb with the same arguments; it returns when it is done."""
+
+    @functools.wraps(verb)
+    def called(self: Memory, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._loop.run(verb(self._memory, *args, **kwargs))
+
+    return called
+
+
+def _handing_over(
+    verb: Callable[Concatenate[AsyncMemory, P], Coroutine[Any, Any, Pending]],
+) -> Callable[Concatenate[Memory, P], Sent]:
+    """The verb with the same arguments; `.wait()` of what it returns returns the receipt."""
+
+    @functools.wraps(verb)
+    def called(self: Memory, /, *args: P.args, **kwargs: P.kwargs) -> Sent:
+        return Sent(self._loop.run(verb(self._memory, *args, **kwargs)), self._loop)
+
+    return called
+
+
+def _iterating(
+    verb: Callable[Concatenate[AsyncMemory, P], AsyncIterator[T]],
+) -> Callable[Concatenate[Memory, P], Iterator[T]]:
+    """The verb with the same arguments; each item is fetched when it is asked for."""
+
+    @functools.wraps(verb)
+    def called(self: Memory, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self._loop.iterate(verb(self._memory, *args, **kwargs))
+
+    return called
+
+
 class Memory:
-    """`AsyncMemory` for code without asyncio; safe to share between threads."""
+    """`AsyncMemory` for code without asyncio: its verbs, with their arguments; safe to share between
+    threads."""
 
     def __init__(self, memory: AsyncMemory, loop: _Loop | None = None) -> None:
         self._memory = memory
@@ -273,107 +313,13 @@ class Memory:
         # whoever interrupts does not want to wait
         self.close(0.0 if kind is not None and issubclass(kind, KeyboardInterrupt) else CLOSE_SECONDS)
 
-    def remember(
-        self,
-        text: str,
-        *,
-        at: datetime | None = None,
-        salience: float = 1.0,
-        session: str | None = None,
-        speaker: str | None = None,
-        meta: Mapping[str, Any] | None = None,
-        supersedes: Sequence[uuid.UUID | str] = (),
-        expires_at: datetime | None = None,
-        anchor_id: uuid.UUID | str | None = None,
-    ) -> Sent:
-        """See `AsyncMemory.remember`; `.wait()` returns the receipt."""
-        pending = self._loop.run(
-            self._memory.remember(
-                text,
-                at=at,
-                salience=salience,
-                session=session,
-                speaker=speaker,
-                meta=meta,
-                supersedes=supersedes,
-                expires_at=expires_at,
-                anchor_id=anchor_id,
-            )
-        )
-        return Sent(pending, self._loop)
-
-    def remember_many(
-        self, anchors: Iterable[Anchor], *, seconds: float = ANSWER_SECONDS
-    ) -> Iterator[Receipt | Refused]:
-        """See `AsyncMemory.remember_many`."""
-        return self._loop.iterate(self._memory.remember_many(anchors, seconds=seconds))
-
-    def recall(
-        self,
-        question: str,
-        *,
-        k: int = BEATS,
-        now: datetime | None = None,
-        session: str | None = None,
-        at_least: float | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        where: Mapping[str, str | int | bool] | None = None,
-        ignore: Sequence[uuid.UUID | str] = (),
-        explain: int = 0,
-        tell: bool = True,
-        seconds: float = ANSWER_SECONDS,
-    ) -> Recollection:
-        """See `AsyncMemory.recall`."""
-        return self._loop.run(
-            self._memory.recall(
-                question,
-                k=k,
-                now=now,
-                session=session,
-                at_least=at_least,
-                since=since,
-                until=until,
-                where=where,
-                ignore=ignore,
-                explain=explain,
-                tell=tell,
-                seconds=seconds,
-            )
-        )
-
-    def get(self, anchor_id: uuid.UUID | str) -> StoredAnchor | None:
-        """See `AsyncMemory.get`."""
-        return self._loop.run(self._memory.get(anchor_id))
-
-    def memories(
-        self,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        where: Mapping[str, str | int | bool] | None = None,
-    ) -> Iterator[StoredAnchor]:
-        """See `AsyncMemory.memories`."""
-        return self._loop.iterate(self._memory.memories(since=since, until=until, where=where))
-
-    def export(self) -> Iterator[Anchor]:
-        """See `AsyncMemory.export`."""
-        return self._loop.iterate(self._memory.export())
-
-    def forget(
-        self,
-        *anchor_ids: uuid.UUID | str,
-        session: str | None = None,
-        before: datetime | None = None,
-        everything: bool = False,
-        seconds: float = ANSWER_SECONDS,
-    ) -> int:
-        """See `AsyncMemory.forget`."""
-        return self._loop.run(
-            self._memory.forget(
-                *anchor_ids, session=session, before=before, everything=everything, seconds=seconds
-            )
-        )
+    remember = _handing_over(AsyncMemory.remember)
+    remember_many = _iterating(AsyncMemory.remember_many)
+    recall = _waiting(AsyncMemory.recall)
+    get = _waiting(AsyncMemory.get)
+    memories = _iterating(AsyncMemory.memories)
+    export = _iterating(AsyncMemory.export)
+    forget = _waiting(AsyncMemory.forget)
 
 
 class _Loop:
@@ -443,12 +389,18 @@ def checked(kind: type[M], fields: Mapping[str, Any]) -> M:
 
 
 def anchor_of(owner: str, fields: Mapping[str, Any]) -> Anchor:
-    """The memory of `owner` that `fields` describe; one without an id or a moment is given them.
+    """The memory of `owner` that the `fields` of an anchor describe, `session` and `speaker` those of its
+    meta; one without an id or a moment is given them.
 
     An id that is not given is derived from owner and content, the moment included: what is sent again
     after a failure is the same memory, what is said again another day is not. Raises Refused."""
     stored_at = fields.get("stored_at") or datetime.now(UTC)
     content = {**fields, "owner": owner, "stored_at": stored_at}
+    said = {name: content.pop(name, None) for name in ("session", "speaker")}
+    content["meta"] = {
+        **fields.get("meta", {}),
+        **{key: value for key, value in said.items() if value is not None},
+    }
     if fields.get("anchor_id") is None:
         try:
             name = msgspec.json.encode(content, order="deterministic").decode()

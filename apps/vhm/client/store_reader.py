@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+import msgspec
+
 from vhm.anchors.errors import StoreUnavailableError
 from vhm.anchors.listing import AnchorReader, CursorError, Listing, after, decode_cursor
 from vhm.anchors.payload import Row, to_anchor
@@ -61,6 +63,5 @@ class StoreReader:
 
 
 def _stored(row: Row) -> StoredAnchor:
-    anchor = to_anchor(row)
-    fields = {name: getattr(anchor, name) for name in anchor.__struct_fields__}
+    fields = msgspec.structs.asdict(to_anchor(row))
     return StoredAnchor(**fields, superseded_by=row.content.superseded_by)

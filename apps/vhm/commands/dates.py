@@ -40,6 +40,11 @@ def moment(text: str, option: str, now: datetime | None = None) -> datetime:
         raise UserError(f"{option}: {text!r} is no moment to remember ({error})") from None
 
 
+def optional(text: str | None, option: str, now: datetime | None = None) -> datetime | None:
+    """See `moment`; None where the option is not given."""
+    return None if text is None else moment(text, option, now)
+
+
 def shown(when: datetime) -> str:
     """A moment for people, in this machine's time zone, to the minute."""
     return when.astimezone().isoformat(" ", "minutes")

@@ -6,7 +6,7 @@ import os
 import sys
 
 from vhm import Memory
-from vhm.commands.dates import moment, shown
+from vhm.commands.dates import optional, shown
 from vhm.contract.settings import RETENTION_HOURS
 from vhm.errors import UserError
 
@@ -45,7 +45,7 @@ def forget(
     given = [bool(anchor_ids), session is not None, before is not None, everything]
     if sum(given) != 1:
         raise UserError("give exactly one of: ids, --session, --before, --everything")
-    when = moment(before, "--before") if before is not None else None
+    when = optional(before, "--before")
     if anchor_ids:
         what = f"{len(anchor_ids)} {'memory' if len(anchor_ids) == 1 else 'memories'}"
     elif session is not None:

@@ -7,7 +7,7 @@ import sys
 import msgspec
 
 from vhm import Anchor, Memory
-from vhm.commands.dates import moment, shown
+from vhm.commands.dates import optional, shown
 from vhm.commands.output import print_json, print_table
 from vhm.errors import UserError
 
@@ -38,8 +38,8 @@ def list_memories(
     rows: list[tuple[str, str, str]] = []
     with Memory.connect(url) as memory:
         for anchor in memory.of(owner).memories(
-            since=moment(since, "--since") if since is not None else None,
-            until=moment(until, "--until") if until is not None else None,
+            since=optional(since, "--since"),
+            until=optional(until, "--until"),
         ):
             if len(rows) == limit:
                 print(f"vhm: the newest {limit}; --limit shows more", file=sys.stderr)

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from vhm import Memory, local_state
 from vhm.client.results import Recollection
 from vhm.commands import plotting
-from vhm.commands.dates import moment, shown
+from vhm.commands.dates import optional, shown
 from vhm.commands.output import print_json, print_story, print_table
 from vhm.contract import explain as explaining
 from vhm.contract.explain import Candidate, Explanation
@@ -25,8 +25,6 @@ from vhm.memory.sentences import line
 
 REASONS_FROM = 10
 """Candidates asked for with every recall: they say why it is empty, or bounded."""
-
-WEAKER = "weaker than those chosen"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +96,7 @@ def recall(
         raise UserError("the query is empty")
     if plot is not None:
         plotting.check(plot)
-    at = moment(now, "--now") if now is not None else None
+    at = optional(now, "--now")
     if at is not None:
         print(f"remembering at {shown(at)}", file=sys.stderr)
     asked_of = url or os.environ.get("VHM_URL") or os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
@@ -110,8 +108,8 @@ def recall(
             k=top_k,
             now=at,
             session=session,
-            since=moment(since, "--since") if since is not None else None,
-            until=moment(until, "--until") if until is not None else None,
+            since=optional(since, "--since"),
+            until=optional(until, "--until"),
             where=dict(map(_pair, where or ())),
             at_least=at_least,
             explain=max(explain, explaining.MAX_CANDIDATES if plot else REASONS_FROM),
@@ -127,7 +125,7 @@ def recall(
         plotting.draw(plot, query, found.candidates)
     if not found.beats:
         print(f"vhm: {reason(found.explanation, query, session)}", file=sys.stderr)
-    elif len(found.beats) < top_k and any(one.left_out == WEAKER for one in found.candidates):
+    elif len(found.beats) < top_k and any(one.left_out == explaining.WEAKER for one in found.candidates):
         print(
             f"vhm: {len(found.beats)} of {top_k}: the worker's RESONANCE_MAX_BEATS allows no more",
             file=sys.stderr,

@@ -13,7 +13,7 @@ import msgspec
 from cyclopts import Parameter
 
 from vhm import Memory, Receipt
-from vhm.commands.dates import moment, shown
+from vhm.commands.dates import optional, shown
 from vhm.commands.memory_file import BLANK, Note, read
 from vhm.contract.messages import IMMUTABLE
 from vhm.errors import UserError
@@ -93,7 +93,7 @@ def remember(
     if text.isspace():
         raise UserError(BLANK)
     now = datetime.now().astimezone()
-    when = now if at is None else moment(at, "--at", now)
+    when = optional(at, "--at", now) or now
     with Memory.connect(url) as memory:
         receipt = (
             memory.of(owner)
@@ -104,7 +104,7 @@ def remember(
                 session=session,
                 speaker=speaker,
                 supersedes=supersedes,
-                expires_at=moment(expires, "--expires", now) if expires is not None else None,
+                expires_at=optional(expires, "--expires", now),
             )
             .wait(timeout)
         )

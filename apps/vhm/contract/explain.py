@@ -18,6 +18,9 @@ SAME_SESSION = "said in this session"
 NOTHING_RELEVANT = "no memory matches well enough"
 """Reasons that a recall may be empty for."""
 
+WEAKER = "weaker than those chosen"
+"""The reason once as many as asked for differ from one another: what follows could not be a beat."""
+
 TEXT = 120
 """Most characters of a candidate's text."""
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from vhm.contract.explain import MAX_CANDIDATES, Explanation
-from vhm.contract.messages import Anchor, Beat, Message, MinAge, Where
+from vhm.contract.messages import Anchor, Beat, Message, MinAge, RecallRequest, Where
 
 BEATS = 5
 """Beats that are asked for by default: three hold .60 of the answers, five .68."""
+
+
+NO_OWNER = "-"
+"""The owner "" where a name must stand: in a path, and in GATEWAY_KEYS."""
 
 
 class NewMemory(Message, frozen=True, kw_only=True):
@@ -48,6 +52,20 @@ class Question(Message, frozen=True, kw_only=True):
     min_age_seconds: MinAge = 0.0
     tell: bool = True
     explain: Annotated[int, Meta(ge=0, le=MAX_CANDIDATES)] = 0
+
+    @classmethod
+    def of(cls, request: RecallRequest, *, tell: bool, explain: int) -> Question:
+        """The question that a recall-request is, but for its owner."""
+        return cls(tell=tell, explain=explain, **{name: getattr(request, name) for name in _shared()})
+
+    def request(self, owner: str) -> RecallRequest:
+        """The recall-request that it is, as of now where it names no moment."""
+        fields = {name: getattr(self, name) for name in _shared()}
+        return RecallRequest(**fields | {"owner": owner, "now": self.now or datetime.now(UTC)})
+
+
+def _shared() -> set[str]:
+    return set(Question.__struct_fields__) & set(RecallRequest.__struct_fields__)
 
 
 class Recalled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

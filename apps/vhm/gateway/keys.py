@@ -9,14 +9,13 @@ from collections.abc import Iterator
 
 import msgspec
 
+from vhm.contract.rest import NO_OWNER
+
 SHORTEST_KEY = 32
 """Characters of a key at least: 128 bits in hexadecimal."""
 
 EVERYBODY = "*"
 """In place of an owner: the key opens every memory, dead letters and the workers' health."""
-
-NOBODY = "-"
-"""The owner "" where a name must stand: in GATEWAY_KEYS and in a path."""
 
 _ENTRY = re.compile(r"(?P<owner>\*|-|[A-Za-z0-9][A-Za-z0-9._@|~+-]{0,199})(?P<read>:read)?=(?P<key>.*)", re.S)
 
@@ -51,7 +50,7 @@ class Keyring:
             match = _ENTRY.fullmatch(entry)
             if match is None:
                 continue
-            owner = {EVERYBODY: None, NOBODY: ""}.get(match["owner"], match["owner"])
+            owner = {EVERYBODY: None, NO_OWNER: ""}.get(match["owner"], match["owner"])
             principal = Principal(owner=owner, read_only=match["read"] is not None, name=f"key {number}")
             self._keys.append((_digest(match["key"]), principal))
 

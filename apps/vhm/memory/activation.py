@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 DECAY_LAMBDA_PER_DAY = 0.002
 """λ of the published model: half forgotten after 347 days."""
@@ -43,6 +45,9 @@ def base_level(
     ages: NDArray[np.float64], saliences: NDArray[np.float64], decay_lambda: float = DECAY_LAMBDA_PER_DAY
 ) -> NDArray[np.float64]:
     """The base levels of memories, by their ages in days and their saliences."""
+    # here, because whoever reads settings alone takes its constants: 70 ms
+    import numpy as np
+
     decays = np.exp(-decay_lambda * np.maximum(ages, 0.0))
     return decays * np.clip(np.nan_to_num(saliences, nan=0.0), 0.0, MOST_SALIENCE)
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 
 import msgspec
@@ -60,8 +61,8 @@ class NamedPeriod(msgspec.Struct, frozen=True):
     alone: bool
 
 
-Groups = Mapping[str, str | None]
-"""Named groups of a match; those that a pattern lacks are read as None."""
+Groups = defaultdict[str, str]
+"""Named groups of a match; those that matched nothing, or that a pattern lacks, are empty."""
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -82,7 +83,7 @@ class _Mention(msgspec.Struct, frozen=True):
     include that and a part of the day."""
 
     rule: _Rule
-    groups: dict[str, str | None]
+    groups: Groups
     start: int
     end: int
     lead: str
@@ -142,7 +143,7 @@ def _mentions(text: str) -> list[_Mention]:
             found.append(
                 _Mention(
                     rule=rule,
-                    groups=match.groupdict(),
+                    groups=defaultdict(str, match.groupdict("")),
                     start=lead.start() if lead else start,
                     end=end,
                     lead=lead[0] if lead else "",
@@ -245,7 +246,7 @@ def _monday(moment: datetime) -> date:
     return moment.date() - moment.weekday() * _DAY
 
 
-def _latest(of_year: Callable[[int], Period], now: datetime, which: str | None = None) -> Period:
+def _latest(of_year: Callable[[int], Period], now: datetime, which: str = "") -> Period:
     """Of what comes once a year the latest that has begun; the "last" has ended, "this" is of this year."""
     if which == "this":
         return of_year(now.year)
@@ -269,8 +270,8 @@ def _weekday_number(name: str) -> int:
 
 def _date(groups: Groups, now: datetime) -> Period:
     """A day of a month, of a year or the latest."""
-    month, day = _month_number(groups["month"] or ""), int(groups["day"] or 0)
-    year, weekday = groups.get("year"), groups["weekday"]
+    month, day = _month_number(groups["month"]), int(groups["day"])
+    year, weekday = groups["year"], groups["weekday"]
     if year:
         period = _days(date(int(year), month, day), 1, now)
     else:
@@ -281,13 +282,13 @@ def _date(groups: Groups, now: datetime) -> Period:
 
 
 def _date_in_numbers(groups: Groups, now: datetime) -> Period:
-    year, month, day = (int(groups[part] or 0) for part in ("year", "month", "day"))
+    year, month, day = (int(groups[part]) for part in ("year", "month", "day"))
     return _days(date(year + 2000 if year < 100 else year, month, day), 1, now)
 
 
 def _date_with_slashes(groups: Groups, now: datetime) -> Period:
     """Day and month in either order, where they tell which is which."""
-    one, other, year = (int(groups[part] or 0) for part in ("one", "other", "year"))
+    one, other, year = (int(groups[part]) for part in ("one", "other", "year"))
     if one != other and max(one, other) <= 12:
         raise ValueError("either may be the month")
     return _days(date(year, min(one, other), max(one, other)), 1, now)
@@ -295,11 +296,7 @@ def _date_with_slashes(groups: Groups, now: datetime) -> Period:
 
 def _days_of_month(groups: Groups, now: datetime) -> Period:
     """3-7 May, both included."""
-    month, first, last = (
-        _month_number(groups["month"] or ""),
-        int(groups["day"] or 0),
-        int(groups["last"] or 0),
-    )
+    month, first, last = _month_number(groups["month"]), int(groups["day"]), int(groups["last"])
 
     def days(year: int) -> Period:
         return Period(_at(date(year, month, first), now), _at(date(year, month, last) + _DAY, now))
@@ -309,7 +306,7 @@ def _days_of_month(groups: Groups, now: datetime) -> Period:
 
 def _day_of_month(groups: Groups, now: datetime) -> Period:
     """The 12th, of the latest month that has had one."""
-    day, this_month = int(groups["day"] or 0), now.year * 12 + now.month - 1
+    day, this_month = int(groups["day"]), now.year * 12 + now.month - 1
     for number in range(this_month, this_month - 3, -1):
         year, month = number // 12, number % 12 + 1
         if day <= calendar.monthrange(year, month)[1] and date(year, month, day) <= now.date():
@@ -319,7 +316,7 @@ def _day_of_month(groups: Groups, now: datetime) -> Period:
 
 def _day_near(groups: Groups, now: datetime) -> Period:
     """Today, yesterday, tonight, last night, this morning."""
-    name, part = groups["day"] or "last", groups.get("part") or groups.get("last_part")
+    name, part = groups["day"] or "last", groups["part"] or groups["last_part"]
     back = 2 if name.startswith("day before") else 1 if name in ("yesterday", "last") else 0
     period = _days(now.date() - back * _DAY, 1, now)
     part = "night" if name == "tonight" else part
@@ -328,7 +325,7 @@ def _day_near(groups: Groups, now: datetime) -> Period:
 
 def _weekday(groups: Groups, now: datetime) -> Period:
     """The latest, today included; "last" is before today and "this" of this week."""
-    number, which = _weekday_number(groups["weekday"] or ""), groups.get("which")
+    number, which = _weekday_number(groups["weekday"]), groups["which"]
     if which == "this":
         return _days(_monday(now) + number * _DAY, 1, now)
     back = (now.weekday() - number) % 7
@@ -338,7 +335,7 @@ def _weekday(groups: Groups, now: datetime) -> Period:
 def _calendar_unit(groups: Groups, now: datetime) -> Period:
     """Last week, this month; the year before last."""
     unit = groups["unit"]
-    back = 2 if groups.get("which") is None else 0 if groups["which"] == "this" else 1
+    back = 0 if groups["which"] == "this" else 1 if groups["which"] else 2
     if unit == "week":
         return _days(_monday(now) - 7 * back * _DAY, 7, now)
     if unit == "weekend":
@@ -358,7 +355,7 @@ def _weekend(groups: Groups, now: datetime) -> Period:  # noqa: ARG001 - all rea
 
 def _week_in_numbers(groups: Groups, now: datetime) -> Period:
     """A calendar week (ISO 8601)."""
-    number = int(groups["number"] or 0)
+    number = int(groups["number"])
 
     def week(year: int) -> Period:
         return _days(date.fromisocalendar(year, number, 1), 7, now)
@@ -367,20 +364,20 @@ def _week_in_numbers(groups: Groups, now: datetime) -> Period:
 
 
 def _month(groups: Groups, now: datetime) -> Period:
-    month = _month_number(groups["month"] or "")
-    if year := groups.get("year"):
+    month = _month_number(groups["month"])
+    if year := groups["year"]:
         return _months(int(year), month, 1, now)
-    return _latest(lambda year: _months(year, month, 1, now), now, groups.get("which"))
+    return _latest(lambda year: _months(year, month, 1, now), now, groups["which"])
 
 
 def _month_in_numbers(groups: Groups, now: datetime) -> Period:
-    return _months(int(groups["year"] or 0), date(1, int(groups["month"] or 0), 1).month, 1, now)
+    return _months(int(groups["year"]), date(1, int(groups["month"]), 1).month, 1, now)
 
 
 def _season(groups: Groups, now: datetime) -> Period:
     """A winter belongs to the year in which it begins, unless that is still to come."""
-    month, year, which = SEASONS[groups["season"] or ""], groups.get("year"), groups.get("which")
-    if year is None and not (which == "this" and month == 12):
+    month, year, which = SEASONS[groups["season"]], groups["year"], groups["which"]
+    if not year and not (which == "this" and month == 12):
         return _latest(lambda year: _months(year, month, 3, now), now, which)
     period = _months(int(year or now.year), month, 3, now)
     if month == 12 and period.start > now:
@@ -391,22 +388,22 @@ def _season(groups: Groups, now: datetime) -> Period:
 
 
 def _quarter(groups: Groups, now: datetime) -> Period:
-    number = int(groups["digit"] or 0) or _ORDINALS[groups["ordinal"] or ""]
+    number = int(groups["digit"] or _ORDINALS[groups["ordinal"]])
     if year := groups["year"]:
         return _months(int(year), 3 * number - 2, 3, now)
     return _latest(lambda year: _months(year, 3 * number - 2, 3, now), now)
 
 
 def _half_year(groups: Groups, now: datetime) -> Period:
-    return _months(int(groups["year"] or 0), 6 * int(groups["digit"] or 0) - 5, 6, now)
+    return _months(int(groups["year"]), 6 * int(groups["digit"]) - 5, 6, now)
 
 
 def _year(groups: Groups, now: datetime) -> Period:
-    return _months(int(groups["year"] or 0), 1, 12, now)
+    return _months(int(groups["year"]), 1, 12, now)
 
 
 def _decade(groups: Groups, now: datetime) -> Period:
-    year = int(groups["year"] or 0)
+    year = int(groups["year"])
     if year < 100:
         year += 2000 if 2000 + year <= now.year else 1900
     return _months(year, 1, 120, now)
@@ -414,11 +411,11 @@ def _decade(groups: Groups, now: datetime) -> Period:
 
 def _count(groups: Groups) -> float:
     """How many units: two, half a, 2.5, one and a half."""
-    number = groups.get("number")
-    if number is None:
+    number = groups["number"]
+    if not number:
         return 0.5
     value = next((_COUNTS[word] for word in reversed(number.split()) if word in _COUNTS), None)
-    return (float(number) if value is None else value) + (0.5 if groups.get("half") else 0.0)
+    return (float(number) if value is None else value) + (0.5 if groups["half"] else 0.0)
 
 
 def _back(now: datetime, count: float, unit: str) -> datetime:
@@ -430,7 +427,7 @@ def _back(now: datetime, count: float, unit: str) -> datetime:
 def _ago(groups: Groups, now: datetime) -> Period:
     """So many units ago give or take half a unit, a quarter of one where halves are told; a day is that
     day, and hours are a quarter longer or shorter."""
-    unit, count, compared = groups["unit"] or "", _count(groups), groups.get("compared")
+    unit, count, compared = groups["unit"], _count(groups), groups["compared"]
     middle = _back(now, count, unit)
     if compared:
         return Period(middle, now) if compared == "less than" else Period(_earliest(now), middle)
@@ -445,15 +442,15 @@ def _ago(groups: Groups, now: datetime) -> Period:
 
 def _few_ago(groups: Groups, now: datetime) -> Period:
     """Two to six units ago."""
-    unit = groups["unit"] or ""
+    unit = groups["unit"]
     return Period(_back(now, 6, unit) - _UNITS[unit] / 2, _back(now, 2, unit) + _UNITS[unit] / 2)
 
 
 def _past(groups: Groups, now: datetime) -> Period:
     """The last three weeks, the past year: up to now."""
-    few = groups.get("few")
-    count = _FEW[few] if few else _count(groups) if groups.get("number") else 1.0
-    return Period(_back(now, count, groups["unit"] or ""), now)
+    few = groups["few"]
+    count = _FEW[few] if few else _count(groups) if groups["number"] else 1.0
+    return Period(_back(now, count, groups["unit"]), now)
 
 
 def _recently(groups: Groups, now: datetime) -> Period:  # noqa: ARG001 - all readings are called alike

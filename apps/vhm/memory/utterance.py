@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vhm.memory.sentences import line
-from vhm.memory.tokenizer import listed, words
+from vhm.memory.tokenizer import listed
 
 LONGEST_NAME = 60
 
@@ -21,12 +21,6 @@ _ASKED_OF = (
     r"|\b{name}\s+(?:say|says|said|tell|tells|told|ask|asks|asked|mention\w*|think|thinks|thought|feel|feels|felt)\b"
 )
 _CALLED = r"(?:^|[,.!?]\s+|\b(?:[Hh]ey|[Hh]i|[Hh]ello|[Tt]hanks|[Tt]hank you)\s+){name}(?=[,!.?])"
-
-
-def speaker(text: str) -> list[str]:
-    """The words of a name that the text opens with ("Ana: …"), if it looks like one; lower-cased."""
-    name = _label(text)
-    return words(name) if name and name not in _NO_NAMES else []
 
 
 def speakers(
@@ -52,16 +46,12 @@ def _named(meta: Mapping[str, Any] | None) -> str | None:
 
 def _used_as_name(text: str, others: Sequence[str], question: str) -> str | None:
     """The label of the text, if the question says what he did or somebody else calls him by it."""
-    name = _label(text)
-    if name is None or name in _NO_NAMES:
+    label = _LABEL.match(text)
+    if label is None or label[1] in _NO_NAMES:
         return None
+    name = label[1]
     called = _CALLED.replace("{name}", re.escape(name))
     heard = (other[match.end() :] for other in others if (match := _LABEL.match(other)) and match[1] != name)
     if re.search(_ASKED_OF.replace("{name}", re.escape(name)), question):
         return name
     return name if any(re.search(called, said) for said in heard) else None
-
-
-def _label(text: str) -> str | None:
-    label = _LABEL.match(text)
-    return label[1] if label else None

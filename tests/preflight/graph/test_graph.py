@@ -29,7 +29,7 @@ spec:
         env:
         - {name: DB_URL, value: "postgres://user:word@db:5432/shop"}
         - {name: CACHE_ADDR, value: "cache:6379"}
-        - {name: WRONG_PORT, value: "http://db:9/"}
+        - {name: OTHER_URL, value: "http://db:9/"}
         - {name: OUTSIDE, value: "https://api.example.org"}
         - name: KEY
           valueFrom: {secretKeyRef: {name: keys, key: key}}

@@ -219,3 +219,13 @@ def test_objects_of_a_plugin_have_the_origin_kustomize_names(tmp_path: Path) -> 
     )
     origins = {each.kind: str(each.origin) for each in loaded.objects}
     assert origins == {"Pod": "overlay/p.yaml:1", "ConfigMap": "overlay/g.yaml:1"}
+
+
+def test_a_key_written_twice_is_named_where_kustomize_only_refuses_it(tmp_path: Path) -> None:
+    files = (
+        "=== overlay/kustomization.yaml\nresources: [c.yaml]\n"
+        "=== overlay/c.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"
+        "data:\n  LOG_LEVEL: info\n  LOG_LEVEL: debug\n"
+    )
+    with pytest.raises(CheckError, match=r"^overlay/c\.yaml:6: LOG_LEVEL is written twice[^\n]*$"):
+        tree(tmp_path, files)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight.repository.build_context import Ignore, locate, places
+from preflight.repository.build_context import Ignore, copied, locate
 from preflight.repository.dockerfile import Command, parse
 
 WHOLE = """\
@@ -44,7 +44,6 @@ def test_stages_commands_and_their_lines() -> None:
         ("final", "build", 16),
     ]
     build, final = found.stages
-    assert build.unresolved == {"REGISTRY"}
     assert (build.env["A"].value, build.env["A"].line) == ("1", 5)
     assert (build.env["B"].value, build.env["B"].line) == ("two words", 6)
     assert build.env["PATH"].value.startswith("/venv/bin:/usr/local/sbin:")
@@ -58,7 +57,6 @@ def test_stages_commands_and_their_lines() -> None:
     assert final.platform == "linux/amd64"
     assert final.user is not None
     assert (final.user.value, final.user.line) == ("1000:1000", 18)
-    assert final.exposed == {8080: 19, 9090: 19}
     assert final.volumes == {"/data": 20}
     assert final.entrypoint == Command(words=("python", "-m"), shell=False, line=21)
     assert final.cmd == Command(words=("app.main --port $PORT",), shell=True, line=22)
@@ -134,9 +132,21 @@ def test_where_files_end_and_where_they_come_from(tmp_path: Path) -> None:
     assert locate(found, final, "/srv/app/web/main.py", tmp_path) == "app/web/main.py"
     assert locate(found, final, "/srv/app/missing.py", tmp_path) is None
     assert locate(found, final, "/elsewhere", tmp_path) is None
-    assert places(found, final, "app/web/main.py", tmp_path) == ["/srv/app/web/main.py"]
-    assert places(found, final, "requirements.txt", tmp_path) == ["/etc/requirements.txt"]
-    assert places(found, build, "requirements.txt", tmp_path) == ["/src/requirements.txt"]
+    assert copied(found, final, tmp_path) == [
+        ("requirements.txt", "/etc/requirements.txt"),
+        ("app", "/srv/app"),
+    ]
+    assert copied(found, build, tmp_path) == [
+        ("app", "/src/app"),
+        ("requirements.txt", "/src/requirements.txt"),
+    ]
+
+
+def test_files_that_a_stage_takes_out_of_what_another_has_copied_whole(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/main.py").write_text("")
+    found = parse("FROM a AS build\nCOPY . /src\nFROM b\nCOPY --from=build /src/app/main.py /srv/\n")
+    assert copied(found, found.stages[1], tmp_path) == [("app/main.py", "/srv/main.py")]
 
 
 @pytest.mark.parametrize(

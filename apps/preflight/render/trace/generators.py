@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 
 from preflight.documents.node import Node
+from preflight.documents.scalars import unquoted
 from preflight.render.files import Reader
 from preflight.render.trace.edits import Edit, Missed
 from preflight.render.trace.resource import Resource, put
@@ -46,13 +47,6 @@ def env_lines(data: bytes, file: str) -> dict[str, Node]:
             key, _, value = line.partition("=")
             found[key] = Node(value, file, number)
     return found
-
-
-def unquoted(value: str) -> str:
-    """A literal without the one pair of quotes around it."""
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1]
-    return value
 
 
 def generate(

@@ -26,14 +26,6 @@ MERGE_KEYS: dict[str, tuple[str, ...]] = {
 }
 """Lists that strategic merge joins by a key; every other list is replaced whole."""
 
-BUILT_IN_GROUPS = ("", "apps", "batch", "autoscaling", "policy", "extensions")
-
-
-def is_built_in(api_version: str) -> bool:
-    """Whether strategic merge knows the lists of this API; those of custom resources are replaced."""
-    group = api_version.rpartition("/")[0]
-    return group in BUILT_IN_GROUPS or group.endswith(".k8s.io")
-
 
 def strategic(base: Node | None, patch: Node, *, built_in: bool, field: str = "") -> Node | None:
     """`patch` merged over `base`; None where the patch deletes it. `base` may be changed."""
@@ -71,10 +63,6 @@ def _list(base: Node | None, patch: Node, built_in: bool, field: str) -> Node:
     replaces = len(items) < len(patch.items())
     old = base.items() if base is not None else []
     keys = _keys(field, [*items, *old])
-    if field == "finalizers" and built_in and not replaces:
-        present = {each.value for each in old if not isinstance(each.value, dict | list)}
-        fresh = [each for each in items if isinstance(each.value, dict | list) or each.value not in present]
-        return Node([*old, *(each.copy() for each in fresh)], patch.file, patch.line)
     if not built_in or not keys or replaces or not old:
         made = [strategic(None, each, built_in=built_in) for each in items]
         return Node([each for each in made if each is not None], patch.file, patch.line)

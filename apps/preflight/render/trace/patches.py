@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from preflight.cluster.kinds import BUILT_IN_GROUPS
 from preflight.documents.node import Node, split_list
 from preflight.documents.parse import parse
 from preflight.render.files import Reader
@@ -86,7 +87,7 @@ def _merge(resource: Resource, patch: Node, entry: Node) -> None:
     """A strategic merge that keeps kind, name and namespace unless the entry's options say otherwise."""
     kept = {path: resource.node.get(*path) for path in _IDENTITY}
     resource.remember()
-    built_in = merge.is_built_in(resource.api_version)
+    built_in = resource.api_version.rpartition("/")[0] in BUILT_IN_GROUPS
     merged = merge.strategic(resource.node, patch, built_in=built_in)
     if merged is None:
         resource.deleted = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from preflight.cluster.kinds import CLUSTER_SCOPED
 from preflight.documents.node import Node
@@ -57,8 +57,8 @@ class Resource:
         """Whether it has, or once had, this name."""
         return (namespace, name) in self.names or (namespace, name) == (self.namespace, self.name)
 
-    def labels(self, field: str = "labels") -> dict[str, str]:
-        """Its labels (or annotations)."""
+    def pairs(self, field: str) -> dict[str, str]:
+        """Its `labels` or `annotations`."""
         return {key: str(each.value) for key, each in self.node.entries("metadata", field).items()}
 
 
@@ -112,8 +112,10 @@ class Selector:
             if pattern is None:
                 raise Untraced
             self.patterns[field] = pattern
-        self.label_selector = label_selector(node.text("labelSelector"))
-        self.annotation_selector = label_selector(node.text("annotationSelector"))
+        self.terms = {
+            "labels": _label_terms(node.text("labelSelector")),
+            "annotations": _label_terms(node.text("annotationSelector")),
+        }
         given = [node.text("kind"), node.text("name")]
         self.words = "/".join(each for each in given if each) or "everything selected by labels"
 
@@ -128,8 +130,8 @@ class Selector:
             return False
         if not any(self._fits("namespace", namespace) for namespace, _ in names):
             return False
-        return self.label_selector(resource.labels()) and self.annotation_selector(
-            resource.labels("annotations")
+        return all(
+            _holds(term, resource.pairs(field)) for field, terms in self.terms.items() for term in terms
         )
 
     def _fits(self, field: str, text: str) -> bool:
@@ -137,37 +139,19 @@ class Selector:
         return pattern is None or pattern.match(text[:1000]) is not None
 
 
-Labels = Mapping[str, str]
-
-_TERM = re.compile(
-    r"\s*(?:(?P<key>[^\s!=,()]+)\s*(?:(?P<op>==?|!=)\s*(?P<value>[^\s,()]*)"
-    r"|\s(?P<set>in|notin)\s*\((?P<values>[^()]*)\))?|!\s*(?P<no>[^\s!=,()]+))\s*(?:,|\Z)"
-)
+_TERM = re.compile(r"\s*(?P<no>!?)(?P<key>[^\s!=,()]+)\s*(?:(?P<op>==?|!=)\s*(?P<value>[^\s!=,()]*)\s*)?")
 
 
-def label_selector(text: str) -> Callable[[Labels], bool]:
-    """A label selector in its string form (`a=b,c in (d,e),!f`) as a function of labels."""
-    tests: list[Callable[[Labels], bool]] = []
-    position = 0
-    while position < len(text):
-        term = _TERM.match(text, position)
-        if term is None:
-            raise Untraced
-        position = term.end()
-        tests.append(_test(term))
-    return lambda labels: all(test(labels) for test in tests)
+def _label_terms(text: str) -> list[re.Match[str]]:
+    """The terms of a label selector in its string form: `a=b,c!=d,e,!f`."""
+    terms = [_TERM.fullmatch(part) for part in text.split(",")] if text else []
+    if None in terms:
+        raise Untraced
+    return [term for term in terms if term is not None]
 
 
-def _test(term: re.Match[str]) -> Callable[[Labels], bool]:
-    key = term["key"]
-    if term["no"]:
-        absent = term["no"]
-        return lambda labels: absent not in labels
-    if term["set"]:
-        values = {part.strip() for part in term["values"].split(",")}
-        wanted = term["set"] == "in"
-        return lambda labels: (key in labels and labels[key] in values) == wanted
-    if term["op"]:
-        value, same = term["value"], term["op"] != "!="
-        return lambda labels: (labels.get(key) == value) == same
-    return lambda labels: key in labels
+def _holds(term: re.Match[str], labels: Mapping[str, str]) -> bool:
+    found = labels.get(term["key"])
+    if term["op"] is None:
+        return (found is None) == bool(term["no"])
+    return (found == term["value"]) == (term["op"] != "!=")

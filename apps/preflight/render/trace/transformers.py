@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from preflight.cluster.image_reference import parse
 from preflight.cluster.kinds import CLUSTER_SCOPED
 from preflight.documents.node import Node
 from preflight.render.trace.edits import Edit
@@ -15,40 +16,6 @@ TEMPLATE = ("spec", "template", "metadata")
 JOB = ("spec", "jobTemplate", "metadata")
 JOB_TEMPLATE = ("spec", "jobTemplate", "spec", "template", "metadata")
 POD_KINDS = ("Deployment", "ReplicaSet", "DaemonSet", "StatefulSet", "Job", "ReplicationController")
-
-SELECTORS: dict[str, tuple[tuple[str, ...], bool]] = {
-    "Service": (("spec", "selector"), True),
-    "ReplicationController": (("spec", "selector"), True),
-    "Deployment": (("spec", "selector", "matchLabels"), True),
-    "ReplicaSet": (("spec", "selector", "matchLabels"), True),
-    "DaemonSet": (("spec", "selector", "matchLabels"), True),
-    "StatefulSet": (("spec", "selector", "matchLabels"), True),
-    "Job": (("spec", "selector", "matchLabels"), False),
-    "CronJob": (("spec", "jobTemplate", "spec", "selector", "matchLabels"), False),
-    "PodDisruptionBudget": (("spec", "selector", "matchLabels"), False),
-    "NetworkPolicy": (("spec", "podSelector", "matchLabels"), False),
-}
-"""Where `commonLabels` reaches selectors, and whether it makes them."""
-
-AFFINITY = ("spec", "template", "spec", "affinity")
-TERMS = (
-    ("preferredDuringSchedulingIgnoredDuringExecution", "podAffinityTerm", "labelSelector", "matchLabels"),
-    ("requiredDuringSchedulingIgnoredDuringExecution", "labelSelector", "matchLabels"),
-)
-NESTED_SELECTORS: dict[str, tuple[tuple[str, ...], ...]] = {
-    **dict.fromkeys(
-        ("Deployment", "StatefulSet"),
-        (
-            *((*AFFINITY, kind, *term) for kind in ("podAffinity", "podAntiAffinity") for term in TERMS),
-            ("spec", "template", "spec", "topologySpreadConstraints", "labelSelector", "matchLabels"),
-        ),
-    ),
-    "NetworkPolicy": (
-        ("spec", "ingress", "from", "podSelector", "matchLabels"),
-        ("spec", "egress", "to", "podSelector", "matchLabels"),
-    ),
-}
-"""Selectors inside lists that `commonLabels` reaches where they exist."""
 
 PLUGINS = ("AnnotationsTransformer", "LabelTransformer", "PatchTransformer")
 """Built-in transformers with a configuration of their own (`transformers: [labels.yaml]`) that are carried
@@ -111,14 +78,15 @@ def write_fields(resource: Resource, specs: Sequence[Node], pairs: dict[str, Nod
 
 
 def _label_selectors(resource: Resource, pairs: dict[str, Node]) -> None:
-    path, makes = SELECTORS.get(resource.kind, ((), False))
-    version = resource.api_version
-    if path and not (resource.kind in ("Service", "ReplicationController") and version != "v1"):
-        for found in _reach(resource.node, path, makes):
-            _write_pairs(found, (), pairs)
-    for nested in NESTED_SELECTORS.get(resource.kind, ()):
-        for found in _reach(resource.node, nested, False):
-            _write_pairs(found, (), pairs)
+    """Pairs into selectors. Into all that match labels: kustomize leaves some of them alone, and what is not
+    in its render nobody asks for."""
+    if resource.kind in ("Service", "ReplicationController") and resource.api_version == "v1":
+        _write_pairs(resource.node, ("spec", "selector"), pairs)
+    elif resource.kind in POD_KINDS and resource.kind != "Job":
+        _write_pairs(resource.node, ("spec", "selector", "matchLabels"), pairs)
+    for here in _below(resource.node):
+        if "matchLabels" in here.entries():
+            _write_pairs(here, ("matchLabels",), pairs)
 
 
 def add_annotations(resources: Sequence[Resource], pairs: dict[str, Node]) -> None:
@@ -166,9 +134,6 @@ def set_replicas(resources: Sequence[Resource], entry: Node, edit: Edit) -> None
                 put(resource.node, ("spec", "replicas"), count.value, count.place)
 
 
-_REFERENCE = re.compile(r"(?P<name>(?:[^/]*/)?[^:@]*)(?::(?P<tag>[^@]*))?(?:@(?P<digest>.*))?", re.DOTALL)
-
-
 def set_image(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
     """One entry of `images:`. Raises `Untraced` where its name is an expression not followed here."""
     suffix = r"(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?"
@@ -193,35 +158,29 @@ def set_image(resources: Sequence[Resource], entry: Node, edit: Edit) -> None:
 
 def _images(node: Node) -> Iterator[tuple[Node, str]]:
     """Every `image` of containers and init containers anywhere, and of image volumes."""
-    for spec in _pod_specs(node):
-        for volume in spec.items("volumes"):
-            image = volume.get("image")
-            if image is not None and image.text("reference"):
-                yield image, "reference"
-    stack = [node]
-    while stack:
-        here = stack.pop()
+    for here in _below(node):
         for key, each in here.entries().items():
-            if key in ("containers", "initContainers"):
-                yield from ((item, "image") for item in each.items() if item.text("image"))
-            stack.append(each)
-        stack += here.items()
+            for item in each.items():
+                if key in ("containers", "initContainers") and item.text("image"):
+                    yield item, "image"
+                elif key == "volumes" and item.text("image", "reference"):
+                    yield item.entries()["image"], "reference"
 
 
-def _pod_specs(node: Node) -> list[Node]:
-    found = (node.get("spec"), node.get("spec", "template", "spec"))
-    return [each for each in found if each is not None]
+def _below(node: Node) -> Iterator[Node]:
+    """A node, and every mapping and list in it."""
+    yield node
+    for each in (*node.items(), *node.entries().values()):
+        if isinstance(each.value, dict | list):
+            yield from _below(each)
 
 
 def _renamed(image: str, entry: Node) -> str:
-    match = _REFERENCE.fullmatch(image)
-    name, tag, digest = (match["name"], match["tag"], match["digest"]) if match else (image, None, None)
-    name = entry.text("newName") or name
-    new_tag, new_digest = entry.text("newTag"), entry.text("digest")
-    if new_tag or new_digest:
-        tag, digest = new_tag, new_digest
-    elif entry.text("tagSuffix"):
-        tag, digest = (tag or "") + entry.text("tagSuffix"), None
+    given = parse(image)
+    name, tag, digest = entry.text("newName") or given.name, entry.text("newTag"), entry.text("digest")
+    if not tag and not digest:
+        suffix = entry.text("tagSuffix")
+        tag, digest = given.tag + suffix, "" if suffix else given.digest
     return name + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from preflight.documents.node import Node, split_list
-from preflight.documents.parse import YamlError
 from preflight.findings import CheckError, Place
 from preflight.render.files import Reader, is_remote, kustomization_file
 from preflight.render.trace import generators, patches, replacements, transformers
@@ -28,6 +28,7 @@ class Built(msgspec.Struct):
     """Entries that bring in what was not read."""
     outside: list[Node]
     """Entries that name a file outside their kustomization's folder."""
+    is_component: bool
 
 
 def build(folder: Path, root: Path, *, allow_remote: bool = False, reader: Reader | None = None) -> Built:
@@ -46,7 +47,7 @@ def build(folder: Path, root: Path, *, allow_remote: bool = False, reader: Reade
         complete=builder.complete and not builder.remote,
         duplicates=duplicates,
     )
-    return Built(tree, resources, builder.remote, reader.outside)
+    return Built(tree, resources, builder.remote, reader.outside, builder.is_component)
 
 
 class _Builder:
@@ -56,6 +57,7 @@ class _Builder:
         self.remote: list[Node] = []
         self.folders = 0
         self.complete = True
+        self.is_component = False
 
     def folder(self, folder: Path, given: list[Resource], above: tuple[Path, ...]) -> list[Resource]:
         """The objects of one kustomization; `given` are those a component starts from."""
@@ -73,6 +75,8 @@ class _Builder:
         documents = self.reader.documents(file, Place(self.reader.name(file), 1))
         if not documents or not isinstance(documents[0].value, dict):
             return given
+        if not above:
+            self.is_component = documents[0].text("kind") == "Component"
         level = _Level(self, folder, self.reader.name(file), documents[0], (*above, folder))
         return level.run(list(given))
 
@@ -184,9 +188,9 @@ class _Level:
 
     def _transformers(self, resources: list[Resource]) -> None:
         for index, each in enumerate(self.entries.items("patchesStrategicMerge")):
-            self._patch(resources, f"patchesStrategicMerge[{index}]", each, each, None)
+            self._patch(resources, f"patchesStrategicMerge[{index}]", each)
         for index, each in enumerate(self.entries.items("patches")):
-            self._patch_entry(resources, "patches", index, each)
+            self._patch(resources, f"patches[{index}]", each)
         namespace = self.entries.get("namespace")
         if namespace is not None and namespace.text():
             transformers.set_namespace(resources, namespace)
@@ -198,14 +202,15 @@ class _Level:
             transformers.add_labels(resources, common, common.entries(), common=True)
         transformers.add_annotations(resources, self.entries.entries("commonAnnotations"))
         for index, each in enumerate(self.entries.items("patchesJson6902")):
-            self._patch_entry(resources, "patchesJson6902", index, each)
+            self._patch(resources, f"patchesJson6902[{index}]", each)
         for index, each in enumerate(self.entries.items("replicas")):
             edit = self._edit("replica", f"replicas[{index}]", each, f"a workload named {each.text('name')}")
             transformers.set_replicas(resources, each, edit)
         for field in ("images", "imageTags"):
             for index, each in enumerate(self.entries.items(field)):
                 edit = self._edit("image", f"{field}[{index}]", each, f"image {each.text('name')}")
-                self._follow(edit, lambda each=each, edit=edit: transformers.set_image(resources, each, edit))  # type: ignore[misc]
+                with _followed(edit):
+                    transformers.set_image(resources, each, edit)
         self._replacements(resources)
         for transformer in self.entries.items("transformers"):
             for config in self._plugin_configs(transformer):
@@ -215,18 +220,9 @@ class _Level:
         """A built-in transformer given by a configuration of its own."""
         kind = config.text("kind")
         if kind == "PatchTransformer":
-            source = config.get("patch") or config.get("path")
-            if source is not None:
-                inline = config.get("patch") is not None
-                self._patch(resources, "transformers", config, source, config.get("target"), inline)
+            self._patch(resources, "transformers", config)
         elif kind in transformers.PLUGINS:
             transformers.write_pairs(resources, config)
-
-    def _follow(self, edit: Edit, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except Untraced:
-            edit.followed = False
 
     def _replacements(self, resources: list[Resource]) -> None:
         for index, each in enumerate(self.entries.items("replacements")):
@@ -238,28 +234,24 @@ class _Level:
                 items = [one for doc in documents for one in (doc.items() or [doc])]
             for item in items:
                 edit = self._edit("replacement", f"replacements[{index}]", item, "its targets")
-                self._follow(edit, lambda item=item, edit=edit: replacements.replace(resources, item, edit))  # type: ignore[misc]
+                with _followed(edit):
+                    replacements.replace(resources, item, edit)
 
-    def _patch_entry(self, resources: list[Resource], field: str, index: int, entry: Node) -> None:
-        name = f"{field}[{index}]"
-        source = entry.get("patch") or entry.get("path")
-        if source is not None:
-            self._patch(
-                resources, name, entry, source, entry.get("target"), inline=source is entry.get("patch")
-            )
-
-    def _patch(
-        self,
-        resources: list[Resource],
-        name: str,
-        entry: Node,
-        source: Node,
-        target: Node | None,
-        inline: bool | None = None,
-    ) -> None:
-        edit = self._edit("patch", name, entry, "its target")
-        documents = patches.documents(self.reader, self.dir, source, inline)
-        patches.carry_out(resources, documents, entry, target, edit)
+    def _patch(self, resources: list[Resource], name: str, entry: Node) -> None:
+        """An entry that holds a patch or its path; one of `patchesStrategicMerge` is either itself."""
+        inline = entry.get("patch")
+        source = inline or entry.get("path") or entry
+        if isinstance(source.value, str):
+            edit = self._edit("patch", name, entry, "its target")
+            is_inline = None if source is entry else source is inline
+            documents = patches.documents(self.reader, self.dir, source, is_inline)
+            patches.carry_out(resources, documents, entry, entry.get("target"), edit)
 
 
-__all__ = ["Built", "YamlError", "build"]
+@contextlib.contextmanager
+def _followed(edit: Edit) -> Iterator[None]:
+    """Take down where an effect is not worked out."""
+    try:
+        yield
+    except Untraced:
+        edit.followed = False

@@ -8,6 +8,7 @@ not come to an answer.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -18,13 +19,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 ALIAS = "_preflight_probe"
 PRELOADED = {"attrs", "msgspec", "pydantic", "pydantic_settings", "litestar", "fastapi"}
 """Libraries that are slow to import and read no environment: forks have them from the start, where a declared
-module mentions them or a fork before needed them."""
+module mentions them."""
 
 
 def _own_package() -> Any:
@@ -93,16 +93,6 @@ def _answer(answer: Any, question: dict[str, Any], folder: str, writer: int) -> 
         os._exit(status)
 
 
-def _preload(names: Iterable[str]) -> None:
-    for name in names:
-        if name in PRELOADED and name not in sys.modules:
-            try:
-                importlib.import_module(name)
-            # a fork that needs it meets the same and says so
-            except Exception:
-                PRELOADED.discard(name)
-
-
 def main() -> None:
     """Answer questions. What the imported code prints goes nowhere: it may print a secret."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -129,10 +119,7 @@ def main() -> None:
             fork.said += part
             if late or (fork.reader in ready and not part):
                 del forks[fork.reader]
-                found = fork.result(late)
-                loaded = found.pop("loaded", ())
-                say(fork.id, found)
-                _preload(loaded)
+                say(fork.id, fork.result(late))
         if questions in ready:
             part = os.read(questions, 1 << 16)
             if not part:
@@ -140,7 +127,10 @@ def main() -> None:
             *lines, asked = (asked + part).split(b"\n")
             for question in map(json.loads, lines):
                 if "preload" in question:
-                    _preload(answer.mentioned(question["preload"], question["roots"]))
+                    for name in answer.mentioned(question["preload"], question["roots"]) & PRELOADED:
+                        # a fork that needs it meets the same and says so
+                        with contextlib.suppress(Exception):
+                            importlib.import_module(name)
                 elif "modules" in question:
                     say(question["id"], answer.of_distributions(question))
                 else:

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from . import distributions, metrics, settings_types, topics
-from .attribution import PLACEHOLDERS, Attribution, problems_of
+from .attribution import PLACEHOLDERS, Attribution, problems_of, spoken
 from .sandbox import Environ, Refused, Sandbox, leave_the_network
 
 __all__ = ["OUT_OF_MEMORY", "leave_the_network", "mentioned", "of_code", "of_distributions"]
@@ -47,8 +47,8 @@ def of_code(question: dict[str, Any], folder: str) -> dict[str, Any]:
     """The answer to one question about a declared `name`: `ask` is `settings`, `topics` or `app`.
 
     It has `tried` (what the sandbox refused), `unseen` (mounts looked into whose content is not known),
-    `looked_up` and `all_read` (the variables that the import depends on), `loaded` (libraries), and what was
-    asked for, or `failed`: `{"kind": "not-found" | "missing-package" | "raised", "why": ...}`.
+    `looked_up` and `all_read` (the variables that the import depends on), and what was asked for, or
+    `failed`: `{"kind": "not-found" | "missing-package" | "raised", "why": ...}`.
     """
     deadline = time.monotonic() + 0.8 * question["seconds"]
     sys.path[:0] = [root for root in question["roots"] if root not in sys.path]
@@ -77,7 +77,6 @@ def of_code(question: dict[str, Any], folder: str) -> dict[str, Any]:
         "looked_up": sorted(Environ.looked_up),
         "all_read": Environ.all_read,
         "memory": importer.memory,
-        "loaded": sorted({name.partition(".")[0] for name in sys.modules}),
     }
 
 
@@ -209,7 +208,5 @@ class Importer:
 def _one_line(error: BaseException, secrets: list[str]) -> str:
     """The exception in one line; its kind alone where its words could hold a Secret's value."""
     name = type(error).__name__
-    text = "; ".join(problem.text for problem in problems_of(error))
-    if any(secret.strip()[:4] in text for secret in secrets if secret.strip()):
-        return name
-    return f"{name}: {text.removeprefix(name + ': ')}"[:300]
+    text = spoken("; ".join(problem.text for problem in problems_of(error)), secrets)
+    return f"{name}: {text.removeprefix(name + ': ')}"[:300] if text else name

@@ -372,32 +372,13 @@ class Attribution:
             "variables": cause.names,
             "field": ".".join(problem.where),
             "expected": _expected(problem, field) if field is not None else "",
-            "message": self._words(problem),
+            "message": spoken(problem.text, self.secrets),
             "certain": not self.open or not self._mendable(problem, state),
         }
 
     def _mendable(self, problem: Problem, state: State) -> bool:
         """Whether a variable that is absent could put an end to a problem."""
         return bool(self._cures(problem, state, self._absent(problem, self.field_of(problem), state)))
-
-    def _words(self, problem: Problem) -> str:
-        """What the type says, if that does not depend on a Secret's value; else with the value masked; else
-        nothing. A part of a value in the words is found by making the settings of another value as long."""
-        if not any(secret for secret in self.secrets):
-            return problem.text[:LONGEST]
-        state = {name: _turned(value, self.secrets) for name, value in self._state_of(problem).items()}
-        others = [each for each in self.run(state).problems if each.key[:3] == problem.key[:3]]
-        if any(other.text == problem.text for other in others):
-            return problem.text[:LONGEST]
-        masked = _masked(problem.text, self.secrets)
-        turned = [_turned(secret, [secret]) for secret in self.secrets]
-        same = any(_masked(other.text, turned) == masked for other in others)
-        return masked[:LONGEST] if same or (not others and not _holds_part(masked, self.secrets)) else ""
-
-    def _state_of(self, problem: Problem) -> State:
-        """The environment in which the problem was met."""
-        key = next(key for key, outcome in self._outcomes.items() if problem in outcome.problems)
-        return dict(key)
 
 
 REMOVED = "\0removed"
@@ -425,49 +406,32 @@ def _as_mentioned(text: str, names: Iterable[str]) -> list[str]:
     return sorted(places, key=lambda name: (places[name] < 0, places[name]))
 
 
-def _masked(text: str, secrets: Iterable[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        for form in (secret, secret.strip(), repr(secret)[1:-1]):
-            text = text.replace(form, "***") if form else text
-    return text
-
-
-def _holds_part(text: str, secrets: Iterable[str]) -> bool:
-    """Whether four letters of a secret, or of its base64, are in a text."""
-    for secret in secrets:
+def spoken(text: str, secrets: Iterable[str]) -> str:
+    """The words of a class or an exception with each Secret's value masked; nothing where they hold four
+    letters of one, or of its base64, all the same. What is shorter than that is in many words."""
+    whole = sorted((each.strip() for each in secrets if len(each.strip()) >= 4), key=len, reverse=True)
+    for secret in whole:
+        for form in (secret, repr(secret)[1:-1]):
+            text = text.replace(form, "***")
+    for secret in whole:
         for form in (secret.lower(), base64.b64encode(secret.encode()).decode().lower()):
-            if any(form[start : start + 4] in text.lower() for start in range(max(len(form) - 3, 1))):
-                return True
-    return False
+            if any(form[start : start + 4] in text.lower() for start in range(len(form) - 3)):
+                return ""
+    return text[:LONGEST]
 
 
-def _turned(value: str, secrets: Iterable[str]) -> str:
-    """The value with each secret in it replaced by another one of the same length and kind."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if secret:
-            value = value.replace(secret, "".join(map(_next, secret)))
-    return value
-
-
-def _next(letter: str) -> str:
-    for first, last in (("a", "z"), ("A", "Z"), ("0", "9")):
-        if first <= letter <= last:
-            return first if letter == last else chr(ord(letter) + 1)
-    return letter
-
-
-def problems_of(error: BaseException) -> Iterator[Problem]:
+def problems_of(error: Any) -> Iterator[Problem]:
     """What an exception says, piece by piece."""
-    title = str(getattr(error, "title", "") or getattr(getattr(error, "model", None), "__name__", ""))
     name = type(error).__name__
     if isinstance(error, WrongValuesError):
         for field, kind, text in error.problems:
             yield Problem("", (field,), kind, text)
-    elif callable(getattr(error, "errors", None)) and name == "ValidationError":
-        for item in _errors(error):
-            kind = "missing" if item["type"] in ("missing", "value_error.missing") else str(item["type"])
+    elif name == "ValidationError" and hasattr(error, "error_count"):
+        for item in error.errors(include_url=False, include_context=False, include_input=False):
             text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-            yield Problem(title, tuple(map(str, item["loc"])), kind, " ".join(text.split()))
+            yield Problem(
+                error.title, tuple(map(str, item["loc"])), str(item["type"]), " ".join(text.split())
+            )
     elif name == "SettingsError" and (match := re.search(r'field "([^"]+)"', str(error))):
         yield Problem("", (match[1],), "json", " ".join(str(error).split()))
     elif isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str):
@@ -480,17 +444,6 @@ def problems_of(error: BaseException) -> Iterator[Problem]:
                 yield Problem(name, (), "error", line.strip() if own else f"{name}: {line.strip()}")
         if not text:
             yield Problem(name, (), "error", name)
-
-
-def _errors(error: Any) -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = error.errors(
-            include_url=False, include_context=False, include_input=False
-        )
-    except TypeError:
-        # pydantic 1
-        found = error.errors()
-    return found
 
 
 def flat(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:

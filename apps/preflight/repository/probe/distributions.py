@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from importlib import metadata
 
 
 def canonical(name: str) -> str:
@@ -14,12 +13,16 @@ def canonical(name: str) -> str:
 
 def providers(modules: Iterable[str]) -> dict[str, list[str]]:
     """Top-level module → the canonical names of the installed distributions that provide it (empty: none)."""
+    from importlib import metadata  # slow to import, and seldom asked
+
     known = metadata.packages_distributions()
     return {module: sorted({canonical(name) for name in known.get(module, ())}) for module in modules}
 
 
 def closure(names: Iterable[str]) -> list[str]:
     """These distributions and, as far as they are installed here, what they require without extras."""
+    from importlib import metadata
+
     seen: set[str] = set()
     waiting = [canonical(name) for name in names]
     while waiting:

@@ -21,7 +21,7 @@ def made(found: Any) -> Any:
     wanted = _required(found)
     if isinstance(found, type) or wanted == 0:
         found = found()
-    if inspect.isawaitable(found) or not callable(found) or _required(found) not in (1, 3, None):
+    if inspect.isawaitable(found) or not callable(found) or _required(found) not in (3, None):
         raise TypeError("not an ASGI app (a callable of scope, receive and send) or a factory of one")
     return found
 
@@ -83,8 +83,7 @@ async def _after_start(app: Any, requests: list[dict[str, Any]]) -> list[dict[st
         over.set()
 
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
-    running = app(scope)(receive, send) if _required(app) == 1 else app(scope, receive, send)
-    start = asyncio.ensure_future(running)
+    start = asyncio.ensure_future(app(scope, receive, send))
     await asyncio.wait(
         [start, asyncio.ensure_future(over.wait())], timeout=SECONDS, return_when="FIRST_COMPLETED"
     )
@@ -156,10 +155,7 @@ async def _get(app: Any, url: str, headers: dict[str, str], port: int) -> tuple[
             heads.append(message)
 
     try:
-        if _required(app) == 1:
-            await app(scope)(receive, send)
-        else:
-            await app(scope, receive, send)
+        await app(scope, receive, send)
     # whatever the app raises, a server in front of it would answer 500
     except Exception:
         if not heads:

@@ -102,8 +102,8 @@ class Environ(os._Environ):  # type: ignore[type-arg] # the class is generic in 
 class Sandbox:
     """The pod of one question.
 
-    `mounts` are the mount paths
-    whose content is in `state` or made by the pod itself, `unseen` those whose content cannot be known here.
+    `mounts` are the mount paths whose content is in `state` or made by the pod itself, `unseen` those whose
+    content cannot be known here.
     `copies` are (folder or file of the repository, path in the image) as the Dockerfile says, None where no
     Dockerfile is known; `ignored` are patterns of paths that never reach the image.
     """

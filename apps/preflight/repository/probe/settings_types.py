@@ -122,29 +122,24 @@ def _fresh(function: Any) -> Callable[[], Any]:
 
 
 def is_settings(found: Any) -> bool:
-    """Whether it is a class of pydantic-settings, or of pydantic 1's own settings."""
-    return isinstance(found, type) and any(base.__name__ == "BaseSettings" for base in found.__mro__[1:])
+    """Whether it is a class of pydantic-settings. Of pydantic 1's settings nothing is said."""
+    is_model = isinstance(found, type) and hasattr(found, "model_fields")
+    return is_model and any(base.__name__ == "BaseSettings" for base in found.__mro__[1:])
 
 
 def settings_classes() -> Iterator[Any]:
     """Every class of pydantic-settings that is imported by now."""
-    modules = (sys.modules.get(name) for name in LIBRARIES)
-    waiting = [module.BaseSettings for module in modules if module and hasattr(module, "BaseSettings")]
+    library = sys.modules.get("pydantic_settings")
+    waiting = [library.BaseSettings] if library is not None else []
     while waiting:
         found = waiting.pop()
         yield found
         waiting += found.__subclasses__()
 
 
-LIBRARIES = ("pydantic_settings", "pydantic.v1", "pydantic.env_settings")
-
-
 def described(class_: Any, outer: _Outer | None = None) -> Iterator[Field]:
     """The fields of a class of pydantic-settings, those of nested models included, with the names that the
     library's documentation gives them. What a name really does is for the class to say."""
-    if not hasattr(class_, "model_fields"):
-        yield from _described_v1(class_)
-        return
     config = class_.model_config
     if outer is None:
         outer = _Outer(
@@ -205,24 +200,6 @@ def _aliases(field: Any) -> Iterator[str]:
     alias = field.validation_alias or field.alias
     for choice in getattr(alias, "choices", [alias] if alias else []):
         yield choice if isinstance(choice, str) else str(choice.path[0])
-
-
-def _described_v1(class_: Any) -> Iterator[Field]:
-    config = class_.__config__
-    for name, field in class_.__fields__.items():
-        names = sorted(field.field_info.extra.get("env_names") or [config.env_prefix + name])
-        any_case = not config.case_sensitive
-        yield Field(
-            path=(name,),
-            names=tuple(each.upper() if any_case else each for each in names),
-            hint=field.outer_type_,
-            required=bool(field.required),
-            default=field.default,
-            any_case=any_case,
-            decodes_json=True,
-            aliases=(frozenset({name.lower(), field.alias.lower()}),),
-            owner=class_.__name__,
-        )
 
 
 def _field(

@@ -14,7 +14,7 @@ import io
 import pickle
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,37 +95,33 @@ class Database:
         with self._connection as database:
             _configure(database, name, config)
 
-    def load(self, name: str) -> Iterator[Point]:
-        """All points of a collection in the order they came."""
-        rows = self._connection.execute(
-            "SELECT id, payload, vector FROM anchors WHERE collection = ? ORDER BY rowid", (name,)
-        )
-        for point_id, payload, vector in rows:
-            yield Point(point_id, msgspec.json.decode(payload), np.frombuffer(vector, dtype="<f4"))
+    def count(self, name: str) -> int:
+        """How many points a collection has."""
+        query = "SELECT count(*) FROM anchors WHERE collection = ?"
+        (count,) = self._connection.execute(query, (name,)).fetchone()
+        return int(count)
+
+    def load(self, name: str, *, holding: str = "") -> list[Point]:
+        """The points of a collection in the order they came: all, or those whose payload has such a key."""
+        query = "SELECT id, payload, vector FROM anchors WHERE collection = ? AND instr(payload, ?)"
+        return [_point(*row) for row in self._connection.execute(f"{query} ORDER BY rowid", (name, holding))]
+
+    def get(self, name: str, ids: Iterable[str]) -> list[Point]:
+        """Those of the points that are there."""
+        query = "SELECT id, payload, vector FROM anchors WHERE collection = ? AND id = ?"
+        return [_point(*row) for one in ids for row in self._connection.execute(query, (name, one))]
 
     def insert(self, name: str, points: Iterable[Point]) -> None:
         """Add points whose ids are new; all of them, and safe against a crash, or none."""
         with self._connection as database:
             _insert(database, name, points)
 
-    def payloads(
-        self, name: str, ids: Iterable[str] | None = None, *, holding: str = ""
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The payloads of points: of those ids, or of all that hold such a key."""
-        if ids is None:
-            query = "SELECT id, payload FROM anchors WHERE collection = ? AND instr(payload, ?)"
-            rows = iter(self._connection.execute(query, (name, holding)).fetchall())
-        else:
-            query = "SELECT id, payload FROM anchors WHERE collection = ? AND id = ?"
-            rows = (row for one in ids for row in self._connection.execute(query, (name, one)).fetchall())
-        return ((point_id, msgspec.json.decode(payload)) for point_id, payload in rows)
-
-    def update(self, name: str, payloads: Mapping[str, dict[str, Any]]) -> None:
-        """Replace the payloads of points."""
+    def update(self, name: str, point_id: str, payload: dict[str, Any]) -> None:
+        """Replace the payload of a point."""
         with self._connection as database:
-            database.executemany(
+            database.execute(
                 "UPDATE anchors SET payload = ? WHERE collection = ? AND id = ?",
-                ((_json(payload), name, point_id) for point_id, payload in payloads.items()),
+                (_json(payload), name, point_id),
             )
 
     def delete(self, name: str, ids: Iterable[str]) -> None:
@@ -179,15 +175,11 @@ class Database:
         # all of it or none, so that an interrupted takeover starts anew
         with database:
             database.execute("BEGIN IMMEDIATE")
-            tables = {name for (name,) in database.execute("SELECT name FROM main.sqlite_schema")}
+            new = database.execute("SELECT 1 FROM main.sqlite_schema").fetchone() is None
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 database.execute(statement)
-            if not tables and path is not None:
+            if new and path is not None:
                 _take_over(database, path)
-        if "lifecycle" in tables:  # where earlier versions kept it
-            with database:
-                database.execute("INSERT OR IGNORE INTO beside.lifecycle SELECT * FROM main.lifecycle")
-            database.execute("DROP TABLE main.lifecycle")
         return database
 
 
@@ -214,16 +206,12 @@ def _configure(database: sqlite3.Connection, name: str, config: CollectionConfig
 def _insert(database: sqlite3.Connection, name: str, points: Iterable[Point]) -> None:
     database.executemany(
         "INSERT INTO anchors VALUES (?, ?, ?, ?)",
-        (
-            (
-                name,
-                point.id,
-                _json(point.payload),
-                point.vector.astype("<f4").tobytes(),
-            )
-            for point in points
-        ),
+        ((name, one.id, _json(one.payload), one.vector.astype("<f4").tobytes()) for one in points),
     )
+
+
+def _point(point_id: str, payload: str, vector: bytes) -> Point:
+    return Point(point_id, msgspec.json.decode(payload), np.frombuffer(vector, dtype="<f4"))
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -9,8 +9,9 @@ import asyncio
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from vhm.anchors.errors import StoreUnavailableError
 from vhm.anchors.lifecycle import Entries, Entry, Mark, Tombstone, expired, payload_of
 from vhm.anchors.local.database import CollectionConfig, Database, Point
 from vhm.anchors.local.index import Index
-from vhm.anchors.payload import EXPIRES_KEY, MODEL_KEY, WRITTEN_KEY, Row, to_row
+from vhm.anchors.payload import EXPIRES_KEY, MODEL_KEY, WRITTEN_KEY, Content, Row, to_payload, to_row
 from vhm.anchors.scope import Scope
 from vhm.anchors.types import Model
 
@@ -39,35 +40,33 @@ class LoadedCollection:
         self._size = size
         self._hybrid = hybrid
         self._indexes: dict[Scope, Index] = {}
-        self.point_ids: set[str] = set()
+        self.point_ids = {point.id for point in points}
         """Every id that is taken, by an anchor or by another program's point."""
-        self.extend([(point.id, to_row(point.id, point.payload, point.vector)) for point in points])
+        self.extend(_rows(points))
 
-    def extend(self, points: Sequence[tuple[str, Row | None]]) -> None:
-        """Add points whose ids are new: the id of each, and the anchor it is, if it is one."""
-        anchors: dict[Scope, list[Row]] = {}
-        for point_id, row in points:
-            self.point_ids.add(point_id)
-            if row is not None and row.vector is not None and row.vector.shape == (self._size,):
-                anchor = Row(row.anchor_id, row.content, _unit(row.vector))
-                anchors.setdefault(row.content.scope, []).append(anchor)
-        for scope, rows in anchors.items():
+    def extend(self, anchors: Iterable[Row]) -> None:
+        """Add anchors whose ids are new."""
+        added: dict[Scope, list[Row]] = {}
+        for row in anchors:
+            self.point_ids.add(row.point_id)
+            if row.vector is not None and row.vector.shape == (self._size,):
+                unit = msgspec.structs.replace(row, vector=_unit(row.vector))
+                added.setdefault(row.content.scope, []).append(unit)
+        for scope, rows in added.items():
             self.index(scope).extend(rows)
 
-    def remove(self, rows: Mapping[str, Row]) -> None:
-        """Take anchors out, by the ids of their points."""
-        self.point_ids -= rows.keys()
+    def remove(self, anchors: Iterable[Row]) -> None:
+        """Take anchors out."""
         gone: dict[Scope, set[uuid.UUID]] = {}
-        for row in rows.values():
+        for row in anchors:
+            self.point_ids.discard(row.point_id)
             gone.setdefault(row.content.scope, set()).add(row.anchor_id)
         for scope, anchor_ids in gone.items():
             self.index(scope).remove(anchor_ids)
 
-    def note(self, row: Row) -> None:
-        """Take over what an anchor's payload now says."""
-        index = self.index(row.content.scope)
-        if index.content(row.anchor_id) is not None:
-            index.note(row.anchor_id, row.content)
+    def content(self, row: Row) -> Content | None:
+        """What the point of that anchor's id holds; None where it is another program's."""
+        return self.index(row.content.scope).content(row.anchor_id)
 
     def owners(self) -> list[str]:
         """Who has anchors."""
@@ -136,17 +135,14 @@ class Folder:
         config = self.database.collections().get(name)
         if config is None:
             return None
-        points = foreign = 0
-        if MODEL_KEY not in config.metadata:
-            makers = [point.payload.get(MODEL_KEY) for point in self.database.load(name)]
-            points, foreign = len(makers), sum(maker != model for maker in makers)
+        points = [] if MODEL_KEY in config.metadata else self.database.load(name)
         return CollectionInfo(
             name=name,
             shape=f"cosine vectors of {config.size}",
             size=config.size,
             metadata=config.metadata,
-            points=points,
-            foreign=foreign,
+            points=len(points),
+            foreign=sum(point.payload.get(MODEL_KEY) != model for point in points),
         )
 
     def create(self, name: str, model: Model) -> None:
@@ -161,16 +157,14 @@ class Folder:
     def loaded(self, name: str, size: int, *, hybrid: bool) -> LoadedCollection:
         """The collection in memory, its vectors of that size."""
         if (name, hybrid) not in self._loaded:
-            points = list(self.database.load(name))
-            self._loaded[name, hybrid] = LoadedCollection(size, points, hybrid=hybrid)
+            self._loaded[name, hybrid] = LoadedCollection(size, self.database.load(name), hybrid=hybrid)
         return self._loaded[name, hybrid]
 
-    def insert(self, name: str, points: Sequence[Point]) -> None:
-        """Store points whose ids are new, in the file and in memory."""
-        self.database.insert(name, points)
-        rows = [(point.id, to_row(point.id, point.payload, point.vector)) for point in points]
+    def insert(self, name: str, anchors: Sequence[Row], model: str) -> None:
+        """Store anchors whose ids are new, embedded by `model`, in the file and in memory."""
+        self.database.insert(name, [_point(anchor, model) for anchor in anchors])
         for loaded in self._loaded_as(name):
-            loaded.extend(rows)
+            loaded.extend(anchors)
 
     def entries(self, base: str) -> Entries:
         """The tombstones and marks of a collection and its copies. What is tombstoned and came back, by a
@@ -178,8 +172,8 @@ class Folder:
         if base not in self._entries:
             entries = self.database.entries(base)
             self._entries[base] = Entries(entries)
-            if any(isinstance(entry, Tombstone) for entry in entries):
-                self.bury(base)
+            if tombstones := [entry for entry in entries if isinstance(entry, Tombstone)]:
+                self.bury(base, tombstones)
         return self._entries[base]
 
     def record(self, base: str, entries: Sequence[Entry]) -> None:
@@ -189,22 +183,24 @@ class Folder:
         for entry in entries:
             known.add(entry)
 
-    def bury(self, base: str, tombstones: Sequence[Tombstone] | None = None) -> int:
-        """Remove what these concern (None: all there are) from a collection and its copies; how many."""
-        entries = self.entries(base) if tombstones is None else Entries(tombstones)
-        ids: list[str] | None = None
-        if tombstones is not None and all(one.anchor_id is not None for one in tombstones):
-            named = ((Scope(one.owner), one.anchor_id) for one in tombstones)
-            ids = [str(scope.point_id(one)) for scope, one in named if one is not None]
-        count = self._remove(
-            base, ids, lambda row: entries.forgotten(row.anchor_id, row.content, row.content.written)
-        )
+    def bury(self, base: str, tombstones: Sequence[Tombstone]) -> int:
+        """Remove what these concern from a collection and its copies; how many anchors."""
+        ids = [
+            str(Scope(one.owner).point_id(one.anchor_id)) for one in tombstones if one.anchor_id is not None
+        ]
+
+        def concerned(name: str) -> list[Point]:
+            named = len(ids) == len(tombstones)
+            return self.database.get(name, ids) if named else self.database.load(name)
+
+        count = self._remove(base, concerned, Entries(tombstones).forgotten)
         self.database.erase()
         return count
 
     def remove_expired(self, base: str, now: float) -> int:
         """Remove what has expired from a collection and its copies; how many anchors."""
-        count = self._remove(base, None, lambda row: expired(row.content, now), holding=EXPIRES_KEY)
+        expiring = partial(self.database.load, holding=EXPIRES_KEY)
+        count = self._remove(base, expiring, lambda row: expired(row.content, now))
         if count:
             self.database.erase()
         return count
@@ -222,41 +218,44 @@ class Folder:
 
     def rows(self, name: str) -> list[Row]:
         """Every anchor of a collection."""
-        rows = (to_row(point.id, point.payload, point.vector) for point in self.database.load(name))
-        return [row for row in rows if row is not None]
+        return _rows(self.database.load(name))
 
     def _copies(self, base: str) -> list[str]:
         collections = self.database.collections().items()
         return [name for name, config in collections if belongs(base, name, config.metadata)]
 
-    def _remove(
-        self, base: str, ids: Collection[str] | None, doomed: Callable[[Row], bool], *, holding: str = ""
-    ) -> int:
+    def _remove(self, base: str, load: Callable[[str], list[Point]], doomed: Callable[[Row], bool]) -> int:
         most = 0
         for name in self._copies(base):
-            rows = {
-                point_id: row
-                for point_id, payload in self.database.payloads(name, ids, holding=holding)
-                if (row := to_row(point_id, payload)) is not None and doomed(row)
-            }
-            if not rows:
-                continue
-            self.database.delete(name, rows)
+            gone = [row for row in _rows(load(name)) if doomed(row)]
+            self.database.delete(name, [row.point_id for row in gone])
             for loaded in self._loaded_as(name):
-                loaded.remove(rows)
-            most = max(most, len(rows))
+                loaded.remove(gone)
+            most = max(most, len(gone))
         return most
 
     def _note(self, name: str, point_id: str, keys: dict[str, Any]) -> None:
-        for _, payload in self.database.payloads(name, [point_id]):
-            row = to_row(point_id, payload | keys)
-            if row is not None and payload != payload | keys:
-                self.database.update(name, {point_id: payload | keys})
+        for point in self.database.get(name, [point_id]):
+            payload = point.payload | keys
+            row = to_row(point_id, payload)
+            if row is not None and payload != point.payload:
+                self.database.update(name, point_id, payload)
                 for loaded in self._loaded_as(name):
-                    loaded.note(row)
+                    loaded.index(row.content.scope).note(row)
 
     def _loaded_as(self, name: str) -> list[LoadedCollection]:
         return [loaded for (collection, _), loaded in self._loaded.items() if collection == name]
+
+
+def _point(row: Row, model: str) -> Point:
+    assert row.vector is not None  # noqa: S101 - an anchor to store has been embedded
+    return Point(row.point_id, to_payload(row, model), row.vector)
+
+
+def _rows(points: Iterable[Point]) -> list[Row]:
+    """The anchors among points."""
+    rows = (to_row(point.id, point.payload, point.vector) for point in points)
+    return [row for row in rows if row is not None]
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

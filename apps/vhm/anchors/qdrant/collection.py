@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -53,6 +54,7 @@ VECTOR_CAN_BE_ADDED = (1, 18)
 
 INDEXES: dict[str, Any] = {
     "stored_at": models.PayloadSchemaType.DATETIME,
+    "salience": models.PayloadSchemaType.FLOAT,
     "meta.session": models.PayloadSchemaType.KEYWORD,
     OWNER_KEY: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     SHAPE_KEY: models.PayloadSchemaType.INTEGER,
@@ -60,7 +62,8 @@ INDEXES: dict[str, Any] = {
     EXPIRES_KEY: models.PayloadSchemaType.DATETIME,
     SUPERSEDED_AT_KEY: models.PayloadSchemaType.DATETIME,
 }
-"""What is filtered by."""
+"""What is filtered by, and what a recall's formula reads: without an index Qdrant reads the payload of every
+candidate, and a salience of other programs that is no number fails the query."""
 
 T = TypeVar("T")
 PointId = models.ExtendedPointId
@@ -119,17 +122,21 @@ class Collections:
     async def index(self, info: CollectionInfo) -> None:
         """Make the payload indexes that it lacks."""
         for key in INDEXES.keys() - info.indexed:
-            await self._do(partial(_create_index, info.name, key))
+            create = partial(
+                AsyncQdrantClient.create_payload_index,
+                collection_name=info.name,
+                field_name=key,
+                field_schema=INDEXES[key],
+            )
+            await self._do(create)
 
-    async def page(
-        self, name: str, after: PointId | None, count: int, *, vectors: bool = False
-    ) -> tuple[list[Row], PointId | None]:
-        """The anchors among the next `count` points, and where to go on (None: that was all)."""
-        records, following = await self._do(
-            lambda client: client.scroll(name, limit=count, offset=after, with_vectors=vectors)
-        )
-        rows = (to_row(record.id, record.payload, record.vector) for record in records)
-        return [row for row in rows if row is not None], following
+    async def pages(self, name: str, count: int, *, vectors: bool = False) -> AsyncIterator[list[Row]]:
+        """All anchors, up to `count` at a time."""
+        try:
+            async for rows in rows_of(self._client, name, None, count, vectors=vectors):
+                yield rows
+        except RefusedError as error:
+            raise StoreUnavailableError(str(error)) from error
 
     async def copies(self, base: str) -> list[CollectionInfo]:
         """The collection and those that hold what it holds, re-embedded."""
@@ -189,7 +196,7 @@ class Collection:
         self.shared = False
         """Whether owners other than "" have anchors in it."""
         self.collections = Collections(client)
-        self._name: str | None = None
+        self._name = ""
         self._closed_to_writers: StoreUnavailableError | None = None
         self._base = name
         self._follow = follow
@@ -219,8 +226,8 @@ class Collection:
 
     def readable(self) -> str:
         """The collection's name. Raises StoreUnavailableError while it may not be used."""
-        if self.problem is not None or self._name is None:
-            raise self.problem or StoreUnavailableError(f"{self._client.address}: not opened yet")
+        if self.problem is not None:
+            raise self.problem
         return self._name
 
     def writable(self) -> str:
@@ -271,12 +278,11 @@ class Collection:
         try:
             known = check_model(info, self._model.name, self._model.size)
         except StoreMismatchError:
-            if not redirected or self._name in (None, info.name):
+            if not redirected or self._name in ("", info.name):
                 raise
             # re-embedded while we run: what was stored so far is recalled until we are replaced
-            old = await self._info(str(self._name))
-            self._closed_to_writers = moved_error(old.name, info)
-            return self._ready(old)
+            self._closed_to_writers = moved_error(self._name, info)
+            return self._ready(await self._info(self._name))
         if not known:
             await self.collections.describe(info.name, {MODEL_KEY: self._model.name})
             log.info("collection adopted", collection=info.name, model=self._model.name)
@@ -332,8 +338,40 @@ class Collection:
         self._name, self.points, self.problem = info.name, info.points, None
 
 
-async def _create_index(collection: str, key: str, client: AsyncQdrantClient) -> None:
-    await client.create_payload_index(collection, key, INDEXES[key])
+async def scroll(
+    client: Client,
+    collection: str,
+    which: models.Filter | None,
+    count: int,
+    *,
+    vectors: bool = False,
+    consistency: models.ReadConsistency | None = None,
+) -> AsyncIterator[list[models.Record]]:
+    """Points by their ids, up to `count` at a time. Raises as `Client.call`."""
+    after: PointId | None = None
+    while True:
+        page = partial(
+            AsyncQdrantClient.scroll,
+            collection_name=collection,
+            scroll_filter=which,
+            limit=count,
+            offset=after,
+            with_vectors=vectors,
+            consistency=consistency,
+        )
+        records, after = await client.call(page)
+        yield records
+        if after is None:
+            return
+
+
+async def rows_of(
+    client: Client, collection: str, which: models.Filter | None, count: int, *, vectors: bool = False
+) -> AsyncIterator[list[Row]]:
+    """The anchors among the points that `scroll` reads."""
+    async for records in scroll(client, collection, which, count, vectors=vectors):
+        rows = (to_row(record.id, record.payload, record.vector) for record in records)
+        yield [row for row in rows if row is not None]
 
 
 def _size(vectors: Any) -> int | None:

@@ -20,13 +20,12 @@ from qdrant_client import AsyncQdrantClient, models
 from vhm.anchors.compatibility import CollectionInfo
 from vhm.anchors.errors import CollectionExistsError, CollectionMissingError
 from vhm.anchors.lifecycle import Entries, Entry, Mark, Tombstone, payload_of
-from vhm.anchors.payload import SUPERSEDED_AT_KEY, WRITTEN_KEY, Content, Row, to_content, to_row
+from vhm.anchors.payload import SUPERSEDED_AT_KEY, WRITTEN_KEY, Content, Row
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Client
-from vhm.anchors.qdrant.collection import Collections
-from vhm.anchors.qdrant.session_vectors import PART, Key, SessionVectors
-from vhm.anchors.scope import Scope, scope_of
-from vhm.contract.messages import Anchor
+from vhm.anchors.qdrant.collection import Collections, rows_of, scroll
+from vhm.anchors.qdrant.session_vectors import PART, SessionVectors
+from vhm.anchors.scope import Scope, by_scope
 
 PAGE = 1_000
 """Entries, or ids of anchors, in one request."""
@@ -53,19 +52,18 @@ class Lifecycle:
         self._name = f"{base}@forgotten"
         self._vectors = vectors
 
-    async def entries(self, anchors: Sequence[Anchor]) -> Entries:
+    async def entries(self, anchors: Sequence[Row]) -> Entries:
         """What concerns these anchors, and what supersedes those that supersede others."""
         found = Entries()
-        owners = sorted({anchor.owner for anchor in anchors})
-        superseding = any(anchor.supersedes for anchor in anchors)
+        owners = sorted({anchor.content.owner for anchor in anchors})
+        superseding = any(anchor.content.supersedes for anchor in anchors)
         seen: set[uuid.UUID] = set()
         waiting = {anchor.anchor_id for anchor in anchors}
         while waiting:
             which = _concerning(owners, waiting, bounds=not seen)
             seen |= waiting
             waiting = set()
-            async for payload in self._scroll(which):
-                entry = msgspec.convert(payload, Entry)
+            async for entry, _ in self._scroll(which):
                 found.add(entry)
                 if superseding and isinstance(entry, Mark):
                     waiting.add(entry.by)
@@ -74,7 +72,7 @@ class Lifecycle:
 
     async def supersede(self, marks: Sequence[Mark]) -> None:
         """Keep marks, and note them on the anchors that are there."""
-        await self._record({mark: {} for mark in marks})
+        await self._record(dict.fromkeys(marks))
         for mark in marks:
             await self.note(mark)
 
@@ -86,73 +84,70 @@ class Lifecycle:
         for copy in await self._collections.copies(self._base):
             await self._set(copy.name, payload_of(mark), which)
 
-    async def rewritten(self, collection: str, written: Mapping[Key, int]) -> None:
+    async def rewritten(self, collection: str, anchors: Iterable[Row]) -> None:
         """Note later records that wrote the same anchors."""
-        for timestamp in sorted(set(written.values())):
-            for (scope, anchor_id), one in written.items():
-                if one == timestamp:
-                    which = queries.named(scope, [anchor_id], timestamp)
-                    await self._set(collection, {WRITTEN_KEY: timestamp}, which)
+        for anchor in anchors:
+            written = anchor.content.written
+            which = queries.named(anchor.content.scope, [anchor.anchor_id], written)
+            await self._set(collection, {WRITTEN_KEY: written}, which)
 
     async def forget(self, tombstones: Sequence[Tombstone]) -> int:
         """Keep tombstones and carry them out; how many anchors are gone."""
         places = await self._places(tombstones)
-        await self._record({one: _with_place(places.get(one)) for one in tombstones})
-        return await self._bury(tombstones, places)
+        await self._record(places)
+        return await self._bury(places)
 
     async def carry_out_all(self) -> None:
         """Carry every tombstone out again: a copy of the collection may have been restored."""
         page: dict[Tombstone, Place | None] = {}
-        async for payload in self._scroll(models.Filter()):
-            entry = msgspec.convert(payload, Entry)
+        async for entry, place in self._scroll(models.Filter()):
             if isinstance(entry, Tombstone):
-                page[entry] = _place(payload)
+                page[entry] = place
             if len(page) == PAGE:
-                await self._bury(list(page), page)
+                await self._bury(page)
                 page = {}
         if page:
-            await self._bury(list(page), page)
+            await self._bury(page)
 
-    async def take_out(self, collection: str, anchor: Anchor, written: int | None) -> None:
+    async def take_out(self, collection: str, anchor: Row) -> None:
         """Remove an anchor that was written after it had been forgotten, unless a later record wrote it too,
         and its words in the vectors around it."""
-        scope = scope_of(anchor)
-        await self._delete(collection, queries.named(scope, [anchor.anchor_id], written))
+        content = anchor.content
+        await self._delete(collection, queries.named(content.scope, [anchor.anchor_id], content.written))
         for copy in await self._collections.copies(self._base):
             if copy.name == collection:
-                await self._mend(copy, {(scope, anchor.anchor_id): to_content(anchor, scope)})
+                await self._mend(copy, [anchor])
 
     async def remove_expired(self) -> int:
         """Remove what has expired from the collection and its copies; how many anchors."""
         most = 0
         for copy in await self._collections.copies(self._base):
             count, which = 0, models.Filter(must=[queries.expired(datetime.now(UTC))])
-            while rows := await self._rows(copy.name, which, PART):
-                for row in rows:
-                    await self._delete(copy.name, queries.named(row.content.scope, [row.anchor_id]))
-                await self._mend(copy, {(row.content.scope, row.anchor_id): row.content for row in rows})
+            async for rows in rows_of(self._client, copy.name, which, PART):
+                for scope, anchor_ids in by_scope((row.content.owner, row.anchor_id) for row in rows).items():
+                    await self._delete(copy.name, queries.named(scope, anchor_ids))
+                await self._mend(copy, rows)
                 count += len(rows)
             most = max(most, count)
         return most
 
-    async def _bury(self, tombstones: Sequence[Tombstone], places: Mapping[Tombstone, Place | None]) -> int:
+    async def _bury(self, tombstones: Mapping[Tombstone, Place | None]) -> int:
         """Remove what they concern from every copy, and mend the vectors around it."""
+        bounds = [one for one in tombstones if one.anchor_id is None]
+        which = [queries.named(scope, anchor_ids) for scope, anchor_ids in _named(tombstones).items()]
+        which += [queries.bounded(bound) for bound in bounds]
+        gone = [
+            _remains(one.owner, one.anchor_id, place)
+            for one, place in tombstones.items()
+            if one.anchor_id is not None and place is not None
+        ]
         most = 0
         for copy in await self._collections.copies(self._base):
-            count = 0
-            for scope, part in _by_owner(tombstones).items():
-                which = queries.named(scope, part)
-                count += await self._remove(copy.name, which)
-            for bound in (one for one in tombstones if one.anchor_id is None):
-                count += await self._remove(copy.name, queries.bounded(bound))
-            gone = {
-                (Scope(one.owner), one.anchor_id): _content(one.owner, place)
-                for one, place in places.items()
-                if one.anchor_id is not None and place is not None
-            }
+            count = sum([await self._remove(copy.name, part) for part in which])
             await self._mend(copy, gone)
-            for bound in (one for one in tombstones if one.anchor_id is None):
-                await self._mend_around(copy, bound)
+            for bound in bounds:
+                async for rows in rows_of(self._client, copy.name, queries.neighbours(bound), PART):
+                    await self._mend(copy, rows)
             most = max(most, count)
         return most
 
@@ -169,57 +164,38 @@ class Lifecycle:
             lambda client: client.delete(collection, selector, ordering=models.WriteOrdering.STRONG)
         )
 
-    async def _mend(self, copy: CollectionInfo, gone: Mapping[Key, Content]) -> None:
+    async def _mend(self, copy: CollectionInfo, gone: Iterable[Row]) -> None:
         """All at once: a part would go on from turn to turn into what is around the others."""
-        turns = {key: content for key, content in gone.items() if content.session is not None}
+        turns = [row for row in gone if row.content.session is not None]
         if turns and sparse.WORDS in copy.sparse:
             await self._vectors.derive(copy.name, turns)
-
-    async def _mend_around(self, copy: CollectionInfo, bound: Tombstone) -> None:
-        after: models.ExtendedPointId | None = None
-        while True:
-            rows, after = await self._page(copy.name, queries.neighbours(bound), PART, after)
-            await self._mend(copy, {(row.content.scope, row.anchor_id): row.content for row in rows})
-            if after is None:
-                return
-
-    async def _rows(self, collection: str, which: models.Filter, count: int) -> list[Row]:
-        return (await self._page(collection, which, count, None))[0]
-
-    async def _page(
-        self, collection: str, which: models.Filter, count: int, after: models.ExtendedPointId | None
-    ) -> tuple[list[Row], models.ExtendedPointId | None]:
-        records, following = await self._client.call(
-            lambda client: client.scroll(collection, scroll_filter=which, limit=count, offset=after)
-        )
-        rows = (to_row(record.id, record.payload) for record in records)
-        return [row for row in rows if row is not None], following
 
     async def _places(self, tombstones: Sequence[Tombstone]) -> dict[Tombstone, Place | None]:
         """Where the anchors stand that are to be forgotten, or stood when that was first asked for."""
         by_key = {(one.owner, one.anchor_id): one for one in tombstones if one.anchor_id is not None}
-        places: dict[Tombstone, Place | None] = {}
-        for scope, anchor_ids in _by_owner(tombstones).items():
+        places: dict[Tombstone, Place | None] = dict.fromkeys(tombstones)
+        for scope, anchor_ids in _named(tombstones).items():
             which = _concerning([scope.owner], set(anchor_ids), bounds=False)
-            async for payload in self._scroll(which):
-                entry = msgspec.convert(payload, Entry)
-                place = _place(payload)
+            async for entry, place in self._scroll(which):
                 if isinstance(entry, Tombstone) and entry.anchor_id is not None and place is not None:
                     places[by_key[entry.owner, entry.anchor_id]] = place
+            named = queries.named(scope, anchor_ids)
             for copy in await self._collections.copies(self._base):
-                named = queries.named(scope, anchor_ids)
-                for row in await self._rows(copy.name, named, len(anchor_ids)):
-                    if row.content.session is not None:
-                        place = Place(row.content.session, row.content.stored_at)
-                        places[by_key[scope.owner, row.anchor_id]] = place
+                async for rows in rows_of(self._client, copy.name, named, PAGE):
+                    for row in rows:
+                        if row.content.session is not None:
+                            place = Place(row.content.session, row.content.stored_at)
+                            places[by_key[scope.owner, row.anchor_id]] = place
         return places
 
-    async def _record(self, entries: Mapping[Any, dict[str, Any]]) -> None:
-        """Keep entries, each with further keys of its payload."""
-        points = [
-            models.PointStruct(id=_point_id(entry), vector={}, payload=msgspec.to_builtins(entry) | more)
-            for entry, more in entries.items()
-        ]
+    async def _record(self, entries: Mapping[Any, Place | None]) -> None:
+        """Keep entries, and the places of those that have one."""
+        points = []
+        for entry, place in entries.items():
+            payload = msgspec.to_builtins(entry)
+            if place is not None:
+                payload[PLACE_KEY] = msgspec.to_builtins(place)
+            points.append(models.PointStruct(id=_point_id(entry), vector={}, payload=payload))
         if not points:
             return
         try:
@@ -230,13 +206,14 @@ class Lifecycle:
                     lambda client: client.create_collection(self._name, vectors_config={})
                 )
             for key in ("owner", "anchor_id"):
-                await self._index(key)
+                create = partial(
+                    AsyncQdrantClient.create_payload_index,
+                    collection_name=self._name,
+                    field_name=key,
+                    field_schema=models.PayloadSchemaType.KEYWORD,
+                )
+                await self._client.call(create)
             await self._upsert(points)
-
-    async def _index(self, key: str) -> None:
-        await self._client.call(
-            lambda client: client.create_payload_index(self._name, key, models.PayloadSchemaType.KEYWORD)
-        )
 
     async def _upsert(self, points: list[models.PointStruct]) -> None:
         await self._client.call(
@@ -250,30 +227,17 @@ class Lifecycle:
             )
         )
 
-    async def _scroll(self, which: models.Filter) -> AsyncIterator[dict[str, Any]]:
-        """The payloads of entries; none while there is no collection of them."""
-        after: models.ExtendedPointId | None = None
-        while True:
-            try:
-                records, after = await self._client.call(partial(self._read, which, after))
-            except CollectionMissingError:
-                return
-            for record in records:
-                if record.payload is not None:
-                    yield record.payload
-            if after is None:
-                return
-
-    async def _read(
-        self, which: models.Filter, after: models.ExtendedPointId | None, client: AsyncQdrantClient
-    ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
-        return await client.scroll(
-            self._name,
-            scroll_filter=which,
-            limit=PAGE,
-            offset=after,
-            consistency=models.ReadConsistencyType.MAJORITY,
-        )
+    async def _scroll(self, which: models.Filter) -> AsyncIterator[tuple[Entry, Place | None]]:
+        """Entries, with the places that tombstones keep; none while there is no collection of them."""
+        majority = models.ReadConsistencyType.MAJORITY
+        with contextlib.suppress(CollectionMissingError):
+            async for records in scroll(self._client, self._name, which, PAGE, consistency=majority):
+                for payload in (record.payload or {} for record in records):
+                    place = payload.get(PLACE_KEY)
+                    yield (
+                        msgspec.convert(payload, Entry),
+                        None if place is None else msgspec.convert(place, Place),
+                    )
 
 
 def _concerning(owners: Sequence[str], anchor_ids: Iterable[uuid.UUID], *, bounds: bool) -> models.Filter:
@@ -288,12 +252,9 @@ def _concerning(owners: Sequence[str], anchor_ids: Iterable[uuid.UUID], *, bound
     )
 
 
-def _by_owner(tombstones: Iterable[Tombstone]) -> dict[Scope, list[uuid.UUID]]:
-    found: dict[Scope, list[uuid.UUID]] = {}
-    for one in tombstones:
-        if one.anchor_id is not None:
-            found.setdefault(Scope(one.owner), []).append(one.anchor_id)
-    return found
+def _named(tombstones: Iterable[Tombstone]) -> dict[Scope, list[uuid.UUID]]:
+    """The anchors that tombstones name."""
+    return by_scope((one.owner, one.anchor_id) for one in tombstones if one.anchor_id is not None)
 
 
 def _point_id(entry: Entry) -> str:
@@ -303,14 +264,6 @@ def _point_id(entry: Entry) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, msgspec.json.encode(entry).decode()))
 
 
-def _with_place(place: Place | None) -> dict[str, Any]:
-    return {} if place is None else {PLACE_KEY: msgspec.to_builtins(place)}
-
-
-def _place(payload: Mapping[str, Any]) -> Place | None:
-    return msgspec.convert(payload[PLACE_KEY], Place) if PLACE_KEY in payload else None
-
-
-def _content(owner: str, place: Place) -> Content:
+def _remains(owner: str, anchor_id: uuid.UUID, place: Place) -> Row:
     """As much of a forgotten anchor as tells which vectors held its words."""
-    return Content("", place.stored_at, meta={"session": place.session}, owner=owner)
+    return Row(anchor_id, Content("", place.stored_at, meta={"session": place.session}, owner=owner))

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from qdrant_client import models
@@ -23,7 +21,7 @@ from vhm.anchors.payload import SHAPE, SHAPE_KEY, Content, Row, to_row
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Client, RefusedError
 from vhm.anchors.qdrant.queries import ScopedQuery
-from vhm.anchors.scope import Scope
+from vhm.anchors.scope import Scope, by_scope
 from vhm.anchors.sessions import Session, Sessions, session_of
 from vhm.memory.session_context import DEPTH, LONGEST_PAUSE
 
@@ -45,8 +43,8 @@ UNCERTAIN_MOST = 10_000
 PART = 256
 """Anchors derived at once."""
 
-Key = tuple[Scope, uuid.UUID]
-Payloads = dict[Key, Mapping[str, Any]]
+Held = dict[str, Content | None]
+"""What points hold, by their ids; None where one is no anchor."""
 
 
 class SessionVectors:
@@ -55,31 +53,31 @@ class SessionVectors:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._uncertain: dict[Key, Content] = {}
+        self._uncertain: dict[str, Row] = {}
         """Around these a write failed. It may still be done, and late."""
 
-    async def payloads(self, collection: str, anchors: Collection[Key]) -> Payloads:
-        """The payloads of those of the anchors that are there."""
+    async def held(self, collection: str, anchors: Sequence[Row]) -> Held:
+        """What those of the anchors' points hold that are there."""
         answers = await self._read(collection, _by_ids(anchors, vectors=[]))
-        return _payloads(anchors, itertools.chain.from_iterable(answers))
+        return _held(anchors, itertools.chain.from_iterable(answers))
 
-    async def derive(self, collection: str, anchors: Mapping[Key, Content]) -> Payloads:
-        """Bring the vectors of anchors, and of the turns after them, up to date; the payloads of those of
-        the anchors that are there."""
-        wanted, payloads = dict(anchors), None
-        written: set[Key] = set()
+    async def derive(self, collection: str, anchors: Sequence[Row]) -> Held:
+        """Bring the vectors of anchors, and of the turns after them, up to date; what those of the anchors'
+        points hold that are there."""
+        wanted, held = {row.point_id: msgspec.structs.replace(row, vector=None) for row in anchors}, None
+        written: set[str] = set()
         again = 0
         try:
             while again < ROUNDS:
-                points = await self._around(collection, wanted)
-                if payloads is None:
-                    payloads = _payloads(anchors, points)
-                turns = {turn.key: turn for turn in map(_turn, points) if turn is not None}
-                changes = _changes(turns, wanted)
+                points = await self._around(collection, list(wanted.values()))
+                if held is None:
+                    held = _held(anchors, points)
+                turns = {turn.row.point_id: turn for turn in map(_turn, points) if turn is not None}
+                changes = _changes(turns, wanted.values())
                 if not changes:
                     await self._mark(collection, [turns[key] for key in wanted if key in turns])
-                    return payloads
-                wanted |= {key: turns[key].row.content for key in changes}
+                    return held
+                wanted |= {key: turns[key].row for key in changes}
                 await self._write(collection, changes)
                 again += not written.isdisjoint(changes)
                 written |= changes.keys()
@@ -93,33 +91,31 @@ class SessionVectors:
 
     async def derive_uncertain(self, collection: str) -> None:
         """Derive again where a write failed."""
-        uncertain, self._uncertain = list(self._uncertain.items()), {}
+        uncertain, self._uncertain = list(self._uncertain.values()), {}
         for start in range(0, len(uncertain), PART):
-            await self.derive(collection, dict(uncertain[start : start + PART]))
+            await self.derive(collection, uncertain[start : start + PART])
 
-    async def _around(self, collection: str, anchors: Mapping[Key, Content]) -> list[models.ScoredPoint]:
+    async def _around(self, collection: str, anchors: Sequence[Row]) -> list[models.ScoredPoint]:
         """The anchors, and the turns around them that count; one request as a rule."""
-        spans, first = _spans(anchors.values()), _by_ids(anchors, vectors=[sparse.WORDS])
+        spans, first = _spans(anchors), _by_ids(anchors, vectors=[sparse.WORDS])
         found: list[models.ScoredPoint] = []
-        while True:
+        while first or spans:
             around = [query for span in spans for query in span.queries()]
             answers = await self._read(collection, [*first, *around])
             found += itertools.chain.from_iterable(answers)
-            parts = _threes(answers[len(first) :])
-            spans = [span.wider() for span, part in zip(spans, parts, strict=True) if span.cut(*part)]
-            if not spans:
-                return found
+            parts = iter(answers[len(first) :])
+            triples = zip(parts, parts, parts, strict=True)
+            spans = [span.wider() for span, three in zip(spans, triples, strict=True) if span.cut(*three)]
             first = []
+        return found
 
     async def _read(self, collection: str, asked: Sequence[ScopedQuery]) -> list[list[models.ScoredPoint]]:
         return await self._client.query(collection, asked, consistency=models.ReadConsistencyType.MAJORITY)
 
-    async def _write(self, collection: str, changes: Mapping[Key, sparse.Numbered]) -> None:
+    async def _write(self, collection: str, changes: Mapping[str, sparse.Numbered]) -> None:
         vectors = [
-            models.PointVectors(
-                id=str(scope.point_id(anchor_id)), vector={sparse.WORDS: sparse.to_vector(weights)}
-            )
-            for (scope, anchor_id), weights in changes.items()
+            models.PointVectors(id=point_id, vector={sparse.WORDS: sparse.to_vector(weights)})
+            for point_id, weights in changes.items()
         ]
         # where a turn vanished meanwhile it is refused, and the next reading shows that
         with contextlib.suppress(CollectionMissingError, RefusedError):
@@ -131,7 +127,7 @@ class SessionVectors:
 
     async def _mark(self, collection: str, turns: Iterable[Turn]) -> None:
         """Note the shape of vectors that were older, now that they were read as they should be."""
-        older: list[models.ExtendedPointId] = [turn.point_id for turn in turns if turn.shape != SHAPE]
+        older: list[models.ExtendedPointId] = [turn.row.point_id for turn in turns if turn.shape != SHAPE]
         if older:
             await self._client.call(
                 lambda client: client.set_payload(collection, {SHAPE_KEY: SHAPE}, points=older)
@@ -141,15 +137,9 @@ class SessionVectors:
 class Turn(msgspec.Struct, frozen=True):
     """An anchor as it was read: its sparse vector, and by which rules it was made."""
 
-    point_id: str
     row: Row
     weights: sparse.Numbered
     shape: object
-
-    @property
-    def key(self) -> Key:
-        """Which anchor it is."""
-        return self.row.content.scope, self.row.anchor_id
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -202,8 +192,9 @@ def _cut(points: Sequence[models.ScoredPoint], limit: int) -> bool:
     return len(points) == limit and sum(moment != moments[-1] for moment in moments) < DEPTH
 
 
-def _spans(contents: Iterable[Content]) -> list[Span]:
+def _spans(anchors: Iterable[Row]) -> list[Span]:
     spans: list[Span] = []
+    contents = [row.content for row in anchors]
     turns = [(session, one.stored_at) for one in contents if (session := session_of(one)) is not None]
     for session, moment in sorted(turns):
         if spans and spans[-1].session == session and moment - spans[-1].last <= LONGEST_PAUSE:
@@ -213,11 +204,9 @@ def _spans(contents: Iterable[Content]) -> list[Span]:
     return spans
 
 
-def _by_ids(anchors: Iterable[Key], *, vectors: list[str]) -> list[ScopedQuery]:
+def _by_ids(anchors: Iterable[Row], *, vectors: list[str]) -> list[ScopedQuery]:
     """Anchors by their ids, a query an owner, with some of their vectors."""
-    scopes: dict[Scope, list[uuid.UUID]] = {}
-    for scope, anchor_id in anchors:
-        scopes.setdefault(scope, []).append(anchor_id)
+    scopes = by_scope((row.content.owner, row.anchor_id) for row in anchors)
     return [
         ScopedQuery(
             scope,
@@ -230,36 +219,28 @@ def _by_ids(anchors: Iterable[Key], *, vectors: list[str]) -> list[ScopedQuery]:
     ]
 
 
-def _payloads(anchors: Iterable[Key], points: Iterable[models.ScoredPoint]) -> Payloads:
-    keys = {str(scope.point_id(anchor_id)): (scope, anchor_id) for scope, anchor_id in anchors}
-    return {keys[str(point.id)]: point.payload or {} for point in points if str(point.id) in keys}
+def _held(anchors: Iterable[Row], points: Iterable[models.ScoredPoint]) -> Held:
+    ids = {row.point_id for row in anchors}
+    rows = {str(point.id): to_row(point.id, point.payload) for point in points if str(point.id) in ids}
+    return {point_id: None if row is None else row.content for point_id, row in rows.items()}
 
 
 def _turn(point: models.ScoredPoint) -> Turn | None:
     row, payload = to_row(point.id, point.payload), point.payload or {}
-    if row is None:
-        return None
-    return Turn(str(point.id), row, sparse.from_vector(point.vector), payload.get(SHAPE_KEY))
+    return None if row is None else Turn(row, sparse.from_vector(point.vector), payload.get(SHAPE_KEY))
 
 
-def _changes(turns: Mapping[Key, Turn], anchors: Mapping[Key, Content]) -> dict[Key, sparse.Numbered]:
-    """The vectors that are not as they should be."""
+def _changes(turns: Mapping[str, Turn], anchors: Iterable[Row]) -> dict[str, sparse.Numbered]:
+    """The vectors that are not as they should be, by the ids of their points."""
     sessions = Sessions()
-    for (_, anchor_id), read in turns.items():
-        sessions.add(anchor_id, read.row.content)
-    wanted = dict.fromkeys(anchors)
-    for (scope, anchor_id), content in anchors.items():
-        wanted |= dict.fromkeys((scope, other) for other in sessions.dependents(anchor_id, content))
+    for turn in turns.values():
+        sessions.add(turn.row)
+    wanted = dict.fromkeys(
+        row.point_id for anchor in anchors for row in (anchor, *sessions.dependents(anchor))
+    )
     changes = {}
-    for key in wanted:
-        turn = turns.get(key)
-        if turn is None:
-            continue  # it vanished
-        weights = sparse.numbered(sessions.vector(turn.row.anchor_id, turn.row.content))
+    for turn in (turns[point_id] for point_id in wanted if point_id in turns):  # others vanished
+        weights = sparse.numbered(sessions.vector(turn.row))
         if not sparse.alike(weights, turn.weights):
-            changes[key] = weights
+            changes[turn.row.point_id] = weights
     return changes
-
-
-def _threes(answers: Sequence[Any]) -> list[Any]:
-    return [answers[start : start + 3] for start in range(0, len(answers), 3)]

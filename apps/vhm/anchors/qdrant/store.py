@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -12,18 +11,19 @@ import structlog
 from qdrant_client import models
 
 from vhm.anchors.errors import AnchorRejectedError, CollectionMissingError, StoreUnavailableError
-from vhm.anchors.lifecycle import Delivery, Entries, Tombstone, marks
-from vhm.anchors.payload import SHAPE, SHAPE_KEY, WRITTEN_KEY, from_payload, same, to_content, to_payload
+from vhm.anchors.lifecycle import Delivery, Tombstone, Write, marks, writes
+from vhm.anchors.payload import SHAPE, SHAPE_KEY, Row, to_payload
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Client, RefusedError
 from vhm.anchors.qdrant.collection import LOOK_EVERY_SECONDS, Collection
 from vhm.anchors.qdrant.idf import IdfCache
 from vhm.anchors.qdrant.lifecycle import Lifecycle
 from vhm.anchors.qdrant.recall import Recall
-from vhm.anchors.qdrant.session_vectors import Key, Payloads, SessionVectors
-from vhm.anchors.scope import Scope, scope_of
+from vhm.anchors.qdrant.session_vectors import Held, SessionVectors
+from vhm.anchors.scope import Scope
 from vhm.anchors.sessions import Sessions
-from vhm.anchors.types import Model, Query, Ranking, Vector, Vectors, WriteOutcome
+from vhm.anchors.store import keep_removing_expired
+from vhm.anchors.types import Model, Query, Ranking, Vectors, WriteOutcome
 from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings
 
@@ -38,8 +38,6 @@ OUTDATED_PAGE = 128
 """Sparse vectors of an older shape that are derived anew at once."""
 
 MAINTAIN_EVERY_SECONDS = 10.0
-REMOVE_EXPIRED_EVERY_SECONDS = 600.0
-"""What has expired is to be gone within the hour."""
 
 UNCERTAIN_EVERY_SECONDS = 3600.0
 """How often vectors around a write that failed are derived again: the server may have been late with it."""
@@ -50,51 +48,30 @@ T = TypeVar("T")
 class QdrantStore:
     """One collection of a Qdrant server. See `AnchorStore`."""
 
-    def __init__(
-        self, client: Client, collection: Collection, model: Model, *, base: str, exact_below: int
-    ) -> None:
-        self._client = client
-        self._collection = collection
+    def __init__(self, settings: EmbeddingSettings, model: Model, *, copy_of: str | None) -> None:
+        self._client = Client(settings.qdrant_url, settings.qdrant_api_key)
+        name = settings.qdrant_collection
+        self._collection = Collection(
+            self._client, name, model, hybrid=settings.hybrid_recall, follow=copy_of is None
+        )
         self._model = model
-        self._exact_below = exact_below
+        self._hybrid = settings.hybrid_recall
         self._idf = IdfCache()
-        self._vectors = SessionVectors(client)
-        self._lifecycle = Lifecycle(client, base, self._vectors)
+        self._vectors = SessionVectors(self._client)
+        self._lifecycle = Lifecycle(self._client, copy_of or name, self._vectors)
         self._tasks: list[asyncio.Task[None]] = []
 
-    @classmethod
-    async def open(
-        cls,
-        settings: EmbeddingSettings,
-        model: Model,
-        *,
-        maintain: bool,
-        follow: bool,
-        base: str | None = None,
-        exact_below: int = EXACT_BELOW,
-    ) -> QdrantStore:
+    async def open(self, *, maintain: bool) -> None:
         """See `open_store`."""
-        client = Client(settings.qdrant_url, settings.qdrant_api_key)
-        collection = Collection(
-            client, settings.qdrant_collection, model, hybrid=settings.hybrid_recall, follow=follow
-        )
-        store = cls(
-            client, collection, model, base=base or settings.qdrant_collection, exact_below=exact_below
-        )
-        try:
-            await collection.open()
-            await store._do(store._lifecycle.carry_out_all())
-        except BaseException:
-            await store.close()
-            raise
+        await self._collection.open()
+        await self._do(self._lifecycle.carry_out_all())
         if maintain:
-            store._tasks = [asyncio.create_task(store._remove_expired(), name="remove what has expired")]
-        if maintain and settings.hybrid_recall:
-            store._tasks += [
-                asyncio.create_task(store._bring_up_to_date(), name="bring sparse vectors up to date"),
-                asyncio.create_task(store._derive_uncertain(), name="derive uncertain vectors again"),
+            self._tasks = [asyncio.create_task(keep_removing_expired(self), name="remove what has expired")]
+        if maintain and self._hybrid:
+            self._tasks += [
+                asyncio.create_task(self._bring_up_to_date(), name="bring sparse vectors up to date"),
+                asyncio.create_task(self._derive_uncertain(), name="derive uncertain vectors again"),
             ]
-        return store
 
     async def close(self) -> None:
         """See `AnchorStore`."""
@@ -121,7 +98,7 @@ class QdrantStore:
                 self._model.calibration,
                 self._idf,
                 hybrid=collection.hybrid,
-                exact=collection.points < self._exact_below,
+                exact=collection.points < EXACT_BELOW,
                 points=collection.points,
                 shared=collection.shared,
                 floor=collection.up_to_date or not collection.hybrid,
@@ -145,14 +122,13 @@ class QdrantStore:
         counted = self._client.call(lambda client: client.count(name, count_filter=which, exact=True))
         return (await self._do(counted)).count
 
-    async def known(self, anchors: Sequence[Anchor]) -> set[uuid.UUID]:
+    async def known(self, anchors: Sequence[Row]) -> set[str]:
         """See `AnchorStore`."""
-        name = self._collection.readable()
-        ids = {str(scope_of(one).point_id(one.anchor_id)): one.anchor_id for one in anchors}
+        name, ids = self._collection.readable(), [row.point_id for row in anchors]
         records = await self._do(
-            self._client.call(lambda client: client.retrieve(name, list(ids), with_payload=False))
+            self._client.call(lambda client: client.retrieve(name, ids, with_payload=False))
         )
-        return {ids[str(record.id)] for record in records}
+        return {str(record.id) for record in records}
 
     async def add(
         self, anchors: Sequence[Anchor], vectors: Vectors, deliveries: Sequence[Delivery] | None = None
@@ -163,34 +139,31 @@ class QdrantStore:
             return []
         await self._collection.ensure_usable()
         self._collection.writable()
-        came = deliveries if deliveries is not None else [Delivery()] * len(anchors)
-        entries = await self._do(self._lifecycle.entries(anchors))
+        batch = writes(anchors, vectors, deliveries)
+        entries = await self._do(self._lifecycle.entries([write.row for write in batch]))
         outcomes: dict[int, WriteOutcome] = {}
-        for index, (anchor, delivery) in enumerate(zip(anchors, came, strict=True)):
-            if entries.circular(anchor):
+        for index, write in enumerate(batch):
+            if entries.circular(write.row):
                 outcomes[index] = WriteOutcome.CIRCULAR
                 continue
-            if _forgotten(entries, anchor, delivery):
+            if entries.forgotten(write.row):
                 outcomes[index] = WriteOutcome.FORGOTTEN
-            for mark in marks(anchor):
+            for mark in marks(write.row):
                 entries.add(mark)
-        forgotten = [index for index, one in outcomes.items() if one is WriteOutcome.FORGOTTEN]
+        forgotten = [batch[index].row for index, one in outcomes.items() if one is WriteOutcome.FORGOTTEN]
         if forgotten:
-            await self._take_out_remains([(anchors[index], came[index]) for index in forgotten])
-        left = [index for index in range(len(anchors)) if index not in outcomes]
-        if left:
-            outcomes |= await self._store(
-                {index: (anchors[index], vectors[index], came[index]) for index in left}
-            )
+            await self._take_out_remains(forgotten)
+        if left := {index: write for index, write in enumerate(batch) if index not in outcomes}:
+            outcomes |= await self._store(left)
         superseding = [
             mark
-            for index, anchor in enumerate(anchors)
+            for index, write in enumerate(batch)
             if outcomes[index] in (WriteOutcome.STORED, WriteOutcome.FORGOTTEN)
-            for mark in marks(anchor)
+            for mark in marks(write.row)
         ]
         if superseding:
             await self._do(self._lifecycle.supersede(superseding))
-        return [outcomes[index] for index in range(len(anchors))]
+        return [outcomes[index] for index in range(len(batch))]
 
     async def forget(self, tombstones: Sequence[Tombstone]) -> int:
         """See `AnchorStore`."""
@@ -205,115 +178,100 @@ class QdrantStore:
         self._collection.readable()
         return await self._do(self._lifecycle.remove_expired())
 
-    async def _store(self, writes: Mapping[int, tuple[Anchor, Vector, Delivery]]) -> dict[int, WriteOutcome]:
+    async def _store(self, batch: Mapping[int, Write]) -> dict[int, WriteOutcome]:
         """Insert these; what became of each."""
-        first: dict[Key, tuple[Anchor, Vector]] = {}
-        written: dict[Key, int | None] = {}
-        for anchor, vector, delivery in writes.values():
-            key = (scope_of(anchor), anchor.anchor_id)
-            first.setdefault(key, (anchor, vector))
-            written.setdefault(key, delivery.written)
-        name = await self._insert(first, written)
-        self._collection.points += len(first)  # until it is looked at again
-        for scope, _ in first:
+        first: dict[str, Row] = {}
+        for write in batch.values():
+            first.setdefault(write.row.point_id, write.row)
+        rows = list(first.values())
+        name = await self._insert(rows)
+        self._collection.points += len(rows)  # about, until it is looked at again
+        for scope in {row.content.scope for row in rows}:
             self._idf.forget(scope)
             self._collection.shared = self._collection.shared or bool(scope.owner)
-        contents = {key: to_content(anchor, key[0]) for key, (anchor, _) in first.items()}
-        read = self._vectors.derive if self._collection.hybrid else self._vectors.payloads
-        held = await self._do(read(name, contents))
+        read = self._vectors.derive if self._collection.hybrid else self._vectors.held
+        held = await self._do(read(name, rows))
         if lost := first.keys() - held.keys():
             raise StoreUnavailableError(
                 f"{self._client.address}: {len(lost)} anchors just written to {name!r} are not there, "
                 f"somebody emptied it meanwhile"
             )
-        outcomes = {
-            index: _outcome(anchor, delivery, held) for index, (anchor, _, delivery) in writes.items()
-        }
-        stored = [one for index, one in writes.items() if outcomes[index] is WriteOutcome.STORED]
+        outcomes = {index: write.outcome(held[write.row.point_id]) for index, write in batch.items()}
+        stored = [write.row for index, write in batch.items() if outcomes[index] is WriteOutcome.STORED]
         await self._note_rewritten(name, stored, held)
-        return outcomes | await self._take_out_forgotten(name, writes)
+        return outcomes | await self._take_out_forgotten(
+            name, {index: write.row for index, write in batch.items()}
+        )
 
-    async def _note_rewritten(
-        self, name: str, stored: Sequence[tuple[Anchor, Vector, Delivery]], held: Payloads
-    ) -> None:
+    async def _note_rewritten(self, name: str, stored: Sequence[Row], held: Held) -> None:
         """Records may come again with a later timestamp, and are then not concerned by what was forgotten
         before that."""
-        later: dict[Key, int] = {}
-        for anchor, _, delivery in stored:
-            key = (scope_of(anchor), anchor.anchor_id)
-            known = later.get(key, held[key].get(WRITTEN_KEY) or 0)
-            if delivery.written is not None and delivery.written > known:
-                later[key] = delivery.written
+        known = {point_id: (content and content.written) or 0 for point_id, content in held.items()}
+        later: dict[str, Row] = {}
+        for row in stored:
+            written = row.content.written or 0
+            if written > known[row.point_id]:
+                known[row.point_id], later[row.point_id] = written, row
         if not later:
             return
-        await self._do(self._lifecycle.rewritten(name, later))
-        if later.keys() - await self._do(self._vectors.payloads(name, later)):
+        await self._do(self._lifecycle.rewritten(name, later.values()))
+        if later.keys() - await self._do(self._vectors.held(name, list(later.values()))):
             raise StoreUnavailableError(
                 f"{self._client.address}: anchors in {name!r} were removed while they were written again"
             )
 
-    async def _take_out_forgotten(
-        self, name: str, writes: Mapping[int, tuple[Anchor, Vector, Delivery]]
-    ) -> dict[int, WriteOutcome]:
+    async def _take_out_forgotten(self, name: str, rows: Mapping[int, Row]) -> dict[int, WriteOutcome]:
         """Take those out again that were forgotten while they were written, and note on the others by what
         they are superseded. Whoever forgets writes a tombstone, then removes; whoever writes inserts, then
         looks for tombstones: one of the two sees the other."""
-        entries = await self._do(self._lifecycle.entries([anchor for anchor, _, _ in writes.values()]))
+        entries = await self._do(self._lifecycle.entries(list(rows.values())))
         outcomes: dict[int, WriteOutcome] = {}
-        for index, (anchor, _, delivery) in writes.items():
-            mark = entries.superseded(anchor.owner, anchor.anchor_id)
-            if _forgotten(entries, anchor, delivery):
+        for index, row in rows.items():
+            if entries.forgotten(row):
                 outcomes[index] = WriteOutcome.FORGOTTEN
-                await self._do(self._lifecycle.take_out(name, anchor, delivery.written))
-            elif mark is not None:
+                await self._do(self._lifecycle.take_out(name, row))
+            elif mark := entries.superseded(row.content.owner, row.anchor_id):
                 await self._do(self._lifecycle.note(mark))
         return outcomes
 
-    async def _take_out_remains(self, forgotten: Sequence[tuple[Anchor, Delivery]]) -> None:
+    async def _take_out_remains(self, forgotten: Sequence[Row]) -> None:
         """Take out what an indexer inserted that was killed before it looked for tombstones: its records come
         again, maybe to another one."""
         name = self._collection.writable()
-        held = await self._do(
-            self._vectors.payloads(name, [(scope_of(one), one.anchor_id) for one, _ in forgotten])
-        )
-        for anchor, delivery in forgotten:
-            if (scope_of(anchor), anchor.anchor_id) in held:
-                await self._do(self._lifecycle.take_out(name, anchor, delivery.written))
+        held = await self._do(self._vectors.held(name, forgotten))
+        for row in forgotten:
+            if row.point_id in held:
+                await self._do(self._lifecycle.take_out(name, row))
 
-    async def _insert(
-        self, new: Mapping[Key, tuple[Anchor, Vector]], written: Mapping[Key, int | None]
-    ) -> str:
+    async def _insert(self, rows: Sequence[Row]) -> str:
         """Add those whose ids are free; the collection that took them."""
         try:
-            return await self._upsert(new, written)
+            return await self._upsert(rows)
         except (CollectionMissingError, RefusedError):
             # others may have made the collection anew since it was last looked at
             await self._collection.check()
             try:
-                return await self._upsert(new, written)
+                return await self._upsert(rows)
             except RefusedError as error:
                 raise AnchorRejectedError(str(error)) from error
 
-    async def _upsert(
-        self, new: Mapping[Key, tuple[Anchor, Vector]], written: Mapping[Key, int | None]
-    ) -> str:
+    async def _upsert(self, rows: Sequence[Row]) -> str:
         name, hybrid = self._collection.writable(), self._collection.hybrid
         sessions = Sessions()
-        if hybrid:
-            for (scope, anchor_id), (anchor, _) in new.items():
-                sessions.add(anchor_id, to_content(anchor, scope))
+        for row in rows:
+            sessions.add(row)
         points = []
-        for (scope, anchor_id), (anchor, vector) in new.items():
-            shape, record = SHAPE if hybrid else None, written[scope, anchor_id]
-            payload = to_payload(anchor, scope, self._model.name, shape, record)
-            dense: list[float] = vector.tolist()
+        for row in rows:
+            dense: list[float] = row.vector.tolist() if row.vector is not None else []
             # with hybrid recall off a plain vector, as published tools take it for granted
             vectors: Any = dense
             if hybrid:
-                weights = sparse.numbered(sessions.vector(anchor_id, to_content(anchor, scope)))
-                vectors = {queries.DENSE: dense, sparse.WORDS: sparse.to_vector(weights)}
-            point_id = str(scope.point_id(anchor_id))
-            points.append(models.PointStruct.model_construct(id=point_id, vector=vectors, payload=payload))
+                words = sparse.to_vector(sparse.numbered(sessions.vector(row)))
+                vectors = {queries.DENSE: dense, sparse.WORDS: words}
+            payload = to_payload(row, self._model.name, SHAPE if hybrid else None)
+            points.append(
+                models.PointStruct.model_construct(id=row.point_id, vector=vectors, payload=payload)
+            )
         await self._client.call(
             lambda client: client.upsert(
                 name,
@@ -352,31 +310,13 @@ class QdrantStore:
         outdated = await collections.outdated(name, OUTDATED_PAGE)
         rows = [row for _, row in outdated if row is not None]
         if rows:
-            contents = {(row.content.scope, row.anchor_id): row.content for row in rows}
-            await self._vectors.derive(name, contents)
+            await self._vectors.derive(name, rows)
         if foreign := [point_id for point_id, row in outdated if row is None]:
             await collections.set_payload(name, {SHAPE_KEY: SHAPE}, foreign)
         return len(outdated)
-
-    async def _remove_expired(self) -> None:
-        while True:
-            with contextlib.suppress(StoreUnavailableError, RefusedError):
-                if count := await self.remove_expired():
-                    log.info("expired anchors removed", count=count)
-            await asyncio.sleep(REMOVE_EXPIRED_EVERY_SECONDS)
 
     async def _derive_uncertain(self) -> None:
         while True:
             await asyncio.sleep(UNCERTAIN_EVERY_SECONDS)
             with contextlib.suppress(StoreUnavailableError, RefusedError):
                 await self._vectors.derive_uncertain(self._collection.writable())
-
-
-def _outcome(anchor: Anchor, delivery: Delivery, held: Payloads) -> WriteOutcome:
-    content = from_payload(held[scope_of(anchor), anchor.anchor_id])
-    alike = same(anchor, content, filled=delivery.filled)
-    return WriteOutcome.STORED if alike else WriteOutcome.DIFFERENT
-
-
-def _forgotten(entries: Entries, anchor: Anchor, delivery: Delivery) -> bool:
-    return entries.forgotten(anchor.anchor_id, to_content(anchor, scope_of(anchor)), delivery.written)

@@ -60,11 +60,12 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
             faults.append("salience: expected a number")
         if faults:
             raise Refused(faults)
-        said = {"session": self.session, "speaker": self.speaker}
         return {
             "text": self.text.replace("\r\n", "\n"),
             "salience": salience,
-            "meta": {name: value for name, value in said.items() if value},
+            "session": self.session or None,
+            "speaker": self.speaker or None,
+            "meta": {},
             "supersedes": [self.supersedes] if self.supersedes else [],
             **moments,
         }

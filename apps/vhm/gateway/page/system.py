@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, get
 
 from vhm.client.errors import Unavailable
@@ -16,16 +14,6 @@ from vhm.gateway.services import services_of
 from vhm.gateway.system_health import WorkerState
 from vhm.runtime.dead_letters import admin
 from vhm.runtime.dead_letters.admin import DeadLetter
-
-
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """A dead letter as the page shows it."""
-
-    place: str
-    kept_at: datetime
-    reason: str
-    errors: Sequence[str]
-    payload: str
 
 
 @get("/workers")
@@ -51,17 +39,8 @@ async def workers(request: Request[Any, Any, Any]) -> Response[str]:
         request,
         "workers.html",
         states=states,
-        letters=[_shown(letter) for letter in letters],
+        letters=letters,
+        payload=admin.payload,
         counts=admin.counts(letters),
         troubles=troubles,
-    )
-
-
-def _shown(letter: DeadLetter) -> Letter:
-    return Letter(
-        place=letter.place,
-        kept_at=letter.kept_at,
-        reason=letter.reason,
-        errors=letter.errors,
-        payload=admin.payload(letter.record.value),
     )

@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Request, Response
 from markupsafe import Markup, escape
 
-from vhm.gateway.keys import NOBODY, Principal
+from vhm.contract.rest import NO_OWNER
+from vhm.gateway.keys import Principal
 from vhm.gateway.services import services_of
 from vhm.gateway.sessions import COOKIE
 from vhm.memory.ages import perceived_age
@@ -68,7 +69,7 @@ def render(
 
 def path_of(owner: str) -> str:
     """Where the page of an owner's memory is."""
-    return f"/owners/{owner or NOBODY}"
+    return f"/owners/{owner or NO_OWNER}"
 
 
 def visible(text: str) -> Markup:

@@ -187,7 +187,7 @@ def _anchors(owner: str, memories: Sequence[NewMemory]) -> list[Anchor]:
     faults: list[str] = []
     for number, memory in enumerate(memories):
         try:
-            anchors.append(_anchor(owner, memory))
+            anchors.append(anchor_of(owner, msgspec.structs.asdict(memory)))
         except Refused as refused:
             at = f"[{number}]." if len(memories) > 1 else ""
             faults += [at + fault for fault in refused.faults]
@@ -196,13 +196,6 @@ def _anchors(owner: str, memories: Sequence[NewMemory]) -> list[Anchor]:
     for anchor in anchors:
         record_of(anchor)
     return anchors
-
-
-def _anchor(owner: str, memory: NewMemory) -> Anchor:
-    fields = {name: getattr(memory, name) for name in memory.__struct_fields__}
-    said = {"session": fields.pop("session"), "speaker": fields.pop("speaker")}
-    fields["meta"] = memory.meta | {name: value for name, value in said.items() if value is not None}
-    return anchor_of(owner, fields)
 
 
 async def _forget(request: Request[Any, Any, Any], owner: str, **bound: object) -> Forgotten:

@@ -8,8 +8,7 @@ from litestar import Request, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
-from vhm.contract.rest import Owners, Problem
-from vhm.gateway.keys import NOBODY
+from vhm.contract.rest import NO_OWNER, Owners, Problem
 from vhm.gateway.problems import ProblemError
 from vhm.gateway.services import services_of
 
@@ -52,7 +51,7 @@ async def owners(request: Request[Any, Any, Any]) -> Owners:
 
 def reader_of(request: Request[Any, Any, Any], owner: str) -> str:
     """The owner of a path, if the caller may see its memory. Raises ProblemError."""
-    name = "" if owner == NOBODY else owner
+    name = "" if owner == NO_OWNER else owner
     if not request.user.may_read(name):
         raise ProblemError(403, "the key does not open this memory")
     return name

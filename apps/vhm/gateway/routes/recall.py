@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Request, post
 
 from vhm.client.transport import ANSWER_SECONDS
-from vhm.contract.messages import RecallRequest
 from vhm.contract.rest import Question, Recalled
 from vhm.gateway.routes.bodies import TakesQuestion, read_one
 from vhm.gateway.routes.owners import RESPONSES, OwnerPath, reader_of
@@ -20,10 +18,8 @@ async def recall(owner: OwnerPath, request: Request[Any, Any, Any]) -> Recalled:
     """What is remembered about a question, strongest first."""
     name = reader_of(request, owner)
     question = await read_one(request, Question)
-    fields = {field: getattr(question, field) for field in _SHARED}
-    asked = RecallRequest(**fields | {"owner": name, "now": question.now or datetime.now(UTC)})
     found = await services_of(request).transport.recall(
-        asked, tell=question.tell, explain=question.explain, seconds=ANSWER_SECONDS
+        question.request(name), tell=question.tell, explain=question.explain, seconds=ANSWER_SECONDS
     )
     return Recalled(
         request_id=found.request_id,
@@ -31,6 +27,3 @@ async def recall(owner: OwnerPath, request: Request[Any, Any, Any]) -> Recalled:
         story=found.story,
         explanation=found.explanation,
     )
-
-
-_SHARED = set(Question.__struct_fields__) & set(RecallRequest.__struct_fields__)

@@ -181,7 +181,7 @@ patches:
       value: three
     - {op: copy, from: /metadata/name, path: /metadata/annotations/copied}
     - {op: remove, path: /spec/template/spec/containers/0/env/0}
-- target: {kind: "Stateful.*", name: d.}
+- target: {kind: "Stateful.*", name: d., labelSelector: "tier!=web, !gone"}
   patch: '{"apiVersion": apps/v1, "kind": StatefulSet, "metadata": {"name": x}, "spec": {"replicas": 5}}'
 - patch: |
     apiVersion: v1

@@ -1,3 +1,0 @@
-"""Prices."""
-
-LOWEST = 1

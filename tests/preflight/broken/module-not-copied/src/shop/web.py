@@ -1,5 +1,0 @@
-"""Answers."""
-
-from prices import LOWEST
-
-print(LOWEST)

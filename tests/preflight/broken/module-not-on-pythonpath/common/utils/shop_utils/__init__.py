@@ -1,3 +1,0 @@
-"""What all share."""
-
-NAME = "shop"

@@ -1,5 +1,0 @@
-"""Answers."""
-
-from shop_utils import NAME
-
-print(NAME)

@@ -1,5 +1,0 @@
-"""Answers."""
-
-import msgspec
-
-print(msgspec.json.encode({"open": True}))
