@@ -176,6 +176,8 @@ def main() -> None:
         # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(ERRORS)
+    finally:
+        gc.freeze()  # all that is left goes with the process
 
 
 def _print(report: Report, format: Format, strict: bool) -> int:

@@ -16,7 +16,7 @@ from preflight.cluster.dry_run import refusals
 from preflight.cluster.schemas import unavailable
 from preflight.documents.paths import dotted
 from preflight.facts.existence import are_alternatives, has_uncertain_names
-from preflight.facts.schema_faults import schema_faults
+from preflight.facts.schema_faults import asked
 from preflight.facts.settings import ask_ahead
 from preflight.findings import CheckError, Finding
 from preflight.model import Model
@@ -155,7 +155,7 @@ def _looked(look: Callable[[str], Model], target: str, apps: Apps, options: Opti
     if not options.only:
         ask_ahead(model, apps)
         if not {"schema", "not-in-schema"} & {*options.skip, *model.config.skip}:
-            schema_faults(model)
+            asked(model)
     return model
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
 SEPARATORS = re.compile(r"[-_./:\s]+")
@@ -77,6 +76,8 @@ def distance(one: str, other: str) -> int:
 
 def closest(name: str, names: Iterable[str]) -> str | None:
     """The name that a mistyped word of the command line or the configuration is most like, or None."""
+    from rapidfuzz import fuzz, process  # slow to import, and seldom asked
+
     found = process.extractOne(name, sorted(names), scorer=fuzz.ratio, score_cutoff=60)
     return found[0] if found is not None else None
 

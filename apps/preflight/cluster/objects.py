@@ -65,6 +65,8 @@ class Located:
                     for path, value in found
                     if isinstance(value, dict) and value.get(step) is not None
                 ]
+            if not found:
+                return
         for path, value in found:
             yield Field(self, path, value)
 

@@ -25,14 +25,12 @@ def dotted(path: Iterable[Step]) -> str:
 def dig(value: Any, *path: Step, default: Any = None) -> Any:
     """The value at `path` in plain data, or `default`."""
     for step in path:
-        if isinstance(step, int):
-            if not isinstance(value, list) or not -len(value) <= step < len(value):
-                return default
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):
             value = value[step]
         else:
-            if not isinstance(value, dict) or step not in value:
-                return default
-            value = value[step]
+            return default
     return default if value is None else value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from preflight.cluster.objects import Obj
 from preflight.cluster.schemas import SchemaFault, check, find_schemas
@@ -18,9 +19,28 @@ SET_BY_THE_SERVER = {
 """Properties that the schemas require and the API server does not: it has a value for what is absent."""
 
 
+Faults = list[tuple[Obj, list[SchemaFault]]]
+
+
 @fact
-def schema_faults(model: Model) -> list[tuple[Obj, list[SchemaFault]]]:
-    """Each object whose kind has a schema, and its faults; empty where schemas or kubeconform are missing."""
+def schema_faults(model: Model) -> Faults:
+    """Each object whose kind has a schema, and its faults; empty where schemas or kubeconform are missing.
+
+    Raises `CheckError` where kubeconform does not do its work.
+    """
+    return asked(model).result()
+
+
+@fact
+def asked(model: Model) -> Future[Faults]:
+    """The answer that kubeconform works on, while the render is looked at by what needs none."""
+    pool = ThreadPoolExecutor(1)
+    answer = pool.submit(_found, model)
+    pool.shutdown(wait=False)
+    return answer
+
+
+def _found(model: Model) -> Faults:
     schemas = find_schemas(model.config.minor)
     if schemas is None:
         return []

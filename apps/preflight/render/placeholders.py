@@ -59,9 +59,7 @@ def _is_encrypted(doc: Mapping[str, Any]) -> bool:
 
 
 def _is_placeholder(path: tuple[Step, ...], value: str, *, scripts: bool) -> bool:
-    if not scripts and any(step in SCRIPTS for step in path):
-        return False
-    return PLACEHOLDER.search(value) is not None
+    return PLACEHOLDER.search(value) is not None and (scripts or not any(step in SCRIPTS for step in path))
 
 
 def _fills(flux: FluxKustomization, obj: Obj) -> bool:

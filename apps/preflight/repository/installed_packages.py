@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 
 from preflight.findings import Place
 from preflight.repository.build_context import locate
@@ -63,6 +62,8 @@ def read(text: str, folder: Path, seen: frozenset[Path] = frozenset()) -> Iterat
 @lru_cache(maxsize=4096)
 def _name(entry: str) -> str | None:
     """The distribution of a requirement line, if it is one that Linux takes; of any version of Python."""
+    from packaging.requirements import InvalidRequirement, Requirement  # slow to import
+
     try:
         requirement = Requirement(entry.partition(" --")[0])
     except InvalidRequirement:

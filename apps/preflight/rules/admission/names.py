@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -16,6 +17,12 @@ LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 WORD = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
 
 
+@lru_cache(maxsize=4096)
+def _matches(pattern: str, name: str) -> bool:
+    # the same names and labels stand in many places
+    return re.fullmatch(pattern, name) is not None
+
+
 class Grammar(msgspec.Struct, frozen=True):
     """What a name may be made of, and how long it may be."""
 
@@ -25,7 +32,7 @@ class Grammar(msgspec.Struct, frozen=True):
 
     def takes(self, name: str) -> bool:
         """Whether a name is allowed."""
-        return len(name) <= self.longest and re.fullmatch(self.pattern, name) is not None
+        return len(name) <= self.longest and _matches(self.pattern, name)
 
     def nearest(self, name: str) -> str:
         """An allowed name that is like this one; empty where none is found."""
@@ -114,13 +121,11 @@ def invalid_name(model: Model) -> Iterator[Violation]:
 
 def _names(model: Model) -> Iterator[Name]:
     for obj in model.objects:
-        generated = obj.field("metadata", "generateName")
         if (grammar := OBJECTS.get(obj.kind)) is not None:
-            field = generated if generated.doc else obj.field("metadata", "name")
+            generated = obj.get("metadata", "generateName")
+            field = obj.field("metadata", "generateName" if generated else "name")
             # what the server appends is a word of its own
-            text = (
-                field.doc.rstrip("-") + "x" if isinstance(generated.doc, str) and generated.doc else field.doc
-            )
+            text = generated.rstrip("-") + "x" if isinstance(generated, str) and generated else field.doc
             yield Name(field, text, obj.kind, grammar)
         yield from _texts(obj, "metadata.namespace", "namespace", DNS_LABEL)
         yield from _labels(obj.field("metadata"))
@@ -154,8 +159,9 @@ def _labels(metadata: Field) -> Iterator[Name]:
 
 def _pairs(labels: Field) -> Iterator[Name]:
     for key, value in labels.mapping().items():
-        yield Name(labels.field(key), key, "label", QUALIFIED)
-        yield Name(labels.field(key), value, f"the value of label {key}", VALUE)
+        field = labels.field(key)
+        yield Name(field, key, "label", QUALIFIED)
+        yield Name(field, value, f"the value of label {key}", VALUE)
 
 
 @rule("name-twice", family="admission", severity="error", outcome="rejected by the API server")

@@ -144,10 +144,11 @@ def object_too_large(model: Model) -> Iterator[Violation]:
           files: [model.onnx]          # 22 MB
     """
     for obj in model.objects:
-        field, size, most = _size(obj)
-        annotations = sum(len(k.encode()) + len(v.encode()) for k, v in obj.annotations.items())
         doc = {**obj.doc, "metadata": {"annotations": {}, **obj.mapping("metadata")}}
-        kept = annotations + len(msgspec.json.encode(doc)) + len(LAST_APPLIED) + 1
+        whole = len(msgspec.json.encode(doc))
+        field, size, most = _size(obj, whole)
+        annotations = sum(len(k.encode()) + len(v.encode()) for k, v in obj.annotations.items())
+        kept = annotations + whole + len(LAST_APPLIED) + 1
         if size > most:
             yield at(
                 obj.field(field),
@@ -169,10 +170,11 @@ def object_too_large(model: Model) -> Iterator[Violation]:
             )
 
 
-def _size(obj: Obj) -> tuple[str, int, int]:
-    """The field that makes an object large, its bytes, and how many there may be."""
+def _size(obj: Obj, whole: int) -> tuple[str, int, int]:
+    """The field that makes an object large, its bytes, and how many there may be; `whole` counts all of
+    them."""
     if obj.kind in ("ConfigMap", "Secret") and obj.group == "":
         size = sum(len(value.encode("utf-8", "replace")) for value in data_of(obj).values())
         size += sum(len(value) * 3 // 4 for value in strings(obj.get("binaryData")).values())
         return ("data" if obj.mapping("data") else "binaryData"), size, MOST_DATA
-    return "spec", len(msgspec.json.encode(obj.doc)), MOST_OBJECT
+    return "spec", whole, MOST_OBJECT

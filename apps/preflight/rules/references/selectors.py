@@ -88,6 +88,8 @@ def _selecting_nothing(model: Model) -> Iterator[Selecting]:
     # a template that differs from its own selector is refused
     refused = [equals(workload.obj.get("spec", "selector")) or {} for workload in model.workloads]
     for service in model.services:
+        if service.workloads:
+            continue
         wanted = of_manifests(service.selector)
         pods = pods_of(model, service.namespace)
         if wanted and not any(wanted.items() <= each.items() for each in (*pods, *refused)):
