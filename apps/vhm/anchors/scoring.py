@@ -178,7 +178,7 @@ class Scorer:
         candidates, weaker than these. Without `floor` the best found is relevant, whatever its match.
         """
         if not rows:
-            return Ranking(beats=[], explained=[], memories=memories, exhausted=True)
+            return Ranking(beats=[], explained=[], candidates=0, memories=memories, exhausted=True)
         vectors = np.stack([row.vector for row in rows if row.vector is not None])
         places = {row.anchor_id: place for place, row in enumerate(rows)}
         columns = Columns(rows, np.array([numbers_of(row.content) for row in rows]).T, places)
@@ -190,14 +190,12 @@ class Scorer:
             range(len(rows)), key=lambda row: (-strength[row], -cosines[row], rows[row].anchor_id.int)
         )
         chosen = self._choose(rows, vectors, ranked, reasons)
-        recalled = [self._recalled(rows[row], scores, row) for row in ranked]
-        place = {row: index for index, row in enumerate(ranked)}
+        explained = ranked[: self.query.explain]
+        recalled = {row: self._recalled(rows[row], scores, row) for row in {*chosen, *explained}}
         return Ranking(
-            beats=[recalled[place[row]] for row in chosen],
-            explained=[
-                Explained(recalled=one, left_out=reasons.get(row))
-                for row, one in zip(ranked[: self.query.explain], recalled, strict=False)
-            ],
+            beats=[recalled[row] for row in chosen],
+            explained=[Explained(recalled=recalled[row], left_out=reasons.get(row)) for row in explained],
+            candidates=len(rows),
             memories=memories,
             exhausted=not more or not {WEAKER, NOTHING_RELEVANT}.isdisjoint(reasons.values()),
         )

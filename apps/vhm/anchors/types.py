@@ -124,10 +124,11 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     """What a recall found: beats strongest first, and the strongest candidates with the reasons for those
-    that are none. `memories` is about how many the owner has. `exhausted`: more candidates could not add
-    beats."""
+    that are none. `candidates` is how many were ranked, `memories` about how many the owner has. `exhausted`:
+    more candidates could not add beats."""
 
     beats: list[Recalled]
     explained: list[Explained]
+    candidates: int
     memories: int
     exhausted: bool

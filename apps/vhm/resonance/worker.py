@@ -80,7 +80,7 @@ class Resonance(EmbeddingHandler[Ask]):
         queries = [self._query(ask, vector) for ask, vector in zip(messages, vectors, strict=True)]
         rankings = await self._store.recall(queries)
         empty = [
-            not ranking.beats and not await self._store.count(query.scope)
+            not ranking.candidates and not await self._store.count(query.scope)
             for ranking, query in zip(rankings, queries, strict=True)
         ]
         return [

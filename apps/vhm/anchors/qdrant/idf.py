@@ -16,10 +16,12 @@ from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.scope import Scope
 from vhm.memory import bm25
 
-KEPT_SECONDS = 30.0
+KEPT_SECONDS = 600.0
+KEPT_SHARED_SECONDS = 30.0
 DRIFT = 100
 """Counted anew after so long, or once the collection has grown by a hundredth of itself: an idf moves by less
-than a hundredth meanwhile."""
+than a hundredth meanwhile. Of a collection that several share it tells nothing of how one owner's part grows,
+so there it is sooner."""
 
 MOST_TERMS = 50_000
 """Terms remembered at most."""
@@ -37,10 +39,11 @@ class IdfCache:
         self._points = 0
         self._since = 0.0
 
-    def refresh(self, points: int) -> None:
-        """Forget what no longer holds now that the collection has so many points."""
+    def refresh(self, points: int, *, shared: bool = False) -> None:
+        """Forget what no longer holds with so many points, all of one owner or `shared` by several."""
         drifted = abs(points - self._points) * DRIFT > self._points
-        if drifted or len(self._known) > MOST_TERMS or time.monotonic() - self._since > KEPT_SECONDS:
+        kept = KEPT_SHARED_SECONDS if shared else KEPT_SECONDS
+        if drifted or len(self._known) > MOST_TERMS or time.monotonic() - self._since > kept:
             self._known, self._memories = {}, {}
             self._points, self._since = points, time.monotonic()
 

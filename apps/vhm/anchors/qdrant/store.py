@@ -91,7 +91,7 @@ class QdrantStore:
         leave fewer beats than asked for."""
         collection = self._collection
         await collection.ensure_usable()
-        self._idf.refresh(collection.points)
+        self._idf.refresh(collection.points, shared=collection.shared)
         recalls = [
             Recall(
                 query,
