@@ -19,8 +19,6 @@ STARTED = 75.0
 """Seconds that a broker and a store may run until they are ready."""
 NEVER = 40.0
 """Seconds after that in which what is not ready never will be."""
-ROLLED = 45.0
-"""Seconds after which a pod that was to be replaced should be."""
 NUMBERS = itertools.count(1)
 PROVIDED = """
 apiVersion: v1
@@ -31,16 +29,7 @@ stringData: {ca.crt: an authority}
 """What overlays/production takes for granted."""
 
 REACHED = {
-    "ingress-not-let-in": ("outside", "qdrant-service.{}:6333", "indexer-service.{}:8080"),
-    "network-policy-peer-misspelt": ("deployment/reteller", "qdrant-service:6333", "kafka-service:9092"),
-    "outside-port-not-permitted": ("deployment/reteller", "models.example.org:8443", "kafka-service:9092"),
-    "provider-on-localhost": ("deployment/reteller", "localhost:11434", "kafka-service:9092"),
-    "provider-that-is-not-there": ("deployment/reteller", "ollama:11434", "kafka-service:9092"),
-    "policy-port-name-missing": ("outside", "indexer-service.{}:8080", ""),
     "service-selector-misspelt": ("outside", "resonance-service.{}:8080", "indexer-service.{}:8080"),
-    "stateful-set-without-its-service": ("client", "qdrant-0.qdrant-servise:6333", "qdrant-service:6333"),
-    "target-port-name-missing": ("outside", "indexer-service.{}:8080", "reteller-service.{}:8080"),
-    "target-port-wrong": ("outside", "indexer-service.{}:8080", "reteller-service.{}:8080"),
 }
 """Where each case's fault is knocked at: from where, the address it concerns, and one that it does not."""
 
@@ -126,18 +115,12 @@ class CaseSystem:
         self.outside = outside
 
     def observe(self, prediction: Prediction) -> str:
-        """Ready, reachable, told, rolled out: the first of them that is not so."""
+        """Ready, reachable, told: the first of them that is not so."""
         self._create(documents(prediction.folder, self.name))
         if self._late("kafka" in prediction.object):
             return self._why_not()
         if prediction.case in REACHED:
             return self._reach(*REACHED[prediction.case])
-        if prediction.case == "service-selects-all-workers":
-            return self._who_answers("reteller-service", "reteller")
-        if prediction.kind == "PodDisruptionBudget":
-            return self._evict(prediction.object.partition("/")[2])
-        if prediction.outcome == "never rolls out":
-            return self._roll(prediction.object.lower())
         return self._tell()
 
     def clean(self) -> tuple[float, str]:
@@ -199,14 +182,6 @@ class CaseSystem:
             return f"{asked[1]} is out of reach as well"
         return "reachable" if said[asked[0]] else f"ready but unreachable: {asked[0]}"
 
-    def _who_answers(self, service: str, app: str) -> str:
-        """Whether only that app's pods stand behind the Service."""
-        label = f"kubernetes.io/service-name={service}"
-        found = json.loads(self._kubectl("get", "endpointslices", "-l", label, "-o", "json"))["items"]
-        pods = {point["targetRef"]["name"] for each in found for point in each.get("endpoints") or []}
-        others = sorted(pod for pod in pods if not pod.startswith(app))
-        return f"ready but unreachable: {', '.join(others)} answer" if others else "reachable"
-
     def _tell(self) -> str:
         """Whether a memory is remembered, recalled and retold."""
         memory = "The ferry to the island was late and we ate plums on the pier."
@@ -222,32 +197,3 @@ class CaseSystem:
         if memory not in [beat["text"] for beat in told["beats"]]:
             return "ready but silent: what was remembered is not recalled"
         return "told" if told["retelling"] else "ready but silent: nothing is retold"
-
-    def _evict(self, app: str) -> str:
-        """Whether a node could be emptied of the app's pod."""
-        [pod] = self._pods(app)
-        name = pod["metadata"]["name"]
-        eviction = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": name, "namespace": self.name},
-        }
-        path = f"/api/v1/namespaces/{self.name}/pods/{name}/eviction?dryRun=All"
-        try:
-            self._kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
-        except ClusterError as refused:
-            return f"never rolls out: {str(refused).splitlines()[-1][:120]}"
-        return "rolls out"
-
-    def _roll(self, workload: str) -> str:
-        """Whether a new template reaches the pods."""
-        app = workload.partition("/")[2]
-        before = {pod["metadata"]["uid"] for pod in self._pods(app)}
-        self._kubectl("rollout", "restart", workload)
-        until = time.monotonic() + ROLLED
-        while time.monotonic() < until:
-            pods = self._pods(app)
-            if all_ready(pods) and not any(pod["metadata"]["uid"] in before for pod in pods):
-                return "rolls out"
-            time.sleep(2)
-        return "never rolls out"

@@ -12,13 +12,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from cluster import shops
-from cluster.case_system import CaseSystem, all_ready, apply, namespace, pods_of
+from cluster.case_system import CaseSystem, apply, namespace, pods_of
 from cluster.cluster import Cluster, ClusterError
 from cluster.predictions import REJECTED, Prediction, changes_nothing, concerned, documents, stream
 
 CRASHES = {"CrashLoopBackOff", "OOMKilled", "RunContainerError", "StartError", "Error", "Completed"}
-WHOLE = {"never ready", "ready but unreachable", "ready but silent", "never rolls out"}
+WHOLE = {"never ready", "ready but unreachable", "ready but silent"}
 """Outcomes that take the whole system."""
 PATIENCE = 90.0
 """Seconds until an outcome of one pod must have shown; the slowest is a broker that runs out of memory."""
@@ -31,79 +30,46 @@ def same(predicted: str, seen: str) -> bool:
     return predicted == seen
 
 
-def observe(cluster: Cluster, prediction: Prediction, outside: str, load: list[str]) -> str:
+def observe(cluster: Cluster, prediction: Prediction, outside: str) -> str:
     """What the cluster makes of the case; `not applied: …` or `failed: …` with the reason."""
     try:
-        return _observe(cluster, prediction, outside, load)
+        return _observe(cluster, prediction, outside)
     except ClusterError as failed:
         return f"failed: {' '.join(str(failed).split())[:200]}"
 
 
-def _observe(cluster: Cluster, prediction: Prediction, outside: str, load: list[str]) -> str:
-    if not prediction.rule:
-        return "not applied: preflight itself cannot look at it"
+def _observe(cluster: Cluster, prediction: Prediction, outside: str) -> str:
     if reason := prediction.not_applied:
         return f"not applied: {reason}"
     if prediction.outcome == "applies nothing":
         return changes_nothing(prediction)
-    failed = shops.make(prediction.folder, load) if prediction.own else ""
-    with namespace(cluster, prediction.case, restricted=not prediction.own) as name:
+    with namespace(cluster, prediction.case) as name:
         if prediction.outcome == REJECTED:
             return _refused(cluster, name, prediction)
         if prediction.outcome in WHOLE:
             return CaseSystem(cluster, name, outside).observe(prediction)
-        if prediction.upgrade:
-            before = stream(documents(prediction.folder / "before", name), concerned(prediction))
-            cluster.apply(before)
-            cluster.until(f"{prediction.case} before", lambda: all_ready(pods_of(cluster, name)), 120)
-        # what is about pulling is tried with the image it names
-        pulled = prediction.outcome.startswith("ErrImage") and not prediction.own
-        apply(cluster, stream(documents(prediction.folder, name, pulled), concerned(prediction)))
-        seen = _watch(cluster, name, prediction)
-        return f"{seen}{_why(cluster, name, failed)}" if prediction.own else seen
-
-
-def _why(cluster: Cluster, name: str, failed: str) -> str:
-    """The builder's word where a case's image could not be built, else the container's last one."""
-    if failed:
-        return f": {failed[:100]}"
-    try:
-        said = cluster.kubectl("-n", name, "logs", "deployment/shop").strip()
-    except ClusterError:
-        return ""
-    return f": {said.splitlines()[-1]}" if said else ""
-
-
-def clean_shop(cluster: Cluster, load: list[str]) -> str:
-    """What becomes of the small program those cases are about where nothing is wrong with it."""
-    right = Prediction("image-drift", "", "", "Deployment/shop", "Completed")
-    shops.make(right.folder, load)
-    with namespace(cluster, "shop", restricted=False) as name:
-        apply(cluster, stream(documents(right.folder, name), concerned(right)))
-        return _watch(cluster, name, right) + _why(cluster, name, "")
+        apply(cluster, stream(documents(prediction.folder, name), concerned(prediction)))
+        return watch(cluster, name, prediction.object, prediction.outcome)
 
 
 def _refused(cluster: Cluster, name: str, prediction: Prediction) -> str:
-    """The API server's word on the one object, over what is there before where the case is an upgrade."""
+    """The API server's word on the one object."""
     own = prediction.object.replace("Namespace/vhm", f"Namespace/{name}")
-    if prediction.upgrade:
-        cluster.apply(stream(documents(prediction.folder / "before", name), own.__eq__))
     changed = stream(documents(prediction.folder, name), own.__eq__)
     return REJECTED if apply(cluster, changed, "--dry-run=server") else "accepted"
 
 
-def _watch(cluster: Cluster, namespace: str, prediction: Prediction) -> str:
-    """The predicted state as soon as it shows; what there was instead when it does not in time."""
-    if prediction.kind == "PersistentVolumeClaim":
-        return _phase(cluster, namespace, prediction.object)
+def watch(cluster: Cluster, namespace: str, named: str, outcome: str) -> str:
+    """The predicted state of `Kind/name` as soon as it shows; what there was instead when it does not in
+    time."""
+    if named.startswith("PersistentVolumeClaim/"):
+        return _phase(cluster, namespace, named)
     until, seen = time.monotonic() + PATIENCE, "nothing"
     while time.monotonic() < until:
         pods = pods_of(cluster, namespace)
         events = json.loads(cluster.kubectl("-n", namespace, "get", "events", "-o", "json"))["items"]
         states = [*_states(pods), *_reasons(events, pods)]
-        if prediction.own and "Completed" in states and prediction.outcome != "Completed":
-            return "runs to its end"
-        if match := next((state for state in states if same(prediction.outcome, state)), None):
+        if match := next((state for state in states if same(outcome, state)), None):
             return match
         seen = ", ".join(sorted(set(states))) or "nothing"
         time.sleep(1)

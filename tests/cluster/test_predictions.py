@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster import shops
 from cluster.case_system import CaseSystem, namespace, outside
 from cluster.conftest import Installed
-from cluster.observation import WHOLE, clean_shop, observe, same
+from cluster.observation import WHOLE, observe, same
 from cluster.predictions import Prediction, kustomize_on_path, predictions
 
 AT_ONCE = 5
@@ -36,8 +35,8 @@ def predicted() -> list[Prediction]:
 
 @pytest.mark.timeout(3600)
 def test_what_was_predicted_is_observed(installed: Installed, predicted: list[Prediction]) -> None:
-    cluster, load = installed.cluster, installed.load
-    installed.cluster.wait_until_ready()
+    cluster = installed.cluster
+    cluster.wait_until_ready()
     whole = [each for each in predicted if each.outcome in WHOLE]
     others = [each for each in predicted if each.outcome not in WHOLE]
     table = Table()
@@ -45,13 +44,11 @@ def test_what_was_predicted_is_observed(installed: Installed, predicted: list[Pr
         with namespace(cluster, "clean") as name:
             seconds, seen = CaseSystem(cluster, name, knocking).clean()
         table.line("the clean overlay", "", "told", f"{seen}: ready after {seconds:.0f} s")
-        if any(each.own for each in predicted) and shops.builder():
-            table.line("a clean program of one's own", "", "Completed", clean_shop(cluster, load))
         for cases, at_once in ((others, AT_ONCE), (whole, WHOLE_AT_ONCE)):
             # the whole system shows all that a case's predictions of one outcome are about
             once = {(each.case, each.outcome, each in others and each.object): each for each in cases}
             with ThreadPoolExecutor(at_once) as pool:
-                observed = pool.map(lambda each: observe(cluster, each, knocking, load), once.values())
+                observed = pool.map(lambda each: observe(cluster, each, knocking), once.values())
                 for each, seen in zip(once.values(), observed, strict=True):
                     table.line(each.case, each.severity, each.outcome, seen, each.rule)
     print("\n".join(table.summary()), file=sys.stderr)

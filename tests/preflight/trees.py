@@ -14,7 +14,7 @@ def write(folder: Path, files: str) -> Path:
 
     `␍` stands for a carriage return.
     """
-    (folder / ".git").mkdir(exist_ok=True)
+    (folder / ".git").mkdir(parents=True, exist_ok=True)
     name, lines = "", list[str]()
     for line in [*files.splitlines(), "=== "]:
         if line.startswith("=== "):
