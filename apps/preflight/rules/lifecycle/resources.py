@@ -14,6 +14,9 @@ from preflight.rules.registry import Violation, at, rule
 LEAST = Decimal(4 * 2**20)
 """Bytes below which no container starts: the runtime itself needs more to start it."""
 
+NO_ROOM_FOR_TOKEN = Decimal(2 * 4096)
+"""Bytes of two pages: the service account's token, authority and namespace take one each (seen on 1.34)."""
+
 
 def amount(container: Container, kind: str, resource: str) -> Decimal | None:
     """A container's request or limit as a number."""
@@ -26,7 +29,8 @@ def memory_too_small(model: Model) -> Iterator[Violation]:
 
     The API server takes both. No process starts in so little: the kubelet reports FailedCreatePodSandBox or
     StartError (`container init was OOM-killed (memory limit too low?)`) and the pod stays in
-    ContainerCreating. A request of that size is only a warning: it reserves nothing.
+    ContainerCreating; where not even the service account's token has room, FailedMount. A request of that
+    size is only a warning: it reserves nothing.
 
         limits:
           memory: 512m       # 512Mi
@@ -40,6 +44,7 @@ def memory_too_small(model: Model) -> Iterator[Violation]:
                 continue
             if kind == "requests" and small:
                 continue
+            full = kind == "limits" and _has_no_room_for_token(container, size)
             text = str(given)
             better = f"{text.rstrip('mkK')}Mi" if text.rstrip("mkK").isdigit() else "a number of Mi"
             yield at(
@@ -47,7 +52,16 @@ def memory_too_small(model: Model) -> Iterator[Violation]:
                 message=f"{kind}.memory {text} is {size.normalize():f} bytes",
                 fix=f"write {better}",
                 severity="error" if kind == "limits" else "warning",
+                outcome="FailedMount" if full else None,
             )
+
+
+def _has_no_room_for_token(container: Container, limit: Decimal) -> bool:
+    """Whether the pod's limit, which is that of its volumes in memory as well, is below what the files of its
+    service account take. Other containers would add theirs."""
+    pod = container.workload.pod
+    alone = len(pod.get("containers") or ()) == 1
+    return alone and limit <= NO_ROOM_FOR_TOKEN and pod.get("automountServiceAccountToken") is not False
 
 
 @rule("request-above-limit", family="lifecycle", severity="error", outcome="rejected by the API server")
