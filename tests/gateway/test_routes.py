@@ -356,9 +356,9 @@ def ask_together(served: Served, count: int) -> None:
         for start in range(0, count, 100):
             batch = [{"text": f"{about} said"} for about in words[start : start + 100]]
             one.post("/v1/owners/crowd/memories", json=batch, headers=WAIT).raise_for_status()
+        limits = httpx.Limits(max_connections=count)
         # httpx may close an idle connection of its pool just when another thread is given it
-        limits = httpx.Limits(max_connections=count, keepalive_expiry=None)
-        bearer = {"Authorization": f"Bearer {KEY}"}
+        bearer = {"Authorization": f"Bearer {KEY}", "Connection": "close"}
         with (
             httpx.Client(base_url=served.url, headers=bearer, timeout=100, limits=limits) as crowd,
             ThreadPoolExecutor(count) as threads,
