@@ -158,6 +158,8 @@ one and a half years ago              2025-02-22        2025-08-24
 an hour ago                           2026-11-24T13:30  2026-11-24T14:30
 half an hour ago                      2026-11-24T14:15  2026-11-24T14:45
 a few days ago                        2026-11-18T03:00  2026-11-23T03:00
+a few months ago                      2026-05-09T15:00  2026-10-09T15:00
+a few years ago                       2020-05-26T03:00  2025-05-26T03:00
 more than two years ago               1900-01-01        2024-11-24T15:00
 less than two weeks ago               2026-11-10T15:00  2026-11-24T15:00
 in the past 3 weeks                   2026-11-03T15:00  2026-11-24T15:00
@@ -420,6 +422,16 @@ def test_any_question_is_read_and_no_period_is_of_the_future_alone(question, now
     if named:
         assert named.period.start < named.period.end
         assert named.period.start <= now
+
+
+@pytest.mark.parametrize(
+    "unit", ["minute", "hour", "day", "night", "week", "fortnight", "month", "year", "decade"]
+)
+@pytest.mark.parametrize("count", ["a", "two", "12", "1.5", "half a", "a couple of", "a few", "a dozen"])
+@pytest.mark.parametrize("phrase", ["{} {} ago", "more than {} {} ago", "in the last {} {}"])
+def test_any_count_of_any_unit(phrase, count, unit):
+    named = asked(phrase.format(count, unit if count in ("a", "half a") else f"{unit}s"), NOW)
+    assert named is None or EARLIEST_YEAR <= named.period.start.year < named.period.end.year + 1
 
 
 @given(st.sampled_from(MONTHS), moments)

@@ -421,7 +421,7 @@ def _count(groups: Groups) -> float:
 def _back(now: datetime, count: float, unit: str) -> datetime:
     """So many units earlier, months and years by the calendar."""
     months = count * _UNIT_MONTHS.get(unit, 0)
-    return _months_back(now, int(months)) if months and months.is_integer() else now - count * _UNITS[unit]
+    return _months_back(now, int(months)) if months and months % 1 == 0 else now - count * _UNITS[unit]
 
 
 def _ago(groups: Groups, now: datetime) -> Period:
