@@ -55,7 +55,8 @@ def write_as_before(client: QdrantClient, place: Place, turns: Sequence[Anchor],
     """Insert anchors as that version's indexer does: with the words of their own text."""
     points = []
     for turn, vector in zip(turns, vectors, strict=True):
-        words = sparse.to_vector(sparse.numbered(dict(turn_terms(turn.text, turn.stored_at).context)))
+        weights = sparse.numbered(dict(turn_terms(turn.text, turn.stored_at).context))
+        words = models.SparseVector(indices=list(weights), values=list(weights.values()))
         payload = {
             "text": turn.text,
             "stored_at": turn.stored_at.isoformat(),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -92,63 +92,73 @@ def sparse_vector(turn: TurnTerms, preceding: Sequence[TurnTerms] = ()) -> Weigh
 
 
 class _Sentence(msgspec.Struct, frozen=True):
-    tokens: list[str]
-    asks: bool
-    """Whether it asks something of others: whoever tells of himself while asking tells something."""
+    """A sentence or a part of one. `asks`: whether it asks something of others; whoever tells of himself
+    while asking tells something."""
+
+    tokens: Sequence[str]
+    stems: Sequence[str]
+    asks: bool = False
 
 
 @functools.lru_cache(maxsize=CACHED_TURNS)
 def _turn_terms(text: str, stored_at: datetime, offset: timedelta | None, named: str | None) -> TurnTerms:  # noqa: ARG001 - part of the cache's key
     who = speaker(text, named)
-    label = tokens(text[: who.said_from])
+    label = _sentence(tokens(text[: who.said_from]))
     said = list(_sentences(text[who.said_from :]))
-    date = {stem(word) for word in date_words(stored_at)}
-    weights = _weights(label, said, stored_at)
+    date = [stem(word) for word in date_words(stored_at)]
+    weights = _weights([label, *said], date)
 
-    spoken = {term for sentence in said for term in stems(sentence.tokens)}
-    told = {term for sentence in said if not sentence.asks for term in stems(sentence.tokens)}
-    told |= date | set(stems(label))
+    spoken = {term for sentence in said for term in sentence.stems}
+    told = {term for sentence in said if not sentence.asks for term in sentence.stems}
+    told.update(date, label.stems)
     own = {term: weight if term in told else QUESTION_WEIGHT * weight for term, weight in weights.items()}
     own |= {speaker_mark(token): SPEAKER_WEIGHT for word in who.name for token in tokens(word)}
-    if tells_time([token for sentence in said for token in sentence.tokens]):
+    if any(tells_time(sentence.tokens) for sentence in said):
         own[TIME_MARK] = TIME_WEIGHT
     return TurnTerms(own, {term: weight for term, weight in weights.items() if term in spoken})
 
 
-def _weights(label: list[str], said: Sequence[_Sentence], stored_at: datetime) -> Weights:
+def _weights(sentences: Sequence[_Sentence], date: Sequence[str]) -> Weights:
     """BM25 weights of a whole text, of a long one the greatest that its passages give."""
-    sentences = [sentence.tokens for sentence in said]
-    if len(label) + sum(map(len, sentences)) <= LONG_TEXT:
-        passages = [[*label, *(token for sentence in sentences for token in sentence)]]
-    else:
-        passages = list(_passages([label, *sentences]))
+    if sum(len(sentence.tokens) for sentence in sentences) <= LONG_TEXT:
+        return bm25.terms(_joined(sentences), date).weights()
     greatest: Weights = {}
-    for passage in passages:
-        for term, weight in bm25.terms(passage, stored_at).weights().items():
+    for passage in _passages(sentences):
+        for term, weight in bm25.terms(_joined(passage), date).weights().items():
             greatest[term] = max(weight, greatest.get(term, 0.0))
     return greatest
 
 
-def _passages(sentences: Sequence[list[str]]) -> Iterator[list[str]]:
+def _passages(sentences: Sequence[_Sentence]) -> Iterator[list[_Sentence]]:
     """For each sentence those from it on that make a passage, up to the one that reaches the end of the text.
     A sentence longer than a passage is cut."""
-    parts = [sentence[i : i + PASSAGE] for sentence in sentences for i in range(0, len(sentence), PASSAGE)]
-    left = sum(map(len, parts))
-    for start, part in enumerate(parts):
-        passage: list[str] = []
-        for other in parts[start:]:
-            passage += other
-            if len(passage) >= PASSAGE:
+    parts = [
+        _sentence(sentence.tokens[start : start + PASSAGE])
+        for sentence in sentences
+        for start in range(0, len(sentence.tokens), PASSAGE)
+    ]
+    for start in range(len(parts)):
+        passage, length = [], 0
+        for part in parts[start:]:
+            passage.append(part)
+            length += len(part.tokens)
+            if length >= PASSAGE:
                 break
         yield passage
-        if len(passage) == left:
+        if start + len(passage) == len(parts):
             return
-        left -= len(part)
+
+
+def _joined(sentences: Iterable[_Sentence]) -> list[str]:
+    return [term for sentence in sentences for term in sentence.stems]
 
 
 def _sentences(text: str) -> Iterator[_Sentence]:
     for part in _SENTENCE_END.split(normalized(text)):
-        found = tokens(part)
-        if found:
+        if found := tokens(part):
             asks = part.rstrip().endswith(_QUESTION_MARKS)
-            yield _Sentence(found, asks and _ONESELF.isdisjoint(found))
+            yield _sentence(found, asks=asks and _ONESELF.isdisjoint(found))
+
+
+def _sentence(found: Sequence[str], *, asks: bool = False) -> _Sentence:
+    return _Sentence(found, stems(found), asks)

@@ -11,13 +11,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 
 import msgspec
-
-from vhm.memory.time_expressions import date_words
-from vhm.memory.tokenizer import stem, stems
 
 K1 = 1.2
 """How soon further occurrences of a word stop counting."""
@@ -41,14 +37,12 @@ class Terms(msgspec.Struct, frozen=True):
         return {term: count * (K1 + 1) / (count + damping) for term, count in self.counts.items()}
 
 
-def terms(spoken: Sequence[str], said_at: datetime | None = None) -> Terms:
-    """The stems of a text's tokens, stop words left out. A text that was said at some time
-    also holds the words of that date (month, day, year), which questions name; they make it no longer."""
-    found = stems(spoken)
-    counts = Counter(found)
-    for word in date_words(said_at) if said_at is not None else ():
-        counts[stem(word)] += 1
-    return Terms(dict(counts), len(found))
+def terms(stems: Sequence[str], date: Iterable[str] = ()) -> Terms:
+    """A text of these stems. The stems of the date it was said on (month, day, year), which questions name,
+    count too, and make it no longer."""
+    counts = Counter(stems)
+    counts.update(date)
+    return Terms(dict(counts), len(stems))
 
 
 def idf(texts: int, holding: int) -> float:

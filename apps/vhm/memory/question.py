@@ -11,7 +11,7 @@ from vhm.memory import bm25
 from vhm.memory.anchor_terms import TIME_MARK, Weights, speaker_mark
 from vhm.memory.periods import Period, named_period
 from vhm.memory.time_expressions import asks_when
-from vhm.memory.tokenizer import tokens
+from vhm.memory.tokenizer import stems, tokens
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 def question(text: str, now: datetime) -> Question:
     """The question as it is read at `now` (aware; days are those of its offset)."""
     spoken = tokens(text)
-    terms = bm25.terms(spoken)
+    terms = bm25.terms(stems(spoken))
     marks = {speaker_mark(token) for token in spoken}
     if asks_when(text):
         marks.add(TIME_MARK)

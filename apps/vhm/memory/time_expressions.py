@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from vhm.memory.periods import MONTHS
@@ -31,9 +31,8 @@ def asks_when(question: str) -> bool:
     return bool(_ASKS_WHEN.search(question))
 
 
-def tells_time(spoken: Iterable[str]) -> bool:
+def tells_time(spoken: Collection[str]) -> bool:
     """Whether the words of a text (lower-cased) say when."""
-    return any(
-        word in _TIME_WORDS or (len(word) == 4 and word.isdigit() and word[:2] in ("19", "20"))
-        for word in spoken
+    return not _TIME_WORDS.isdisjoint(spoken) or any(
+        len(word) == 4 and word.startswith(("19", "20")) and word.isdigit() for word in spoken
     )

@@ -80,7 +80,8 @@ def words(text: str) -> list[str]:
 def tokens(text: str) -> list[str]:
     """The words of a text as search reads them: a run of Chinese, Japanese or Korean is cut into overlapping
     pairs of characters (one character alone is a token itself)."""
-    return [token for word in words(text) for token in _cut(word)]
+    found = words(text)
+    return found if text.isascii() else [token for word in found for token in _cut(word)]
 
 
 def _cut(word: str) -> list[str]:

@@ -6,16 +6,18 @@ import asyncio
 import json
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from vhm.anchors.errors import CollectionExistsError, CollectionMissingError, StoreUnavailableError
 from vhm.anchors.qdrant.queries import QueryRequestBatch, ScopedQuery
+from vhm.anchors.qdrant.sparse import SparseVector
 from vhm.contract.env_loader import Secret
 
 TIMEOUT_SECONDS = 5
@@ -29,6 +31,30 @@ Call = Callable[[AsyncQdrantClient], Coroutine[Any, Any, T]]
 
 class RefusedError(Exception):
     """Qdrant understood the request and will not do it (400, 413, 422). One line."""
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A point to insert: its dense vector alone, or its vectors by name."""
+
+    id: str
+    vector: Sequence[float] | dict[str, Sequence[float] | SparseVector]
+    payload: dict[str, Any]
+
+
+class PointVectors(msgspec.Struct, frozen=True):
+    """Vectors by name that take the place of those a point has."""
+
+    id: str
+    vector: dict[str, SparseVector]
+
+
+class _Insert(msgspec.Struct, frozen=True):
+    points: Sequence[Point]
+    update_mode: Literal["insert_only"] = "insert_only"
+
+
+class _UpdateVectors(msgspec.Struct, frozen=True):
+    points: Sequence[PointVectors]
 
 
 class Client:
@@ -75,6 +101,32 @@ class Client:
             )
         )
         return [part.points for part in answer.result or ()]
+
+    async def insert(self, collection: str, points: Sequence[Point]) -> None:
+        """Add the points whose ids are free. Raises as `call`."""
+        # written here: the client's types take three times as long for a vector, and look it through for
+        # texts to embed
+        body = msgspec.json.encode(_Insert(points))
+        await self.call(
+            lambda client: client.http.points_api.upsert_points(
+                collection_name=collection,
+                wait=True,
+                ordering=models.WriteOrdering.STRONG,
+                point_insert_operations=body,  # type: ignore[arg-type]  # sent as it is
+            )
+        )
+
+    async def update_vectors(self, collection: str, points: Sequence[PointVectors]) -> None:
+        """Replace vectors of points; all are refused if one of them is not there. Raises as `call`."""
+        body = msgspec.json.encode(_UpdateVectors(points))
+        await self.call(
+            lambda client: client.http.points_api.update_vectors(
+                collection_name=collection,
+                wait=True,
+                ordering=models.WriteOrdering.STRONG,
+                update_vectors=body,  # type: ignore[arg-type]  # sent as it is
+            )
+        )
 
     async def close(self) -> None:
         """Let go of the sockets."""

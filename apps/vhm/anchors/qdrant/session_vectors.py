@@ -19,7 +19,7 @@ from qdrant_client import models
 from vhm.anchors.errors import CollectionMissingError, StoreUnavailableError
 from vhm.anchors.payload import SHAPE, SHAPE_KEY, Content, Row, to_row
 from vhm.anchors.qdrant import queries, sparse
-from vhm.anchors.qdrant.client import Client, RefusedError
+from vhm.anchors.qdrant.client import Client, PointVectors, RefusedError
 from vhm.anchors.qdrant.queries import ScopedQuery
 from vhm.anchors.scope import Scope, by_scope
 from vhm.anchors.sessions import Session, Sessions, session_of
@@ -29,10 +29,13 @@ ROUNDS = 20
 """How often a vector that was written may differ again, at most; others may write the same session without
 end."""
 
-BEFORE, AFTER, WITHIN = DEPTH + 1, 16, 1_000
-"""Turns read before, after and among those in question. Three count; one more tells whether the third shares
-its moment with others. More are read after them, since a worker that was killed may have written the vectors
-of turns that others, which came meanwhile, have moved away."""
+BEFORE, AFTER = DEPTH + 1, 16
+"""Turns read before and after those in question. Three count; one more before them tells whether the third
+shares its moment with others. More are derived after them, since a worker that was killed may have written
+the vectors of turns that others, which came meanwhile, have moved away."""
+
+REACH = DEPTH * LONGEST_PAUSE
+"""No turn counts for one that was said later than this after it."""
 
 WIDER = 4
 """Where so many were not enough, so many times more."""
@@ -63,27 +66,30 @@ class SessionVectors:
 
     async def derive(self, collection: str, anchors: Sequence[Row]) -> Held:
         """Bring the vectors of anchors, and of the turns after them, up to date; what those of the anchors'
-        points hold that are there."""
-        wanted, held = {row.point_id: msgspec.structs.replace(row, vector=None) for row in anchors}, None
+        points hold that are there and of their sessions."""
+        rows = [msgspec.structs.replace(row, vector=None) for row in anchors]
+        touched = {row.point_id: row for row in rows}
+        held: Held | None = None
         written: set[str] = set()
         again = 0
         try:
             while again < ROUNDS:
-                points = await self._around(collection, list(wanted.values()))
+                around = await self._around(collection, rows)
                 if held is None:
-                    held = _held(anchors, points)
-                turns = {turn.row.point_id: turn for turn in map(_turn, points) if turn is not None}
-                changes = _changes(turns, wanted.values())
+                    held = {key: turn.row.content for key, turn in around.turns.items() if key in touched}
+                changes, right = around.derived()
+                # what is as it should be stays so: whoever changes its session later derives it anew
+                await self._mark(collection, right)
                 if not changes:
-                    await self._mark(collection, [turns[key] for key in wanted if key in turns])
                     return held
-                wanted |= {key: turns[key].row for key in changes}
+                rows = [around.turns[key].row for key in changes]
+                touched |= {row.point_id: row for row in rows}
                 await self._write(collection, changes)
                 again += not written.isdisjoint(changes)
                 written |= changes.keys()
         except StoreUnavailableError:
             if len(self._uncertain) < UNCERTAIN_MOST:
-                self._uncertain |= wanted
+                self._uncertain |= touched
             raise
         raise StoreUnavailableError(
             f"{self._client.address}: sessions change faster than their sparse vectors can be written"
@@ -95,35 +101,31 @@ class SessionVectors:
         for start in range(0, len(uncertain), PART):
             await self.derive(collection, uncertain[start : start + PART])
 
-    async def _around(self, collection: str, anchors: Sequence[Row]) -> list[models.ScoredPoint]:
+    async def _around(self, collection: str, anchors: Sequence[Row]) -> Surroundings:
         """The anchors, and the turns around them that count; one request as a rule."""
-        spans, first = _spans(anchors), _by_ids(anchors, vectors=[sparse.WORDS])
-        found: list[models.ScoredPoint] = []
-        while first or spans:
-            around = [query for span in spans for query in span.queries()]
-            answers = await self._read(collection, [*first, *around])
-            found += itertools.chain.from_iterable(answers)
-            parts = iter(answers[len(first) :])
-            triples = zip(parts, parts, parts, strict=True)
-            spans = [span.wider() for span, three in zip(spans, triples, strict=True) if span.cut(*three)]
-            first = []
-        return found
+        around = Surroundings()
+        alone = _by_ids([row for row in anchors if row.content.session is None], vectors=[sparse.WORDS])
+        spans = _spans(anchors)
+        while alone or spans:
+            asked = [query for span in spans for query in span.queries()]
+            answers = iter(await self._read(collection, [*alone, *asked]))
+            for _ in alone:
+                around.take(turns := _turns(next(answers)), derivable=turns)
+            alone = []
+            spans = [span.wider() for span in spans if not span.take(next(answers), next(answers), around)]
+        return around
 
     async def _read(self, collection: str, asked: Sequence[ScopedQuery]) -> list[list[models.ScoredPoint]]:
         return await self._client.query(collection, asked, consistency=models.ReadConsistencyType.MAJORITY)
 
     async def _write(self, collection: str, changes: Mapping[str, sparse.Numbered]) -> None:
         vectors = [
-            models.PointVectors(id=point_id, vector={sparse.WORDS: sparse.to_vector(weights)})
+            PointVectors(point_id, {sparse.WORDS: sparse.to_vector(weights)})
             for point_id, weights in changes.items()
         ]
         # where a turn vanished meanwhile it is refused, and the next reading shows that
         with contextlib.suppress(CollectionMissingError, RefusedError):
-            await self._client.call(
-                lambda client: client.update_vectors(
-                    collection, vectors, ordering=models.WriteOrdering.STRONG
-                )
-            )
+            await self._client.update_vectors(collection, vectors)
 
     async def _mark(self, collection: str, turns: Iterable[Turn]) -> None:
         """Note the shape of vectors that were older, now that they were read as they should be."""
@@ -142,54 +144,100 @@ class Turn(msgspec.Struct, frozen=True):
     shape: object
 
 
+class Surroundings:
+    """Turns that were read, and those among them whose vectors follow from these."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, Turn] = {}
+        self._derivable: set[str] = set()
+
+    def take(self, turns: Iterable[Turn], derivable: Iterable[Turn]) -> None:
+        """Add turns, and say which are derivable now."""
+        self.turns |= {turn.row.point_id: turn for turn in turns}
+        self._derivable.update(turn.row.point_id for turn in derivable)
+
+    def derived(self) -> tuple[dict[str, sparse.Numbered], list[Turn]]:
+        """What the vectors should be that differ from it, by the ids of their points; and the turns whose
+        vectors are as they should be."""
+        sessions = Sessions()
+        for turn in self.turns.values():
+            sessions.add(turn.row)
+        changes, right = {}, []
+        for turn in map(self.turns.__getitem__, self._derivable):
+            weights = sparse.numbered(sessions.vector(turn.row))
+            if sparse.alike(weights, turn.weights):
+                right.append(turn)
+            else:
+                changes[turn.row.point_id] = weights
+        return changes, right
+
+
 class Span(msgspec.Struct, frozen=True):
-    """A part of a session: some turns in question that follow one another without a pause. `factor`: how
+    """A part of a session: `count` turns in question that follow one another without a pause. `factor`: how
     many times the usual limits are read."""
 
     session: Session
     first: datetime
     last: datetime
+    count: int = 1
     factor: int = 1
 
-    def queries(self) -> tuple[ScopedQuery, ScopedQuery, ScopedQuery]:
-        """What was said before it, after it and in it."""
+    def queries(self) -> tuple[ScopedQuery, ScopedQuery]:
+        """What was said in it and before it, the latest first; and what was said after it."""
         return (
-            self._query(BEFORE, models.Direction.DESC, lt=self.first),
-            self._query(AFTER, models.Direction.ASC, gt=self.last),
-            self._query(WITHIN, None, gte=self.first, lte=self.last),
+            self._query(self._until, models.Direction.DESC, gte=self.first - REACH, lte=self.last),
+            self._query(self._after, models.Direction.ASC, gt=self.last, lte=self.last + REACH),
         )
 
-    def cut(self, *parts: Sequence[models.ScoredPoint]) -> bool:
-        """Whether turns that count may be missing from the answers to `queries`."""
-        before, after, within = parts
-        return (
-            _cut(before, BEFORE * self.factor)
-            or _cut(after, AFTER * self.factor)
-            or len(within) == WITHIN * self.factor
-        )
+    def take(
+        self,
+        until: Sequence[models.ScoredPoint],
+        after: Sequence[models.ScoredPoint],
+        around: Surroundings,
+    ) -> bool:
+        """Add the answers to `queries`; False where turns that count may be missing from them."""
+        so_far, then = self._certain(until, self._until), self._certain(after, self._after)
+        early = [turn for turn in so_far if turn.row.content.stored_at < self.first]
+        if (len(until) == self._until and len(early) < DEPTH) or (
+            len(after) == self._after and len(then) < DEPTH
+        ):
+            return False
+        around.take(early, derivable=())
+        around.take(turns := [*so_far[: len(so_far) - len(early)], *then], derivable=turns)
+        return True
 
     def wider(self) -> Span:
         """The same, more of it read."""
         return msgspec.structs.replace(self, factor=self.factor * WIDER)
 
-    def _query(self, limit: int, direction: models.Direction | None, **span: datetime) -> ScopedQuery:
+    @property
+    def _until(self) -> int:
+        return (self.count + BEFORE) * self.factor
+
+    @property
+    def _after(self) -> int:
+        return AFTER * self.factor
+
+    def _certain(self, points: Sequence[models.ScoredPoint], limit: int) -> list[Turn]:
+        """The turns of an answer in its order. Where so many were read that there may be more, those of the
+        last moment may not all be there, and are left out."""
+        turns = [turn for turn in _turns(points) if session_of(turn.row.content) == self.session]
+        if len(points) < limit or not turns:
+            return turns
+        last = turns[-1].row.content.stored_at
+        return [turn for turn in turns if turn.row.content.stored_at != last]
+
+    def _query(self, limit: int, direction: models.Direction, **span: datetime) -> ScopedQuery:
         owner, session_id = self.session
         order = models.OrderBy(key="stored_at", direction=direction)
         return ScopedQuery(
             Scope(owner),
             must=[queries.of_session(session_id), queries.said(**span)],
-            query=models.OrderByQuery(order_by=order) if direction else None,
-            limit=limit * self.factor,
+            query=models.OrderByQuery(order_by=order),
+            limit=limit,
             with_payload=[*queries.PAYLOAD, SHAPE_KEY],
             with_vector=[sparse.WORDS],
         )
-
-
-def _cut(points: Sequence[models.ScoredPoint], limit: int) -> bool:
-    """Of turns in the order of their moments so many were read that there may be more; those of the last
-    moment may not all be there. Whether fewer than count are certain."""
-    moments = [row.content.stored_at for point in points if (row := to_row(point.id, point.payload))]
-    return len(points) == limit and sum(moment != moments[-1] for moment in moments) < DEPTH
 
 
 def _spans(anchors: Iterable[Row]) -> list[Span]:
@@ -198,7 +246,7 @@ def _spans(anchors: Iterable[Row]) -> list[Span]:
     turns = [(session, one.stored_at) for one in contents if (session := session_of(one)) is not None]
     for session, moment in sorted(turns):
         if spans and spans[-1].session == session and moment - spans[-1].last <= LONGEST_PAUSE:
-            spans[-1] = msgspec.structs.replace(spans[-1], last=moment)
+            spans[-1] = msgspec.structs.replace(spans[-1], last=moment, count=spans[-1].count + 1)
         else:
             spans.append(Span(session, moment, moment))
     return spans
@@ -225,22 +273,11 @@ def _held(anchors: Iterable[Row], points: Iterable[models.ScoredPoint]) -> Held:
     return {point_id: None if row is None else row.content for point_id, row in rows.items()}
 
 
-def _turn(point: models.ScoredPoint) -> Turn | None:
-    row, payload = to_row(point.id, point.payload), point.payload or {}
-    return None if row is None else Turn(row, sparse.from_vector(point.vector), payload.get(SHAPE_KEY))
-
-
-def _changes(turns: Mapping[str, Turn], anchors: Iterable[Row]) -> dict[str, sparse.Numbered]:
-    """The vectors that are not as they should be, by the ids of their points."""
-    sessions = Sessions()
-    for turn in turns.values():
-        sessions.add(turn.row)
-    wanted = dict.fromkeys(
-        row.point_id for anchor in anchors for row in (anchor, *sessions.dependents(anchor))
-    )
-    changes = {}
-    for turn in (turns[point_id] for point_id in wanted if point_id in turns):  # others vanished
-        weights = sparse.numbered(sessions.vector(turn.row))
-        if not sparse.alike(weights, turn.weights):
-            changes[turn.row.point_id] = weights
-    return changes
+def _turns(points: Iterable[models.ScoredPoint]) -> list[Turn]:
+    """The anchors among points; what other programs put there is none."""
+    rows = ((to_row(point.id, point.payload), point) for point in points)
+    return [
+        Turn(row, sparse.from_vector(point.vector), (point.payload or {}).get(SHAPE_KEY))
+        for row, point in rows
+        if row is not None
+    ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 from qdrant_client import models
 
 from vhm.memory.anchor_terms import Weights
@@ -22,6 +24,14 @@ _ROUNDING = 1e-5
 """Weights come back as float32."""
 
 
+class SparseVector(msgspec.Struct, frozen=True):
+    """A sparse vector as it is written."""
+
+    indices: Sequence[int]
+    values: Sequence[float]
+
+
+@functools.lru_cache(maxsize=65_536)
 def number(term: str) -> int:
     """The sparse dimension of a term."""
     return zlib.crc32(term.encode())
@@ -31,13 +41,14 @@ def numbered(weights: Weights) -> Numbered:
     """The same weights by number; the weights of terms that share one are added."""
     found: Numbered = {}
     for term, weight in weights.items():
-        found[number(term)] = found.get(number(term), 0.0) + weight
+        dimension = number(term)
+        found[dimension] = found.get(dimension, 0.0) + weight
     return found
 
 
-def to_vector(weights: Numbered) -> models.SparseVector:
-    """The sparse vector as it is sent."""
-    return models.SparseVector(indices=list(weights), values=list(weights.values()))
+def to_vector(weights: Numbered) -> SparseVector:
+    """The sparse vector of these weights."""
+    return SparseVector(list(weights), list(weights.values()))
 
 
 def from_vector(vector: object) -> Numbered:
@@ -57,4 +68,5 @@ def alike(one: Numbered, other: Numbered) -> bool:
 
 def question(terms: Iterable[str]) -> models.SparseVector:
     """A query for terms: its score is the sum of rarity times weight."""
-    return to_vector(dict.fromkeys(map(number, terms), 1.0))
+    numbers = list(dict.fromkeys(map(number, terms)))
+    return models.SparseVector(indices=numbers, values=[1.0] * len(numbers))

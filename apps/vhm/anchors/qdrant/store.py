@@ -14,7 +14,7 @@ from vhm.anchors.errors import AnchorRejectedError, CollectionMissingError, Stor
 from vhm.anchors.lifecycle import Delivery, Tombstone, Write, marks, writes
 from vhm.anchors.payload import SHAPE, SHAPE_KEY, Row, to_payload
 from vhm.anchors.qdrant import queries, sparse
-from vhm.anchors.qdrant.client import Client, RefusedError
+from vhm.anchors.qdrant.client import Client, Point, RefusedError
 from vhm.anchors.qdrant.collection import LOOK_EVERY_SECONDS, Collection
 from vhm.anchors.qdrant.idf import IdfCache
 from vhm.anchors.qdrant.lifecycle import Lifecycle
@@ -191,6 +191,8 @@ class QdrantStore:
             self._collection.shared = self._collection.shared or bool(scope.owner)
         read = self._vectors.derive if self._collection.hybrid else self._vectors.held
         held = await self._do(read(name, rows))
+        if unread := [row for row in rows if row.point_id not in held]:  # their ids hold something else
+            held |= await self._do(self._vectors.held(name, unread))
         if lost := first.keys() - held.keys():
             raise StoreUnavailableError(
                 f"{self._client.address}: {len(lost)} anchors just written to {name!r} are not there, "
@@ -262,24 +264,15 @@ class QdrantStore:
             sessions.add(row)
         points = []
         for row in rows:
-            dense: list[float] = row.vector.tolist() if row.vector is not None else []
-            # with hybrid recall off a plain vector, as published tools take it for granted
-            vectors: Any = dense
+            dense = queries.rounded(row.vector) if row.vector is not None else []
+            payload = to_payload(row, self._model.name, SHAPE if hybrid else None)
             if hybrid:
                 words = sparse.to_vector(sparse.numbered(sessions.vector(row)))
-                vectors = {queries.DENSE: dense, sparse.WORDS: words}
-            payload = to_payload(row, self._model.name, SHAPE if hybrid else None)
-            points.append(
-                models.PointStruct.model_construct(id=row.point_id, vector=vectors, payload=payload)
-            )
-        await self._client.call(
-            lambda client: client.upsert(
-                name,
-                points,
-                update_mode=models.UpdateMode.INSERT_ONLY,
-                ordering=models.WriteOrdering.STRONG,
-            )
-        )
+                points.append(Point(row.point_id, {queries.DENSE: dense, sparse.WORDS: words}, payload))
+            else:
+                # a plain vector, as published tools take it for granted
+                points.append(Point(row.point_id, dense, payload))
+        await self._client.insert(name, points)
         return name
 
     async def _do(self, request: Coroutine[Any, Any, T]) -> T:
