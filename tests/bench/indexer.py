@@ -25,6 +25,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -32,7 +33,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
-import numpy as np  # noqa: E402  path above
+import msgspec  # noqa: E402  path above
+import numpy as np  # noqa: E402
 from confluent_kafka import Producer  # noqa: E402
 from qdrant_client import AsyncQdrantClient, models  # noqa: E402
 from store import made_up  # noqa: E402
@@ -168,7 +170,7 @@ def start(settings: EmbeddingSettings, bootstrap: str, samples: Path | None) -> 
         "QDRANT_URL": settings.qdrant_url,
         "QDRANT_COLLECTION": settings.qdrant_collection,
         "EMBEDDING_MODEL": settings.embedding_model,
-        "HYBRID_RECALL": "false",
+        "HYBRID_RECALL": str(settings.hybrid_recall).lower(),
         "INDEXER_LOG_LEVEL": "WARNING",
         "PYTHONPATH": str(ROOT / "apps"),
     }
@@ -205,20 +207,45 @@ def whole(
         process.wait(30)
 
 
-def place(bootstrap: str, url: str, model: str) -> EmbeddingSettings:
+class Kind(NamedTuple):
+    """What is written: by which model, whether words are stored, anchors with sessions or without."""
+
+    model: str
+    hybrid: bool
+    sessions: bool
+
+    def __str__(self) -> str:
+        words = "sessions" if self.sessions else "no sessions" if self.hybrid else "HYBRID_RECALL=false"
+        return f"{self.model}, {words}"
+
+    def of(self, anchors: list[Anchor]) -> list[Anchor]:
+        """The anchors as this kind has them: with sessions the turns of each are a minute apart."""
+        if not self.sessions:
+            return [msgspec.structs.replace(anchor, meta={}) for anchor in anchors]
+        first: dict[str, datetime] = {}
+        turns = []
+        for anchor in anchors:
+            moment = first.setdefault(str(anchor.meta["session"]), anchor.stored_at)
+            first[str(anchor.meta["session"])] = moment + timedelta(minutes=1)
+            turns.append(msgspec.structs.replace(anchor, stored_at=moment))
+        return turns
+
+
+def place(bootstrap: str, url: str, kind: Kind) -> EmbeddingSettings:
     """A folder or a collection that nobody has used yet."""
     name = f"vhm-bench-{uuid.uuid4()}"
     return EmbeddingSettings(
         kafka_bootstrap_servers=bootstrap,
         qdrant_url=f"{url}/{name}" if url.startswith("local:") else url,
         qdrant_collection=name,
-        embedding_model=model,
+        embedding_model=kind.model,
+        hybrid_recall=kind.hybrid,
     )
 
 
-def measured(bootstrap: str, url: str, model: str, anchors: list[Anchor]) -> Rates:
-    """All rates of one model into one store."""
-    first, second = place(bootstrap, url, model), place(bootstrap, url, model)
+def measured(bootstrap: str, url: str, kind: Kind, anchors: list[Anchor]) -> Rates:
+    """All rates of one kind into one store."""
+    first, second = place(bootstrap, url, kind), place(bootstrap, url, kind)
     try:
         return Rates(*asyncio.run(alone(first, anchors)), *whole(second, bootstrap, anchors))
     finally:
@@ -274,25 +301,25 @@ def be_the_worker(samples: Path | None) -> int:
     return code
 
 
-def profile(bootstrap: str, url: str, model: str, anchors: list[Anchor]) -> Iterator[str]:
+def profile(bootstrap: str, url: str, kind: Kind, anchors: list[Anchor]) -> Iterator[str]:
     """Where the time of the worker goes."""
-    settings = place(bootstrap, url, model)
+    settings = place(bootstrap, url, kind)
     with tempfile.NamedTemporaryFile() as file:
         whole(settings, bootstrap, anchors, Path(file.name))
         found = json.loads(Path(file.name).read_text())
     asyncio.run(forget(settings))
     counts: dict[str, int] = found["counts"]
-    yield f"| {model}, {_kind(url)}: at it | of the time |"
+    yield f"| {kind}, {_store(url)}: at it | of the time |"
     yield "|---|--:|"
     for what, count in sorted(counts.items(), key=lambda pair: -pair[1])[:12]:
         yield f"| {what} | {count / found['looks']:.0%} |"
 
 
-def _kind(url: str) -> str:
+def _store(url: str) -> str:
     return "embedded store" if url.startswith("local:") else "Qdrant server"
 
 
-def report(bootstrap: str, places: list[str], counts: dict[str, int], show: Callable[[str], None]) -> None:
+def report(bootstrap: str, places: list[str], counts: dict[Kind, int], show: Callable[[str], None]) -> None:
     """The tables, line by line as they come."""
     rng = np.random.default_rng(7)
     anchors = made_up(rng, max(counts.values()))
@@ -302,17 +329,17 @@ def report(bootstrap: str, places: list[str], counts: dict[str, int], show: Call
     )
     show("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for url in places:
-        for model, count in counts.items():
-            r = measured(bootstrap, url, model, anchors[:count])
+        for kind, count in counts.items():
+            r = measured(bootstrap, url, kind, kind.of(anchors[:count]))
             show(
-                f"| {model}, {_kind(url)} | {r.bare:,.0f} | {r.store:,.0f} | {r.model:,.0f} | {r.both:,.0f} "
+                f"| {kind}, {_store(url)} | {r.bare:,.0f} | {r.store:,.0f} | {r.model:,.0f} | {r.both:,.0f} "
                 f"| {r.worker:,.0f} | {r.worker / r.bare:.2f} | {r.worker / r.both:.2f} "
                 f"| {r.cpu_microseconds:.0f} | {r.megabytes:.0f} |"
             )
     for url in places:
-        for model, count in counts.items():
+        for kind, count in counts.items():
             show("")
-            for line in profile(bootstrap, url, model, anchors[:count]):
+            for line in profile(bootstrap, url, kind, kind.of(anchors[:count])):
                 show(line)
 
 
@@ -330,7 +357,12 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             places = [f"local:{folder}", *([given.url] if given.url else [])]
-            counts = {"deterministic": given.count, "minilm": given.minilm_count}
+            counts = {
+                Kind("deterministic", hybrid=False, sessions=False): given.count,
+                Kind("deterministic", hybrid=True, sessions=False): given.count,
+                Kind("deterministic", hybrid=True, sessions=True): given.count,
+                Kind("minilm", hybrid=True, sessions=True): given.minilm_count,
+            }
             report(kafka.address, places, counts, lambda line: print(line, flush=True))
     finally:
         kafka.close()

@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT / "apps"), str(ROOT / "tests")]
 from bench.recall_latency import BATCH, NOW, Place, fill, made_up, texts  # noqa: E402  path above
 from vhm import embedding  # noqa: E402
 from vhm.anchors import Query, Scope, open_store  # noqa: E402
-from vhm.anchors.qdrant.store import EXACT_BELOW  # noqa: E402
+from vhm.anchors.qdrant.recall import EXACT_BELOW  # noqa: E402
 
 LIMITS = (3, 10)
 

@@ -29,8 +29,8 @@ T = TypeVar("T")
 Call = Callable[[AsyncQdrantClient], Coroutine[Any, Any, T]]
 
 
-class RefusedError(Exception):
-    """Qdrant understood the request and will not do it (400, 413, 422). One line."""
+class RefusedError(StoreUnavailableError):
+    """Qdrant understood the request and will not do it (400, 413, 422)."""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class Client:
         self._client: AsyncQdrantClient | None = None
 
     async def call(self, request: Call[T]) -> T:
-        """The answer to `request(client)`. Raises StoreUnavailableError, its subclasses or RefusedError."""
+        """The answer to `request(client)`. Raises StoreUnavailableError or one of its subclasses."""
         if self._client is None:
             # reading the system's certificates takes 25 ms
             self._client = await asyncio.to_thread(self._made)

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from qdrant_client import AsyncQdrantClient, models
@@ -30,7 +30,7 @@ from vhm.anchors.payload import (
     to_row,
 )
 from vhm.anchors.qdrant import queries, sparse
-from vhm.anchors.qdrant.client import Call, Client, RefusedError
+from vhm.anchors.qdrant.client import Client
 from vhm.anchors.types import Model
 
 log = structlog.get_logger("vhm.anchors")
@@ -65,7 +65,6 @@ INDEXES: dict[str, Any] = {
 """What is filtered by, and what a recall's formula reads: without an index Qdrant reads the payload of every
 candidate, and a salience of other programs that is no number fails the query."""
 
-T = TypeVar("T")
 PointId = models.ExtendedPointId
 
 
@@ -79,7 +78,7 @@ class Collections:
     async def info(self, name: str, model: str) -> CollectionInfo | None:
         """What the collection is, as `model` would find it; None where there is none."""
         try:
-            info = await self._do(lambda client: client.get_collection(name))
+            info = await self._client.call(lambda client: client.get_collection(name))
         except CollectionMissingError:
             return None
         vectors, metadata = info.config.params.vectors, info.config.metadata or {}
@@ -105,7 +104,7 @@ class Collections:
         metadata = {MODEL_KEY: model.name}
         words = {sparse.WORDS: sparse.PARAMS} if hybrid else None
         with contextlib.suppress(CollectionExistsError):
-            await self._do(
+            await self._client.call(
                 lambda client: client.create_collection(
                     name, vectors_config=vectors, sparse_vectors_config=words, metadata=metadata
                 )
@@ -113,11 +112,11 @@ class Collections:
 
     async def add_sparse_vector(self, name: str) -> None:
         """Make room for the words of anchors; servers before 1.18 cannot."""
-        await self._do(lambda client: client.create_vector_name(name, sparse.WORDS, sparse.CONFIG))
+        await self._client.call(lambda client: client.create_vector_name(name, sparse.WORDS, sparse.CONFIG))
 
     async def describe(self, name: str, metadata: dict[str, Any]) -> None:
         """Add to its metadata."""
-        await self._do(lambda client: client.update_collection(name, metadata=metadata))
+        await self._client.call(lambda client: client.update_collection(name, metadata=metadata))
 
     async def index(self, info: CollectionInfo) -> None:
         """Make the payload indexes that it lacks."""
@@ -128,19 +127,16 @@ class Collections:
                 field_name=key,
                 field_schema=INDEXES[key],
             )
-            await self._do(create)
+            await self._client.call(create)
 
     async def pages(self, name: str, count: int, *, vectors: bool = False) -> AsyncIterator[list[Row]]:
         """All anchors, up to `count` at a time."""
-        try:
-            async for rows in rows_of(self._client, name, None, count, vectors=vectors):
-                yield rows
-        except RefusedError as error:
-            raise StoreUnavailableError(str(error)) from error
+        async for rows in rows_of(self._client, name, None, count, vectors=vectors):
+            yield rows
 
     async def copies(self, base: str) -> list[CollectionInfo]:
         """The collection and those that hold what it holds, re-embedded."""
-        answer = await self._do(lambda client: client.get_collections())
+        answer = await self._client.call(lambda client: client.get_collections())
         names = [one.name for one in answer.collections]
         found = [await self.info(name, "") for name in names if name == base or name.startswith(f"{base}@")]
         return [one for one in found if one is not None and belongs(base, one.name, one.metadata)]
@@ -148,14 +144,14 @@ class Collections:
     async def outdated(self, name: str, count: int) -> list[tuple[PointId, Row | None]]:
         """Points whose sparse vector is missing or of an older shape, and the anchors that they are, if any;
         up to `count`."""
-        records, _ = await self._do(
+        records, _ = await self._client.call(
             lambda client: client.scroll(name, scroll_filter=queries.outdated(), limit=count)
         )
         return [(record.id, to_row(record.id, record.payload)) for record in records]
 
     async def shared(self, name: str) -> bool:
         """Whether owners other than "" have anchors in it."""
-        records, _ = await self._do(
+        records, _ = await self._client.call(
             lambda client: client.scroll(
                 name, scroll_filter=queries.named_owners(), limit=1, with_payload=False
             )
@@ -164,20 +160,16 @@ class Collections:
 
     async def set_payload(self, name: str, payload: dict[str, Any], points: list[PointId]) -> None:
         """Add keys to the payloads of points."""
-        await self._do(lambda client: client.set_payload(name, payload, points=points))
+        await self._client.call(lambda client: client.set_payload(name, payload, points=points))
 
     async def close(self) -> None:
         """Let go of the connection."""
         await self._client.close()
 
     async def _count(self, name: str, which: models.Filter | None) -> int:
-        return (await self._do(lambda client: client.count(name, count_filter=which, exact=True))).count
-
-    async def _do(self, request: Call[T]) -> T:
-        try:
-            return await self._client.call(request)
-        except RefusedError as error:
-            raise StoreUnavailableError(str(error)) from error
+        return (
+            await self._client.call(lambda client: client.count(name, count_filter=which, exact=True))
+        ).count
 
 
 class Collection:

@@ -43,7 +43,7 @@ class Place(msgspec.Struct, frozen=True):
 
 class Lifecycle:
     """The tombstones and marks of a collection and its copies. Everything raises StoreUnavailableError, after
-    which the same call may be made again, or RefusedError."""
+    which the same call may be made again."""
 
     def __init__(self, client: Client, base: str, vectors: SessionVectors) -> None:
         self._client = client

@@ -10,6 +10,7 @@ from qdrant_client import models
 from vhm.anchors import scoring
 from vhm.anchors.payload import Row, to_row
 from vhm.anchors.qdrant import queries, sparse
+from vhm.anchors.qdrant.collection import Collection
 from vhm.anchors.qdrant.idf import IdfCache
 from vhm.anchors.qdrant.queries import ScopedQuery
 from vhm.anchors.scoring import Scorer
@@ -18,34 +19,25 @@ from vhm.anchors.types import Calibration, Query, Ranking
 PAGE_MOST = 512
 """Candidates in one page at most: with their vectors that is some 4 MB."""
 
+EXACT_BELOW = 20_000
+"""Points from which on a search walks the server's graph. Comparing every vector takes 25 ms at 100 000
+points and finds what the graph misses, which is little (see tests/bench/recall_overlap.py); up to some
+7 000 Qdrant has no graph anyway."""
+
 
 class Recall:
-    """One query.
+    """One query to a collection. While some of its sparse vectors are of an older shape the best found is
+    relevant, whatever its match."""
 
-    `exact`: the server compares every vector instead of walking its graph; `points` is how many the
-    collection holds, and `shared` whether by several owners; without `floor` the best found is relevant,
-    whatever its match."""
-
-    def __init__(
-        self,
-        query: Query,
-        calibration: Calibration,
-        idf: IdfCache,
-        *,
-        hybrid: bool,
-        exact: bool,
-        points: int,
-        shared: bool,
-        floor: bool,
-    ) -> None:
+    def __init__(self, query: Query, calibration: Calibration, idf: IdfCache, collection: Collection) -> None:
         self.ranking: Ranking | None = None
-        self._scorer = Scorer(query, calibration, hybrid=hybrid)
+        self._scorer = Scorer(query, calibration, hybrid=collection.hybrid)
         self._calibration = calibration
         self._cache = idf
-        self._exact = exact
-        self._points = points
-        self._shared = shared
-        self._floor = floor
+        self._exact = collection.points < EXACT_BELOW
+        self._points = collection.points
+        self._shared = collection.shared
+        self._floor = collection.up_to_date or not collection.hybrid
         self._page = self._scorer.page()
         terms = self._scorer.question.weights if self._scorer.question else ()
         self._idf = idf.known(query.scope, terms)

@@ -52,7 +52,7 @@ Held = dict[str, Content | None]
 
 class SessionVectors:
     """The sparse vectors of one server's anchors. Everything raises StoreUnavailableError, after which the
-    same call may be made again, or RefusedError."""
+    same call may be made again."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

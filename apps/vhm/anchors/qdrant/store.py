@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import chain
 
 import structlog
 from qdrant_client import models
@@ -29,11 +29,6 @@ from vhm.contract.settings import EmbeddingSettings
 
 log = structlog.get_logger("vhm.anchors")
 
-EXACT_BELOW = 20_000
-"""Points from which on a search walks the server's graph. Comparing every vector takes 25 ms at 100 000
-points and finds what the graph misses, which is little (see tests/bench/recall_overlap.py); up to some
-7 000 Qdrant has no graph anyway."""
-
 OUTDATED_PAGE = 128
 """Sparse vectors of an older shape that are derived anew at once."""
 
@@ -41,8 +36,6 @@ MAINTAIN_EVERY_SECONDS = 10.0
 
 UNCERTAIN_EVERY_SECONDS = 3600.0
 """How often vectors around a write that failed are derived again: the server may have been late with it."""
-
-T = TypeVar("T")
 
 
 class QdrantStore:
@@ -64,7 +57,8 @@ class QdrantStore:
     async def open(self, *, maintain: bool) -> None:
         """See `open_store`."""
         await self._collection.open()
-        await self._do(self._lifecycle.carry_out_all())
+        async with self._usable():
+            await self._lifecycle.carry_out_all()
         if maintain:
             self._tasks = [asyncio.create_task(keep_removing_expired(self), name="remove what has expired")]
         if maintain and self._hybrid:
@@ -89,45 +83,36 @@ class QdrantStore:
     async def recall(self, queries: Sequence[Query]) -> list[Ranking]:
         """See `AnchorStore`. All queries go as one request; a further page is asked for only where repeats
         leave fewer beats than asked for."""
-        collection = self._collection
-        await collection.ensure_usable()
-        self._idf.refresh(collection.points, shared=collection.shared)
-        recalls = [
-            Recall(
-                query,
-                self._model.calibration,
-                self._idf,
-                hybrid=collection.hybrid,
-                exact=collection.points < EXACT_BELOW,
-                points=collection.points,
-                shared=collection.shared,
-                floor=collection.up_to_date or not collection.hybrid,
-            )
-            for query in queries
-        ]
-        waiting = recalls
-        while waiting:
-            asked = [recall.queries() for recall in waiting]
-            name = collection.readable()
-            answers = iter(await self._do(self._client.query(name, [one for part in asked for one in part])))
-            for recall, part in zip(waiting, asked, strict=True):
-                recall.take([next(answers) for _ in part])
-            waiting = [recall for recall in waiting if recall.ranking and not recall.ranking.exhausted]
-        return [recall.ranking for recall in recalls if recall.ranking is not None]
+        async with self._usable():
+            collection, calibration = self._collection, self._model.calibration
+            self._idf.refresh(collection.points, shared=collection.shared)
+            recalls = [Recall(query, calibration, self._idf, collection) for query in queries]
+            waiting = recalls
+            while waiting:
+                asked = [recall.queries() for recall in waiting]
+                found = await self._client.query(collection.readable(), list(chain.from_iterable(asked)))
+                answers = iter(found)
+                for recall, part in zip(waiting, asked, strict=True):
+                    recall.take([next(answers) for _ in part])
+                waiting = [recall for recall in waiting if recall.ranking and not recall.ranking.exhausted]
+            return [recall.ranking for recall in recalls if recall.ranking is not None]
 
     async def count(self, scope: Scope) -> int:
         """See `AnchorStore`."""
-        name = self._collection.readable()
         which = models.Filter(must=[queries.owned(scope)])
-        counted = self._client.call(lambda client: client.count(name, count_filter=which, exact=True))
-        return (await self._do(counted)).count
+        async with self._usable():
+            name = self._collection.readable()
+            counted = await self._client.call(
+                lambda client: client.count(name, count_filter=which, exact=True)
+            )
+        return counted.count
 
     async def known(self, anchors: Sequence[Row]) -> set[str]:
         """See `AnchorStore`."""
-        name, ids = self._collection.readable(), [row.point_id for row in anchors]
-        records = await self._do(
-            self._client.call(lambda client: client.retrieve(name, ids, with_payload=False))
-        )
+        ids = [row.point_id for row in anchors]
+        async with self._usable():
+            name = self._collection.readable()
+            records = await self._client.call(lambda client: client.retrieve(name, ids, with_payload=False))
         return {str(record.id) for record in records}
 
     async def add(
@@ -137,10 +122,24 @@ class QdrantStore:
         sparse vectors around it up to date; then looks whether it was forgotten meanwhile."""
         if not anchors:
             return []
-        await self._collection.ensure_usable()
+        async with self._usable():
+            return await self._add(writes(anchors, vectors, deliveries))
+
+    async def forget(self, tombstones: Sequence[Tombstone]) -> int:
+        """See `AnchorStore`."""
+        for scope in {Scope(one.owner) for one in tombstones}:
+            self._idf.forget(scope)
+        async with self._usable():
+            return await self._lifecycle.forget(tombstones)
+
+    async def remove_expired(self) -> int:
+        """See `AnchorStore`."""
+        async with self._usable():
+            return await self._lifecycle.remove_expired()
+
+    async def _add(self, batch: Sequence[Write]) -> list[WriteOutcome]:
         self._collection.writable()
-        batch = writes(anchors, vectors, deliveries)
-        entries = await self._do(self._lifecycle.entries([write.row for write in batch]))
+        entries = await self._lifecycle.entries([write.row for write in batch])
         outcomes: dict[int, WriteOutcome] = {}
         for index, write in enumerate(batch):
             if entries.circular(write.row):
@@ -162,21 +161,8 @@ class QdrantStore:
             for mark in marks(write.row)
         ]
         if superseding:
-            await self._do(self._lifecycle.supersede(superseding))
+            await self._lifecycle.supersede(superseding)
         return [outcomes[index] for index in range(len(batch))]
-
-    async def forget(self, tombstones: Sequence[Tombstone]) -> int:
-        """See `AnchorStore`."""
-        await self._collection.ensure_usable()
-        self._collection.readable()
-        for scope in {Scope(one.owner) for one in tombstones}:
-            self._idf.forget(scope)
-        return await self._do(self._lifecycle.forget(tombstones))
-
-    async def remove_expired(self) -> int:
-        """See `AnchorStore`."""
-        self._collection.readable()
-        return await self._do(self._lifecycle.remove_expired())
 
     async def _store(self, batch: Mapping[int, Write]) -> dict[int, WriteOutcome]:
         """Insert these; what became of each."""
@@ -190,9 +176,9 @@ class QdrantStore:
             self._idf.forget(scope)
             self._collection.shared = self._collection.shared or bool(scope.owner)
         read = self._vectors.derive if self._collection.hybrid else self._vectors.held
-        held = await self._do(read(name, rows))
+        held = await read(name, rows)
         if unread := [row for row in rows if row.point_id not in held]:  # their ids hold something else
-            held |= await self._do(self._vectors.held(name, unread))
+            held |= await self._vectors.held(name, unread)
         if lost := first.keys() - held.keys():
             raise StoreUnavailableError(
                 f"{self._client.address}: {len(lost)} anchors just written to {name!r} are not there, "
@@ -216,8 +202,8 @@ class QdrantStore:
                 known[row.point_id], later[row.point_id] = written, row
         if not later:
             return
-        await self._do(self._lifecycle.rewritten(name, later.values()))
-        if later.keys() - await self._do(self._vectors.held(name, list(later.values()))):
+        await self._lifecycle.rewritten(name, later.values())
+        if later.keys() - await self._vectors.held(name, list(later.values())):
             raise StoreUnavailableError(
                 f"{self._client.address}: anchors in {name!r} were removed while they were written again"
             )
@@ -226,24 +212,24 @@ class QdrantStore:
         """Take those out again that were forgotten while they were written, and note on the others by what
         they are superseded. Whoever forgets writes a tombstone, then removes; whoever writes inserts, then
         looks for tombstones: one of the two sees the other."""
-        entries = await self._do(self._lifecycle.entries(list(rows.values())))
+        entries = await self._lifecycle.entries(list(rows.values()))
         outcomes: dict[int, WriteOutcome] = {}
         for index, row in rows.items():
             if entries.forgotten(row):
                 outcomes[index] = WriteOutcome.FORGOTTEN
-                await self._do(self._lifecycle.take_out(name, row))
+                await self._lifecycle.take_out(name, row)
             elif mark := entries.superseded(row.content.owner, row.anchor_id):
-                await self._do(self._lifecycle.note(mark))
+                await self._lifecycle.note(mark)
         return outcomes
 
     async def _take_out_remains(self, forgotten: Sequence[Row]) -> None:
         """Take out what an indexer inserted that was killed before it looked for tombstones: its records come
         again, maybe to another one."""
         name = self._collection.writable()
-        held = await self._do(self._vectors.held(name, forgotten))
+        held = await self._vectors.held(name, forgotten)
         for row in forgotten:
             if row.point_id in held:
-                await self._do(self._lifecycle.take_out(name, row))
+                await self._lifecycle.take_out(name, row)
 
     async def _insert(self, rows: Sequence[Row]) -> str:
         """Add those whose ids are free; the collection that took them."""
@@ -275,10 +261,14 @@ class QdrantStore:
         await self._client.insert(name, points)
         return name
 
-    async def _do(self, request: Coroutine[Any, Any, T]) -> T:
-        """A refusal may come of a collection that others deleted or made anew: then that is the reason."""
+    @contextlib.asynccontextmanager
+    async def _usable(self) -> AsyncIterator[None]:
+        """Around requests: a refusal may come of a collection that others deleted or made anew, then that
+        is the reason."""
+        await self._collection.ensure_usable()
+        self._collection.readable()
         try:
-            return await request
+            yield
         except (CollectionMissingError, RefusedError) as error:
             await self._collection.check()
             self._collection.readable()
@@ -295,7 +285,7 @@ class QdrantStore:
                 if done:
                     log.info("sparse vectors brought up to date", points=done)
                 await asyncio.sleep(MAINTAIN_EVERY_SECONDS)
-            except (StoreUnavailableError, RefusedError):
+            except StoreUnavailableError:
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _bring_part_up_to_date(self) -> int:
@@ -311,5 +301,5 @@ class QdrantStore:
     async def _derive_uncertain(self) -> None:
         while True:
             await asyncio.sleep(UNCERTAIN_EVERY_SECONDS)
-            with contextlib.suppress(StoreUnavailableError, RefusedError):
+            with contextlib.suppress(StoreUnavailableError):
                 await self._vectors.derive_uncertain(self._collection.writable())
