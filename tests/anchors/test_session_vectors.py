@@ -20,8 +20,9 @@ from anchors import reference
 from anchors.places import NOW, Place, anchor, fresh_name, query, strongest, unit
 from vhm.anchors import AnchorStore
 from vhm.anchors.qdrant import session_vectors
-from vhm.anchors.qdrant.client import Client
-from vhm.anchors.qdrant.sparse import Numbered, from_vector, numbered
+from vhm.anchors.qdrant.client import Client, PointVectors
+from vhm.anchors.qdrant.sparse import WORDS as WORDS_VECTOR
+from vhm.anchors.qdrant.sparse import Numbered, SparseVector, from_vector, numbered
 from vhm.contract.messages import Anchor
 
 SIZE = 8
@@ -44,7 +45,7 @@ def stored(place: Place) -> dict[str, Numbered]:
     client = QdrantClient(url=place.url, check_compatibility=False, timeout=60)
     records, _ = client.scroll(place.collection, limit=1_000, with_vectors=True)
     client.close()
-    return {str(record.id): from_vector(record.vector) for record in records}
+    return {str(record.id): from_vector(record.model_dump()["vector"]) for record in records}
 
 
 def expected(turns: Sequence[Anchor]) -> dict[str, Any]:
@@ -168,6 +169,29 @@ def test_a_write_that_failed_is_derived_again_later(server_url: str) -> None:
                     await store.add(turns[:1], unit(np.ones(SIZE)))
             assert stored(place) != expected(turns)
             await vectors.derive_uncertain(place.collection)
+
+    asyncio.run(lived())
+    assert stored(place) == expected(turns)
+
+
+def test_what_a_killed_indexer_wrote_late_is_derived_again_when_its_anchor_comes_again(
+    server_url: str,
+) -> None:
+    turns = [
+        msgspec.structs.replace(anchor(f"{word}", session="a"), stored_at=NOW + timedelta(seconds=n))
+        for n, word in enumerate(WORDS)
+    ]
+    place = Place(server_url, fresh_name())
+
+    async def lived() -> None:
+        async with place.opened(hybrid=True) as store:
+            await store.add(turns, unit(np.ones((10, SIZE))))
+            late = PointVectors(str(turns[6].anchor_id), {WORDS_VECTOR: SparseVector([1], [1.0])})
+            client = Client(server_url)
+            await client.update_vectors(place.collection, [late])
+            await client.close()
+            assert stored(place) != expected(turns)
+            await store.add(turns[1:2], unit(np.ones(SIZE)))
 
     asyncio.run(lived())
     assert stored(place) == expected(turns)

@@ -39,7 +39,8 @@ from vhm.anchors.scope import Scope
 from vhm.contract.messages import Anchor, decode
 from vhm.memory import anchor_terms, bm25, match
 from vhm.memory.inverted_index import InvertedIndex
-from vhm.memory.tokenizer import tokens
+from vhm.memory.time_expressions import date_words
+from vhm.memory.tokenizer import stem, stems, tokens
 from vhm.resonance.settings import Settings
 
 MEMORY = "local::memory:"
@@ -300,11 +301,14 @@ def bm25_alone(conversations: Sequence[Conversation]) -> list[float]:
     for conversation in conversations:
         index = InvertedIndex()
         for row, anchor in enumerate(conversation.anchors):
-            index.put(row, bm25.terms(tokens(anchor.text), anchor.stored_at).weights())
+            date = [stem(word) for word in date_words(anchor.stored_at)]
+            index.put(row, bm25.terms(stems(tokens(anchor.text)), date).weights())
         rankings.append(
             [
                 np.argsort(
-                    -index.scores(dict.fromkeys(bm25.terms(tokens(asked.question)).counts, 1.0), len(index)),
+                    -index.scores(
+                        dict.fromkeys(bm25.terms(stems(tokens(asked.question))).counts, 1.0), len(index)
+                    ),
                     kind="stable",
                 )[:BEATS]
                 for asked in conversation.questions

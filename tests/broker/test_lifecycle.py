@@ -199,7 +199,7 @@ def held(place: Place) -> dict[str, dict[str, Numbered]]:
         if name == place.collection or name.startswith(f"{place.collection}@"):
             records, _ = client.scroll(name, limit=1_000, with_vectors=True)
             found[name] = {
-                record.payload["text"]: from_vector(record.vector)
+                record.payload["text"]: from_vector(record.model_dump()["vector"])
                 for record in records
                 if record.payload and "text" in record.payload
             }

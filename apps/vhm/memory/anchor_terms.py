@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime
 
 import msgspec
 
@@ -76,8 +76,7 @@ def speaker_mark(word: str) -> str:
 def turn_terms(text: str, stored_at: datetime, named: str | None = None) -> TurnTerms:
     """The terms of a turn said at that moment (aware; its date is that of its own offset). `named` is the
     speaker that its metadata names, if they do."""
-    # equal moments of different offsets may lie on different days
-    return _turn_terms(text, stored_at, stored_at.utcoffset(), named)
+    return _turn_terms(text, stored_at.date(), named)
 
 
 def sparse_vector(turn: TurnTerms, preceding: Sequence[TurnTerms] = ()) -> Weights:
@@ -101,16 +100,16 @@ class _Sentence(msgspec.Struct, frozen=True):
 
 
 @functools.lru_cache(maxsize=CACHED_TURNS)
-def _turn_terms(text: str, stored_at: datetime, offset: timedelta | None, named: str | None) -> TurnTerms:  # noqa: ARG001 - part of the cache's key
+def _turn_terms(text: str, said_on: date, named: str | None) -> TurnTerms:
     who = speaker(text, named)
     label = _sentence(tokens(text[: who.said_from]))
     said = list(_sentences(text[who.said_from :]))
-    date = [stem(word) for word in date_words(stored_at)]
-    weights = _weights([label, *said], date)
+    day = [stem(word) for word in date_words(said_on)]
+    weights = _weights([label, *said], day)
 
     spoken = {term for sentence in said for term in sentence.stems}
     told = {term for sentence in said if not sentence.asks for term in sentence.stems}
-    told.update(date, label.stems)
+    told.update(day, label.stems)
     own = {term: weight if term in told else QUESTION_WEIGHT * weight for term, weight in weights.items()}
     own |= {speaker_mark(token): SPEAKER_WEIGHT for word in who.name for token in tokens(word)}
     if any(tells_time(sentence.tokens) for sentence in said):
@@ -118,13 +117,13 @@ def _turn_terms(text: str, stored_at: datetime, offset: timedelta | None, named:
     return TurnTerms(own, {term: weight for term, weight in weights.items() if term in spoken})
 
 
-def _weights(sentences: Sequence[_Sentence], date: Sequence[str]) -> Weights:
+def _weights(sentences: Sequence[_Sentence], day: Sequence[str]) -> Weights:
     """BM25 weights of a whole text, of a long one the greatest that its passages give."""
     if sum(len(sentence.tokens) for sentence in sentences) <= LONG_TEXT:
-        return bm25.terms(_joined(sentences), date).weights()
+        return bm25.terms(_joined(sentences), day).weights()
     greatest: Weights = {}
     for passage in _passages(sentences):
-        for term, weight in bm25.terms(_joined(passage), date).weights().items():
+        for term, weight in bm25.terms(_joined(passage), day).weights().items():
             greatest[term] = max(weight, greatest.get(term, 0.0))
     return greatest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date
 
 from vhm.memory.periods import MONTHS
 from vhm.memory.tokenizer import listed
@@ -21,9 +21,9 @@ _TIME_WORDS = listed("""
 """)
 
 
-def date_words(moment: datetime) -> tuple[str, str, str]:
-    """The words that name a day: its month, its day and its year."""
-    return MONTHS[moment.month - 1], str(moment.day), str(moment.year)
+def date_words(day: date) -> tuple[str, str, str]:
+    """The words that name a day: its month, its day of the month and its year."""
+    return MONTHS[day.month - 1], str(day.day), str(day.year)
 
 
 def asks_when(question: str) -> bool:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from qdrant_client import models
-
 from vhm.anchors.qdrant import queries, sparse
+from vhm.anchors.qdrant.client import ScoredPoint
 from vhm.anchors.scope import Scope
 from vhm.memory import bm25
 
@@ -51,7 +50,7 @@ class IdfCache:
         """The idf of those of the terms that were counted."""
         return {term: self._known[scope, term] for term in terms if (scope, term) in self._known}
 
-    def learn(self, scope: Scope, answers: Mapping[str, Sequence[models.ScoredPoint]]) -> dict[str, float]:
+    def learn(self, scope: Scope, answers: Mapping[str, Sequence[ScoredPoint]]) -> dict[str, float]:
         """The idf of terms, by what `queries.strongest_of` found for each: a score is rarity times weight.
         Nothing is found for a term that no anchor holds."""
         found = {}
@@ -68,8 +67,8 @@ class IdfCache:
     def count(
         self,
         scope: Scope,
-        members: Sequence[models.ScoredPoint] | None,
-        holders: Mapping[str, Sequence[models.ScoredPoint]],
+        members: Sequence[ScoredPoint] | None,
+        holders: Mapping[str, Sequence[ScoredPoint]],
     ) -> dict[str, float]:
         """The idf of terms among an owner's own anchors, by what `queries.holders` found for each; `members`
         is the answer to `queries.members`, unless the owner's anchors were counted before."""

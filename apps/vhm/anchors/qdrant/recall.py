@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from qdrant_client import models
 
 from vhm.anchors import scoring
 from vhm.anchors.payload import Row, to_row
 from vhm.anchors.qdrant import queries, sparse
+from vhm.anchors.qdrant.client import ScoredPoint
 from vhm.anchors.qdrant.collection import Collection
 from vhm.anchors.qdrant.idf import IdfCache
 from vhm.anchors.qdrant.queries import ScopedQuery
@@ -43,7 +43,7 @@ class Recall:
         self._idf = idf.known(query.scope, terms)
         self._uncounted = [term for term in terms if term not in self._idf]
         self._members_asked = self._memories() is None
-        self._excluded: list[models.ScoredPoint] = []
+        self._excluded: list[ScoredPoint] = []
 
     def queries(self) -> list[ScopedQuery]:
         """A page of candidates; the first time also those that an explanation wants beside them, and what
@@ -58,7 +58,7 @@ class Recall:
             asked += [how(self._scorer.query.scope, term) for term in self._uncounted]
         return asked
 
-    def take(self, answers: Sequence[list[models.ScoredPoint]]) -> None:
+    def take(self, answers: Sequence[list[ScoredPoint]]) -> None:
         """The answers to `queries`. Afterwards `ranking` is there; a further page is to be asked for unless
         it is exhausted."""
         page, *others = answers
@@ -83,9 +83,9 @@ class Recall:
         """About how many anchors the owner has; None while nobody counted."""
         return self._cache.memories(self._scorer.query.scope) if self._shared else self._points
 
-    def _learn(self, answers: Sequence[list[models.ScoredPoint]]) -> None:
+    def _learn(self, answers: Sequence[list[ScoredPoint]]) -> None:
         scope = self._scorer.query.scope
-        members: list[models.ScoredPoint] | None = None
+        members: list[ScoredPoint] | None = None
         if self._members_asked:
             members, *answers = answers
         counted = dict(zip(self._uncounted, answers, strict=True))
@@ -107,7 +107,7 @@ class Recall:
             excluded=excluded,
         )
 
-    def _rows(self, points: Sequence[models.ScoredPoint]) -> list[tuple[Row, float]]:
+    def _rows(self, points: Sequence[ScoredPoint]) -> list[tuple[Row, float]]:
         """The anchors among the points, with their sparse scores; what other programs put there is none."""
         found: dict[object, tuple[Row, float]] = {}
         rarities = {sparse.number(term): rarity for term, rarity in self._idf.items()}

@@ -19,7 +19,7 @@ from qdrant_client import models
 from vhm.anchors.errors import CollectionMissingError, StoreUnavailableError
 from vhm.anchors.payload import SHAPE, SHAPE_KEY, Content, Row, to_row
 from vhm.anchors.qdrant import queries, sparse
-from vhm.anchors.qdrant.client import Client, PointVectors, RefusedError
+from vhm.anchors.qdrant.client import Client, PointVectors, RefusedError, ScoredPoint
 from vhm.anchors.qdrant.queries import ScopedQuery
 from vhm.anchors.scope import Scope, by_scope
 from vhm.anchors.sessions import Session, Sessions, session_of
@@ -104,18 +104,21 @@ class SessionVectors:
     async def _around(self, collection: str, anchors: Sequence[Row]) -> Surroundings:
         """The anchors, and the turns around them that count; one request as a rule."""
         around = Surroundings()
-        alone = _by_ids([row for row in anchors if row.content.session is None], vectors=[sparse.WORDS])
+        # the vector of an anchor without a session is as it was written, unless by older rules
+        alone, vectors = [row for row in anchors if row.content.session is None], list[str]()
         spans = _spans(anchors)
         while alone or spans:
-            asked = [query for span in spans for query in span.queries()]
-            answers = iter(await self._read(collection, [*alone, *asked]))
-            for _ in alone:
-                around.take(turns := _turns(next(answers)), derivable=turns)
-            alone = []
+            by_ids = _by_ids(alone, vectors=vectors)
+            around_spans = [query for span in spans for query in span.queries()]
+            answers = iter(await self._read(collection, [*by_ids, *around_spans]))
+            found = [turn for _ in by_ids for turn in _turns(next(answers))]
+            around.take(found, derivable=found if vectors else ())
+            alone = [] if vectors else [turn.row for turn in found if turn.shape != SHAPE]
+            vectors = [sparse.WORDS]
             spans = [span.wider() for span in spans if not span.take(next(answers), next(answers), around)]
         return around
 
-    async def _read(self, collection: str, asked: Sequence[ScopedQuery]) -> list[list[models.ScoredPoint]]:
+    async def _read(self, collection: str, asked: Sequence[ScopedQuery]) -> list[list[ScoredPoint]]:
         return await self._client.query(collection, asked, consistency=models.ReadConsistencyType.MAJORITY)
 
     async def _write(self, collection: str, changes: Mapping[str, sparse.Numbered]) -> None:
@@ -129,7 +132,7 @@ class SessionVectors:
 
     async def _mark(self, collection: str, turns: Iterable[Turn]) -> None:
         """Note the shape of vectors that were older, now that they were read as they should be."""
-        older: list[models.ExtendedPointId] = [turn.row.point_id for turn in turns if turn.shape != SHAPE]
+        older: list[models.ExtendedPointId] = [turn.point_id for turn in turns if turn.shape != SHAPE]
         if older:
             await self._client.call(
                 lambda client: client.set_payload(collection, {SHAPE_KEY: SHAPE}, points=older)
@@ -137,8 +140,9 @@ class SessionVectors:
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """An anchor as it was read: its sparse vector, and by which rules it was made."""
+    """An anchor as it was read: the id of its point, its sparse vector, and by which rules that was made."""
 
+    point_id: str
     row: Row
     weights: sparse.Numbered
     shape: object
@@ -153,8 +157,8 @@ class Surroundings:
 
     def take(self, turns: Iterable[Turn], derivable: Iterable[Turn]) -> None:
         """Add turns, and say which are derivable now."""
-        self.turns |= {turn.row.point_id: turn for turn in turns}
-        self._derivable.update(turn.row.point_id for turn in derivable)
+        self.turns |= {turn.point_id: turn for turn in turns}
+        self._derivable.update(turn.point_id for turn in derivable)
 
     def derived(self) -> tuple[dict[str, sparse.Numbered], list[Turn]]:
         """What the vectors should be that differ from it, by the ids of their points; and the turns whose
@@ -168,7 +172,7 @@ class Surroundings:
             if sparse.alike(weights, turn.weights):
                 right.append(turn)
             else:
-                changes[turn.row.point_id] = weights
+                changes[turn.point_id] = weights
         return changes, right
 
 
@@ -191,8 +195,8 @@ class Span(msgspec.Struct, frozen=True):
 
     def take(
         self,
-        until: Sequence[models.ScoredPoint],
-        after: Sequence[models.ScoredPoint],
+        until: Sequence[ScoredPoint],
+        after: Sequence[ScoredPoint],
         around: Surroundings,
     ) -> bool:
         """Add the answers to `queries`; False where turns that count may be missing from them."""
@@ -212,13 +216,14 @@ class Span(msgspec.Struct, frozen=True):
 
     @property
     def _until(self) -> int:
-        return (self.count + BEFORE) * self.factor
+        # those in question are seldom alone between the first and the last of them
+        return (BEFORE + 1 + WIDER * (self.count - 1)) * self.factor
 
     @property
     def _after(self) -> int:
         return AFTER * self.factor
 
-    def _certain(self, points: Sequence[models.ScoredPoint], limit: int) -> list[Turn]:
+    def _certain(self, points: Sequence[ScoredPoint], limit: int) -> list[Turn]:
         """The turns of an answer in its order. Where so many were read that there may be more, those of the
         last moment may not all be there, and are left out."""
         turns = [turn for turn in _turns(points) if session_of(turn.row.content) == self.session]
@@ -267,17 +272,17 @@ def _by_ids(anchors: Iterable[Row], *, vectors: list[str]) -> list[ScopedQuery]:
     ]
 
 
-def _held(anchors: Iterable[Row], points: Iterable[models.ScoredPoint]) -> Held:
+def _held(anchors: Iterable[Row], points: Iterable[ScoredPoint]) -> Held:
     ids = {row.point_id for row in anchors}
     rows = {str(point.id): to_row(point.id, point.payload) for point in points if str(point.id) in ids}
     return {point_id: None if row is None else row.content for point_id, row in rows.items()}
 
 
-def _turns(points: Iterable[models.ScoredPoint]) -> list[Turn]:
+def _turns(points: Iterable[ScoredPoint]) -> list[Turn]:
     """The anchors among points; what other programs put there is none."""
     rows = ((to_row(point.id, point.payload), point) for point in points)
     return [
-        Turn(row, sparse.from_vector(point.vector), (point.payload or {}).get(SHAPE_KEY))
+        Turn(str(point.id), row, sparse.from_vector(point.vector), (point.payload or {}).get(SHAPE_KEY))
         for row, point in rows
         if row is not None
     ]

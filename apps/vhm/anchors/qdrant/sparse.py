@@ -39,7 +39,10 @@ def number(term: str) -> int:
 
 def numbered(weights: Weights) -> Numbered:
     """The same weights by number; the weights of terms that share one are added."""
-    found: Numbered = {}
+    found = {number(term): weight for term, weight in weights.items()}
+    if len(found) == len(weights):
+        return found
+    found = {}
     for term, weight in weights.items():
         dimension = number(term)
         found[dimension] = found.get(dimension, 0.0) + weight
@@ -54,9 +57,9 @@ def to_vector(weights: Numbered) -> SparseVector:
 def from_vector(vector: object) -> Numbered:
     """The weights that a point came back with; none where it has no sparse vector."""
     sparse = vector.get(WORDS) if isinstance(vector, Mapping) else None
-    if not isinstance(sparse, models.SparseVector):
+    if not isinstance(sparse, Mapping):
         return {}
-    return dict(zip(sparse.indices, sparse.values, strict=True))
+    return dict(zip(sparse["indices"], sparse["values"], strict=True))
 
 
 def alike(one: Numbered, other: Numbered) -> bool:
