@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from vhm.runtime.context import WorkerContext
 from vhm.runtime.handler import Record
-from vhm.runtime.offset_committer import OffsetCommitter, Partition
-from vhm.runtime.offset_tracker import OffsetTracker
+from vhm.runtime.offset_committer import OffsetCommitter
+from vhm.runtime.offset_tracker import OffsetTracker, Partition
+
+TrackedRecord = tuple[Record, OffsetTracker]
 
 
 class Assignment:
@@ -29,7 +31,7 @@ class Assignment:
 
     def add(self, committed: Mapping[Partition, int | None]) -> None:
         """Newly assigned partitions, with the committed offset where there is one."""
-        self._trackers |= {partition: OffsetTracker() for partition in committed}
+        self._trackers |= {partition: OffsetTracker(partition) for partition in committed}
         self._next |= {partition: offset for partition, offset in committed.items() if offset is not None}
         self._log.info("assigned", partitions=names(committed), owned=len(self._trackers))
 
@@ -56,28 +58,29 @@ class Assignment:
         """The tracker of the record's partition while that is assigned."""
         return self._trackers.get((record.topic, record.partition))
 
-    def track(self, records: Iterable[Record]) -> None:
-        """These are in flight now."""
-        polled: dict[Partition, list[int]] = {}
-        for record in records:
-            polled.setdefault((record.topic, record.partition), []).append(record.offset)
-        for partition, offsets in polled.items():
+    def track(self, records: Iterable[Record]) -> list[TrackedRecord]:
+        """The records whose partition is assigned; they are in flight now."""
+        tracked = [
+            (record, tracker)
+            for record in records
+            if (tracker := self._trackers.get((record.topic, record.partition))) is not None
+        ]
+        for tracker, offsets in _by_tracker(tracked).items():
+            partition = tracker.partition
             expected = self._next.get(partition, offsets[0])
             if offsets[-1] - expected >= len(offsets):
                 self._check_gap(partition, expected, offsets)
             self._next[partition] = offsets[-1] + 1
-            self._trackers[partition].add(offsets)
+            tracker.add(offsets)
+        return tracked
 
-    def mark_done(self, records: Iterable[tuple[Record, OffsetTracker]]) -> None:
+    def mark_done(self, tracked: Iterable[TrackedRecord]) -> None:
         """Everything these led to is acknowledged: store the offsets that may be committed."""
-        finished: dict[Partition, tuple[OffsetTracker, list[int]]] = {}
-        for record, tracker in records:
-            finished.setdefault((record.topic, record.partition), (tracker, []))[1].append(record.offset)
         positions: dict[Partition, int] = {}
-        for partition, (tracker, offsets) in finished.items():
+        for tracker, offsets in _by_tracker(tracked).items():
             moved = tracker.mark_done(offsets)
-            if moved and tracker.position is not None and self._trackers.get(partition) is tracker:
-                positions[partition] = tracker.position
+            if moved and tracker.position is not None and self._trackers.get(tracker.partition) is tracker:
+                positions[tracker.partition] = tracker.position
         if positions:
             self._committer.store(positions)
 
@@ -132,6 +135,14 @@ class Assignment:
 def names(partitions: Iterable[Partition]) -> list[str]:
     """Partitions as Kafka's tools write them: topic-0."""
     return [f"{topic}-{partition}" for topic, partition in sorted(partitions)]
+
+
+def _by_tracker(tracked: Iterable[TrackedRecord]) -> dict[OffsetTracker, list[int]]:
+    """The offsets of the records, grouped."""
+    offsets: dict[OffsetTracker, list[int]] = {}
+    for record, tracker in tracked:
+        offsets.setdefault(tracker, []).append(record.offset)
+    return offsets
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[int], None], first: int) -> None:
