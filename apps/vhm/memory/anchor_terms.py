@@ -1,4 +1,5 @@
-"""The sparse vector of an anchor: what its words, the words spoken just before it and its marks weigh.
+"""The sparse vector of an anchor: the weights of its words, of the words spoken just before it, and of its
+marks.
 
 A weight is what a term adds to the score of a question that holds it, before the term's rarity (idf), which
 the store knows. Marks are terms that no text holds: `by:NAME` for each word of the speaker's name and `when`
@@ -94,7 +95,8 @@ def sparse_vector(turn: TurnTerms, preceding: Sequence[TurnTerms] = ()) -> Weigh
 class _Sentence(msgspec.Struct, frozen=True):
     tokens: list[str]
     asks: bool
-    """Whether it asks something of others: whoever tells of himself while asking tells something."""
+    """Whether it asks something of others. A question in which the speaker tells of himself counts as a
+    statement."""
 
 
 @functools.lru_cache(maxsize=CACHED_TURNS)
@@ -106,9 +108,9 @@ def _turn_terms(text: str, stored_at: datetime, offset: timedelta | None, named:
     weights = _weights(label, said, stored_at)
 
     spoken = {term for sentence in said for term in stems(sentence.tokens)}
-    told = {term for sentence in said if not sentence.asks for term in stems(sentence.tokens)}
-    told |= date | set(stems(label))
-    own = {term: weight if term in told else QUESTION_WEIGHT * weight for term, weight in weights.items()}
+    stated = {term for sentence in said if not sentence.asks for term in stems(sentence.tokens)}
+    stated |= date | set(stems(label))
+    own = {term: weight if term in stated else QUESTION_WEIGHT * weight for term, weight in weights.items()}
     own |= {speaker_mark(token): SPEAKER_WEIGHT for word in who.name for token in tokens(word)}
     if tells_time([token for sentence in said for token in sentence.tokens]):
         own[TIME_MARK] = TIME_WEIGHT
@@ -130,8 +132,8 @@ def _weights(label: list[str], said: Sequence[_Sentence], stored_at: datetime) -
 
 
 def _passages(sentences: Sequence[list[str]]) -> Iterator[list[str]]:
-    """For each sentence those from it on that make a passage, up to the one that reaches the end of the text.
-    A sentence longer than a passage is cut."""
+    """The passages of a text: one begins at each sentence, the last is the first to reach the end of the
+    text. A sentence longer than a passage is cut."""
     parts = [sentence[i : i + PASSAGE] for sentence in sentences for i in range(0, len(sentence), PASSAGE)]
     left = sum(map(len, parts))
     for start, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""The assigned partitions, and how far each is done."""
+"""The assigned partitions, and the offset up to which each is done."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Assignment:
     async def drain(
         self, partitions: Iterable[Partition], seconds: float, give_up: Callable[[], bool]
     ) -> None:
-        """Wait for what is in flight of these, until `seconds` are over or `give_up()`; then forget them."""
+        """Wait until nothing of these partitions is in flight, `seconds` are over or `give_up()` holds; then
+        forget them."""
         trackers = [self._trackers[p] for p in partitions if p in self._trackers]
         deadline = time.monotonic() + seconds
         while any(tracker.in_flight for tracker in trackers):
@@ -50,7 +51,7 @@ class Assignment:
         self._log.info("revoked", partitions=names(partitions), left_in_flight=left)
 
     def lose(self, partitions: Iterable[Partition]) -> None:
-        """These belong to another member already: nothing of them may be stored any more."""
+        """These partitions belong to another member already: store nothing of them any more."""
         self._forget(partitions)
         self._log.warning("lost", partitions=names(partitions))
 
@@ -85,7 +86,7 @@ class Assignment:
             self._committer.store(positions)
 
     def positions(self) -> dict[Partition, int | None]:
-        """The assigned partitions and the offset of each to be committed next."""
+        """The assigned partitions, each with the offset to commit next."""
         return {partition: tracker.position for partition, tracker in self._trackers.items()}
 
     def in_flight(self) -> int:
@@ -110,8 +111,8 @@ class Assignment:
             self._next.pop(partition, None)
 
     def _check_gap(self, partition: Partition, expected: int, offsets: list[int]) -> None:
-        """Some offsets did not come. Compaction and transactions leave such gaps by right; for records that
-        retention dropped before we came to them, the broker's first offset lies beyond the expected one."""
+        """Offsets are missing. Compaction and transactions leave such gaps by right; where retention dropped
+        records before they were consumed, the broker's first offset lies beyond the expected one."""
         following = next(offset for nth, offset in enumerate(offsets) if offset > expected + nth)
         loop = asyncio.get_running_loop()
         report = functools.partial(self._report_skipped, partition, expected, following)

@@ -23,11 +23,11 @@ TOO_LARGE = frozenset(
 )
 
 OnDelivered = Callable[[Iterable[int]], None]
-"""Gets the indices of consumed records, each as soon as all it led to is acknowledged."""
+"""Called with the indices of consumed records as soon as every record produced for them is acknowledged."""
 
 
 class Delivery:
-    """Produces the records that outcomes lead to, until Kafka has acknowledged all of them."""
+    """Produces the records of outcomes until Kafka has acknowledged all of them."""
 
     def __init__(self, context: WorkerContext, producer: RecordProducer) -> None:
         self._context = context
@@ -65,7 +65,7 @@ class Delivery:
                 self._context.readiness.report("produce", None, by=id(records))
 
     def _to_produce(self, outcomes: Iterable[tuple[int, Record, Outcome]]) -> list[ProducerRecord]:
-        """What the outcomes lead to; each comes with its record and the index of that in the batch."""
+        """The records to produce. Each outcome comes with its record and the index of that in the batch."""
         prefix, produced = self._context.settings.kafka_topic_prefix, []
         for index, record, outcome in outcomes:
             for out in outcome.records:
@@ -89,7 +89,7 @@ class Delivery:
         return envelope.dead_letter_record(index, record, poison, self._context.build)
 
     def _oversized(self, records: Sequence[Record], failure: DeliveryFailure) -> tuple[int, Record, Poison]:
-        """The outcome of a record whose answer no broker will take, however often it is produced."""
+        """The outcome of a record whose answer is larger than the broker takes."""
         index = failure.record.index
         size = len(failure.record.value or b"")
         text = f"{failure.record.topic} takes no record of {size} bytes: {describe(failure.error)}"

@@ -69,8 +69,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """The record was handled; `records` answer it. None is an answer too. `unknown_fields`: names of fields
-    that the record had and no worker knows."""
+    """The record was handled; `records`, possibly none, answer it. `unknown_fields`: names of its fields that
+    no worker knows."""
 
     records: tuple[Outgoing, ...] = ()
     unknown_fields: tuple[str, ...] = ()
@@ -117,8 +117,8 @@ class Handler(Protocol):
         ...
 
     def failed(self, record: Record, error: str) -> Sequence[Outgoing]:
-        """What answers a record whose outcome is lost to a defect, so that whoever asked is told `error` and
-        does not wait. Nothing where it cannot be read."""
+        """The answers to a record whose outcome is lost to a defect: they carry `error`, so that nobody waits
+        in vain. Empty where the record cannot be read."""
         ...
 
     async def not_ready(self) -> Sequence[str]:

@@ -55,7 +55,7 @@ class Batch:
         self.pausing = False
         """Between two tries."""
         self.handling_since: float | None = time.monotonic()
-        """Since when the handler has had it, on the monotonic clock; None while it has not."""
+        """When the handler got the batch, on the monotonic clock; None while it does not have it."""
 
 
 class Pipeline:
@@ -99,7 +99,7 @@ class Pipeline:
         self._context.metrics.in_flight.set(len(self._batches))
 
     def longest_handling(self) -> float:
-        """Seconds for which the handler has had the batch that it has had longest."""
+        """Seconds since the handler got the oldest batch that it still has; 0 without one."""
         now = time.monotonic()
         return max((now - (b.handling_since or now) for b in self._batches.values()), default=0.0)
 

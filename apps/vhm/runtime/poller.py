@@ -77,7 +77,7 @@ class Poller:
         """What ended the thread, if not `stop`."""
         self.polls = 0
         self.last_turn = time.monotonic()
-        """When the thread last came round, on the monotonic clock."""
+        """When the poll loop last began a turn, on the monotonic clock."""
 
     def start(self) -> None:
         """Subscribe and poll from now on."""

@@ -25,7 +25,7 @@ HeaderList = list[tuple[str, str | bytes | None]]
 
 
 class ProducerRecord(msgspec.Struct, gc=False):
-    """One record to produce. `index` is that of the consumed record, in its batch, that led to it."""
+    """One record to produce. `index` is the place in its batch of the consumed record that it answers."""
 
     index: int
     topic: str
@@ -43,7 +43,7 @@ class DeliveryFailure(msgspec.Struct):
 
 
 class DeliveryReports:
-    """Those of one call of `send`: how many are outstanding, and the failures so far."""
+    """The delivery reports of one call of `send`: the number outstanding, and the failures so far."""
 
     __slots__ = ("failures", "outstanding", "since", "waiter")
 

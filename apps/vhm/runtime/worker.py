@@ -221,7 +221,7 @@ class Worker:
         return WorkerConsumer(self._context, consumer, self._producer, embedded=embedded)
 
     async def _check_handler(self) -> None:
-        """Turn what the handler says of itself into the condition "handler"."""
+        """Set the condition "handler" to the reasons that `not_ready` returns."""
         try:
             # wait_for of 3.11 may swallow the cancellation by a stop
             async with asyncio.timeout(HANDLER_ANSWER_SECONDS):
