@@ -17,6 +17,7 @@ COLLECTION = re.compile(r"(\w+_)?(COLLECTION(_NAME)?|INDEX_NAME|VECTOR_TABLE)")
 PLACEHOLDER = re.compile(
     r"\$\{|\$\(|\{\{|\{\w+\}|\.\.\.|<[^>]+>|\$[A-Z]|(?<![A-Za-z0-9])__[A-Z]\w*__"
     r"|(?<![A-Za-z])[A-Z][A-Z0-9]*(_[A-Z0-9]+)+(?![a-z])"
+    r"|\b[A-Z]{2,}( [A-Z]{2,})+\b|(?i:\byour[-_ ]|change[-_]me|replace[-_](me|this|with))"
     r"|^(CHANGEME|IMAGE|NAME|NAMESPACE|PORT|PROJECT|REGION|REPLACEME|SIZE|TAG|TODO|VERSION)$"
 )
 

@@ -41,7 +41,7 @@ def main() -> None:
     except (UserError, Refused, Unavailable) as error:
         print(f"vhm: {error}", file=sys.stderr)
         code = 1
-    except OSError as error:  # whoever reads our output has had enough of it, or has no room for it
+    except OSError as error:  # our output is closed, or its disk is full
         if not _is_of_output(error):
             raise
         if not isinstance(error, BrokenPipeError):

@@ -33,8 +33,7 @@ class EmbeddingHandler(ABC, Generic[T]):
 
     @abstractmethod
     def _read(self, record: Record) -> tuple[T, UnknownNames]:
-        """Decode a record; the message, and the names of its fields that nobody knows. Raises
-        InvalidMessageError."""
+        """The decoded message, and the names of its unknown fields. Raises InvalidMessageError."""
 
     @abstractmethod
     def _invalid(self, record: Record, error: InvalidMessageError) -> Poison:

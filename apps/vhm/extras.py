@@ -11,7 +11,7 @@ MODULES = {
     "openai": ("openai",),
     "portkey": ("portkey_ai",),
 }
-"""What each extra of pyproject.toml lets one import."""
+"""The modules that each extra of pyproject.toml installs."""
 
 
 def require(extra: str, setting: str) -> None:

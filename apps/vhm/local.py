@@ -112,7 +112,7 @@ class System:
         return self._thread.is_alive()
 
     def count(self) -> int:
-        """The number of memories without an owner's name."""
+        """The number of memories of the owner ""."""
         return asyncio.run_coroutine_threadsafe(self._store.count(Scope("")), self._loop).result()
 
     @property
@@ -121,7 +121,7 @@ class System:
         return sum(consumer.assignment.skipped for consumer in self._consumers())
 
     def worker_states(self) -> list[WorkerState]:
-        """How the workers are that the gateway speaks for."""
+        """The state of each worker, for the gateway's health page."""
         from vhm.gateway.system_health import WorkerState
 
         states = []
@@ -192,7 +192,7 @@ class System:
         running = [asyncio.create_task(worker.run()) for worker in workers.values()]
         try:
             await self._until_ready(workers, running)
-            if self._gateway:  # its answers come by topics that the others make
+            if self._gateway:  # it reads topics that the others create
                 gateway, settings = self._make_gateway(given)
                 workers[gateway.name] = self._worker(gateway, settings)
                 running.append(asyncio.create_task(workers[gateway.name].run()))
@@ -225,8 +225,8 @@ class System:
             raise UserError(str(error)) from None
 
     def _make_gateway(self, environment: Mapping[str, str]) -> tuple[Gateway, GatewaySettings]:
-        """One that only this machine reaches, and that asks for no key unless GATEWAY_KEYS is set."""
-        # only a system that is asked for one pays for its imports
+        """A gateway on loopback, without keys unless GATEWAY_KEYS is set."""
+        # imported here: a system without a gateway starts without them
         from vhm.gateway.keys import Keyring
         from vhm.gateway.settings import Settings as GatewaySettings
         from vhm.gateway.worker import Gateway

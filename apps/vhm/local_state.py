@@ -87,8 +87,8 @@ def withdraw(home: Path) -> None:
 
 
 def loss(home: Path, asked_of: str | None) -> str | None:
-    """What to say to whoever asks the `vhm up` on `home`, by no address or one of its own, after its broker
-    dropped records; else None."""
+    """The warning for clients of the `vhm up` on `home`, reached by no address or one of its own, after its
+    broker dropped records; else None."""
     up = running(home)
     if up is None or not up.skipped or asked_of not in (None, "", up.bootstrap, up.url):
         return None

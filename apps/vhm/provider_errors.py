@@ -1,4 +1,4 @@
-"""What a failed call to a provider of models means, whether it embeds or tells: one line, without a key.
+"""The meaning of a failed call to a model provider, embedding or language: one line, without a key.
 
 The one place where an HTTP status gets its meaning. Nothing here imports a provider's library.
 """

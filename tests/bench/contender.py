@@ -1,14 +1,17 @@
-"""One process that copies recall-response to retell-response: `contender.py plain | naive | runtime`."""
+"""One process that copies recall-response to retell-response.
+
+contender.py plain | careful | naive | runtime
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 IN, OUT, GROUP = "recall-response", "retell-response", "reteller"
 
@@ -38,12 +41,35 @@ def clients() -> tuple[Consumer, Producer]:
 
 
 def plain() -> None:
-    """Batched: take what is there, produce it, flush, commit."""
+    """Batched: take what is there, produce it, flush, commit. Delivery reports are not looked at: a record
+    that the broker refuses is lost, and its offset committed."""
+    batched()
+
+
+def careful() -> None:
+    """As `plain`, and nothing is lost, as the runtime promises: a refused record ends the process before its
+    offset is committed."""
+
+    def on_delivery(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            sys.exit(error.str())
+
+    batched(on_delivery)
+
+
+def batched(on_delivery: Callable[[KafkaError | None, Message], None] | None = None) -> None:
+    """Take what is there, produce it, flush, commit; until a stop."""
     consumer, producer = clients()
     while running:
         messages = [m for m in consumer.consume(2_000, 0.05) if m.error() is None]
         for message in messages:
-            producer.produce(OUT, message.value(), message.key(), headers=[("vhm-build", b"bench")])
+            producer.produce(
+                OUT,
+                message.value(),
+                message.key(),
+                on_delivery=on_delivery,
+                headers=[("vhm-build", b"bench")],
+            )
         if messages:
             producer.flush()
             ends = {(m.topic(), m.partition()): m.offset() + 1 for m in messages}  # type: ignore[operator]
@@ -102,4 +128,4 @@ def runtime() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, stop)
-    {"plain": plain, "naive": naive, "runtime": runtime}[sys.argv[1]]()
+    {"plain": plain, "careful": careful, "naive": naive, "runtime": runtime}[sys.argv[1]]()

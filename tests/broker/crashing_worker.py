@@ -21,7 +21,7 @@ from vhm.runtime import kafka_config, worker
 from vhm.runtime.handler import Outcome, Outgoing, Record, Reply
 from vhm.runtime.offset_committer import OffsetCommitter
 from vhm.runtime.poller import Poller
-from vhm.runtime.producer import RecordProducer
+from vhm.runtime.producer import DeliveryReports, RecordProducer
 
 STEPS = ("poll", "decode", "handle", "store write", "produce", "ack", "offset store", "commit")
 """Every boundary on the way of a record, in order."""
@@ -105,7 +105,7 @@ def strike_runtime(death: Death) -> None:
     """Let death pass by between the steps of the runtime; on its classes, because the worker makes its own
     instances."""
     Poller._poll = after("poll", death, Poller._poll)  # type: ignore[method-assign]
-    RecordProducer._on_report = after("ack", death, RecordProducer._on_report)  # type: ignore[method-assign]
+    DeliveryReports.on_report = after("ack", death, DeliveryReports.on_report)  # type: ignore[method-assign]
     RecordProducer._wake = after("produce", death, RecordProducer._wake)  # type: ignore[method-assign]
     OffsetCommitter._store = after("offset store", death, OffsetCommitter._store)  # type: ignore[method-assign]
     configure = kafka_config.consumer_config

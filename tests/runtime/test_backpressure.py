@@ -10,7 +10,8 @@ from vhm.runtime.backpressure import Backpressure
 
 def test_a_full_pipeline_has_room_again_when_a_call_ends() -> None:
     limit = Backpressure(2)
-    limit.acquire(2, 10)
+    limit.acquire(5)
+    limit.acquire(5)
     assert limit.wait_for_room(0.01) == 0
     threading.Timer(0.05, limit.release, (5,)).start()
     began = time.monotonic()
@@ -21,7 +22,7 @@ def test_a_full_pipeline_has_room_again_when_a_call_ends() -> None:
 
 def test_large_records_leave_no_room_before_its_slots_do() -> None:
     limit = Backpressure(10, max_bytes=100)
-    limit.acquire(1, 100)
+    limit.acquire(100)
     assert limit.wait_for_room(0.01) == 0
     assert not limit.half_empty()
     limit.release(100)
@@ -30,7 +31,7 @@ def test_large_records_leave_no_room_before_its_slots_do() -> None:
 
 def test_closing_wakes_whoever_waits() -> None:
     limit = Backpressure(1)
-    limit.acquire(1, 1)
+    limit.acquire(1)
     threading.Timer(0.02, limit.close).start()
     began = time.monotonic()
     assert limit.wait_for_room(5) == 0

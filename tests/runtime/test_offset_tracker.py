@@ -14,7 +14,7 @@ offsets = st.lists(st.integers(1, 5), min_size=1, max_size=60).map(
 
 @given(offsets, st.data())
 def test_the_position_is_one_past_the_done_prefix(taken: list[int], data: st.DataObject) -> None:
-    tracker = OffsetTracker()
+    tracker = OffsetTracker(("topic", 0))
     tracker.add(taken)
     order = data.draw(st.permutations(taken))
     done: set[int] = set()
@@ -33,7 +33,7 @@ def test_the_position_is_one_past_the_done_prefix(taken: list[int], data: st.Dat
 
 @given(offsets, st.integers(0, 60))
 def test_taking_bit_by_bit_is_the_same_as_at_once(taken: list[int], cut: int) -> None:
-    tracker = OffsetTracker()
+    tracker = OffsetTracker(("topic", 0))
     tracker.add(taken[:cut])
     tracker.mark_done(taken[:cut])
     tracker.add(taken[cut:])
@@ -42,7 +42,7 @@ def test_taking_bit_by_bit_is_the_same_as_at_once(taken: list[int], cut: int) ->
 
 
 def test_nothing_is_to_be_committed_at_first() -> None:
-    tracker = OffsetTracker()
+    tracker = OffsetTracker(("topic", 0))
     assert tracker.position is None
     tracker.add([7, 8])
     assert not tracker.mark_done([8])

@@ -12,7 +12,7 @@ import msgspec
 from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Field
 from preflight.cluster.services import Service
-from preflight.cluster.workloads import Container
+from preflight.cluster.workloads import Container, Workload
 from preflight.facts.images import ContainerImage, container_images
 from preflight.facts.known_images import known
 from preflight.facts.mounts import below, mounts, volume_files
@@ -245,14 +245,16 @@ def _by_name(model: Model, container: Container) -> Iterator[Call]:
 
 def service_of(model: Model, host: str, namespace: str) -> Service | None:
     """The Service a host name means, the names of single pods of a StatefulSet included."""
-    service = model.service_at(host, namespace)
-    labels = host.rstrip(".").split(".")
-    if service is None and len(labels) > 1:
-        pod = next(
-            (w for w in model.workloads if _is_pod_of(labels[0], w.name) and w.kind == "StatefulSet"), None
-        )
-        service = model.service_at(".".join(labels[1:]), namespace) if pod is not None else None
-    return service
+    pod = pod_of(model, host, namespace)
+    return model.service_at(host if pod is None else host.partition(".")[2], namespace)
+
+
+def pod_of(model: Model, host: str, namespace: str) -> Workload | None:
+    """The StatefulSet whose single pod a host name means."""
+    label, _, rest = host.rstrip(".").partition(".")
+    if not rest or model.service_at(host, namespace) is not None:
+        return None
+    return next((w for w in model.workloads if _is_pod_of(label, w.name) and w.kind == "StatefulSet"), None)
 
 
 def _is_pod_of(label: str, workload: str) -> bool:

@@ -155,6 +155,13 @@ KINDS = {
             Name("spec.postBuild.substituteFrom.*.name", "ConfigMap"),
         )
     ),
+    "networking.istio.io/DestinationRule": CustomKind(names=(Name("spec.host", "Service"),)),
+    "networking.istio.io/VirtualService": CustomKind(
+        names=tuple(
+            Name(f"spec.{protocol}.*.route.*.destination.host", "Service")
+            for protocol in ("http", "tcp", "tls")
+        )
+    ),
     "postgresql.cnpg.io/Cluster": CustomKind(services=_fixed(_rw=5432, _ro=5432, _r=5432)),
     "source.toolkit.fluxcd.io/GitRepository": CustomKind(names=(Name("spec.secretRef.name", "Secret"),)),
     "source.toolkit.fluxcd.io/HelmRepository": CustomKind(names=(Name("spec.secretRef.name", "Secret"),)),
@@ -198,6 +205,36 @@ def named_objects(model: Model) -> Iterator[NamedObject]:
         if row.owner and STRIMZI_LABEL in obj.labels:
             field = obj.field("metadata", "labels", STRIMZI_LABEL)
             yield NamedObject(field, row.owner, obj.namespace, field.doc)
+
+
+def missing_parts(model: Model) -> Iterator[tuple[Field, str, list[str]]]:
+    """Listeners and subsets that routes name and that their Gateway or DestinationRule does not have: the
+    name, whose it is not, and the names there are."""
+    for route in model.objects_of("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"):
+        for parent in route.fields("spec.parentRefs.*"):
+            space = str(parent.get("namespace", default=route.namespace))
+            gateway = model.find("Gateway", space, str(parent.get("name")))
+            section = parent.field("sectionName")
+            if gateway is not None and "gateway.networking" in gateway.group and isinstance(section.doc, str):
+                listeners = [str(name.doc) for name in gateway.fields("spec.listeners.*.name")]
+                if section.doc not in listeners:
+                    yield section, gateway.ref, listeners
+    rules: dict[tuple[str, str], list[Obj]] = {}
+    for rule in model.objects_of("DestinationRule"):
+        rules.setdefault(_host(rule.get("spec", "host"), rule.namespace), []).append(rule)
+    for route in model.objects_of("VirtualService"):
+        for protocol in ("http", "tcp", "tls"):
+            for target in route.fields(f"spec.{protocol}.*.route.*.destination"):
+                subset, found = target.field("subset"), rules.get(_host(target.get("host"), route.namespace))
+                names = [str(name.doc) for rule in found or () for name in rule.fields("spec.subsets.*.name")]
+                if found and isinstance(subset.doc, str) and subset.doc not in names:
+                    yield subset, found[0].ref, names
+
+
+def _host(host: object, namespace: str) -> tuple[str, str]:
+    """A host of Istio's as name and namespace of a Service; a short name is of the object's own namespace."""
+    name, _, rest = str(host).partition(".")
+    return (name, rest.partition(".")[0] or namespace)
 
 
 @fact

@@ -109,19 +109,21 @@ def _holder(model: Model, kind: str, namespace: str, name: str) -> str:
 def is_beside(model: Model, path: Path) -> bool:
     """Whether what a file holds may be applied beside this render, and not in its place.
 
-    Kustomizations and files that render an object of the same kind, namespace and name are alternatives.
+    Kustomizations and files that render an object of the same kind, namespace and name are alternatives; a
+    kustomization that such an alternative includes, and that renders none of them, may be applied by itself.
     """
     checkout = model.checkout
     start = (
         path.parent if path.parent in checkout.kustomizations and path.name in KUSTOMIZATION_NAMES else path
     )
     above = checkout.wholes(model.path)
-    for whole in checkout.wholes(start) or [start]:
-        if whole in above:
-            return True
-        if whole != model.path and not (checkout.keys(whole) & _keys(model)):
-            return True
-    return False
+    wholes = checkout.wholes(start) or [start]
+    if any(whole in above for whole in wholes):
+        return True
+    parts = {each for each in checkout.above(start) if not checkout.is_component(each)}
+    return any(
+        part != model.path and not (checkout.keys(part) & _keys(model)) for part in sorted({*wholes, *parts})
+    )
 
 
 def are_alternatives(one: Model, other: Model) -> bool:

@@ -46,6 +46,9 @@ class KnownImage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     looks_up: str = ""
     files: str = ""
     heap: tuple[str, ...] = ()
+    needs: tuple[tuple[str, ...], ...] = ()
+    ports: tuple[int, ...] = ()
+    ends: bool = False
     withdrawn: str = ""
     instead: str = ""
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from preflight.cluster.objects import Field, Obj, selects
 from preflight.cluster.workloads import Workload
 from preflight.documents.paths import dig, mapping
-from preflight.facts.existence import is_beside
+from preflight.facts.existence import are_applied_together, is_beside
 from preflight.facts.ports import target
 from preflight.facts.selectors import equals, nearly, pods_of
 from preflight.model import Model
@@ -62,6 +62,17 @@ def policy_elsewhere(model: Model, workload: Workload, permits: Callable[[Obj], 
         if is_about and node.place not in own and is_beside(model, path):
             return f"{node.file}:{node.line}"
     return ""
+
+
+def are_apart(model: Model, workload: Workload, policies: list[Obj], direction: Direction) -> bool:
+    """Whether only policies that deny all pods all of this traffic isolate the workload, from other files of
+    a folder of loose manifests: each file may be applied without the others."""
+    return all(
+        not policy.get("spec", "podSelector")
+        and not policy.items("spec", direction)
+        and not are_applied_together(model, policy, workload.obj)
+        for policy in policies
+    )
 
 
 def _directions(policy: Obj) -> list[str]:

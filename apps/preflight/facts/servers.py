@@ -1,4 +1,4 @@
-"""Python servers on a container's command line: which app they load, and where they listen."""
+"""Servers on a container's command line: which app they load, and where they listen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHELL_SCRIPT = re.compile(r"#!\s*\S*[/\s](sh|bash|ash|dash)\b")
 RUNNERS = (
     ("uv", "run"), ("poetry", "run"), ("pipenv", "run"), ("pdm", "run"), ("hatch", "run"),
     ("dotenv", "run", "--"), ("opentelemetry-instrument",), ("ddtrace-run",),
-    ("newrelic-admin", "run-program"),
+    ("newrelic-admin", "run-program"), ("npx",), ("pnpm", "exec"), ("yarn", "run"),
 )  # fmt: skip
 """Programs that run the command line that follows them."""
 EVERY = "0.0.0.0"  # noqa: S104 - compared with, not bound to
@@ -95,6 +95,62 @@ SERVERS: dict[tuple[str, ...], Server] = {
     ),
     ("fastapi", "run"): Server(host=EVERY, hosts=("--host",), ports=("--port",), apps=()),
     ("fastapi", "dev"): Server(hosts=("--host",), ports=("--port",), apps=()),
+    ("mlflow", "server"): Server(
+        port=5000,
+        hosts=("-h", "--host"),
+        ports=("-p", "--port"),
+        host_variable="MLFLOW_HOST",
+        port_variable="MLFLOW_PORT",
+        apps=(),
+    ),
+    ("streamlit", "run"): Server(
+        host=EVERY,
+        port=8501,
+        hosts=("--server.address",),
+        ports=("--server.port",),
+        host_variable="STREAMLIT_SERVER_ADDRESS",
+        port_variable="STREAMLIT_SERVER_PORT",
+        config_file=".streamlit/config.toml",
+        apps=(),
+    ),
+    ("dagster-webserver",): Server(port=3000, hosts=("-h", "--host"), ports=("-p", "--port"), apps=()),
+    ("prefect", "server"): Server(
+        port=4200,
+        hosts=("--host",),
+        ports=("--port",),
+        host_variable="PREFECT_SERVER_API_HOST",
+        port_variable="PREFECT_SERVER_API_PORT",
+        apps=(),
+    ),
+    ("tensorboard",): Server(
+        host="localhost", port=6006, hosts=("--host",), ports=("--port",), elsewhere=("--bind_all",), apps=()
+    ),
+    ("http.server",): Server(host=EVERY, hosts=("-b", "--bind"), apps=()),
+    ("vite",): Server(
+        host="localhost",
+        port=5173,
+        hosts=("--host",),
+        ports=("--port",),
+        config_file="vite.config.js",
+        apps=(),
+    ),
+    ("vite", "preview"): Server(
+        host="localhost",
+        port=4173,
+        hosts=("--host",),
+        ports=("--port",),
+        config_file="vite.config.js",
+        apps=(),
+    ),
+    ("next", "start"): Server(
+        host=EVERY,
+        port=3000,
+        hosts=("-H", "--hostname"),
+        ports=("-p", "--port"),
+        port_variable="PORT",
+        apps=(),
+    ),
+    ("hugo", "server"): Server(port=1313, hosts=("--bind",), ports=("-p", "--port"), apps=()),
     ("django", "runserver"): Server(apps=(), app_variable="DJANGO_SETTINGS_MODULE"),
     ("django",): Server(port=None, apps=("--settings",), app_variable="DJANGO_SETTINGS_MODULE"),
     ("celery",): Server(port=None, apps=("-A", "--app"), app_default="app"),
@@ -262,6 +318,10 @@ def _listening(
         return None
     host, port = command.option(server.hosts), command.option(server.ports)
     bind = command.option(server.binds)
+    if host is not None and (not host or host.startswith("-")):
+        host = EVERY
+    if command.name == "http.server":
+        port = next((word for word in command.words if word.isdigit()), None)
     if command.name == "django runserver":
         bind = next((word for word in command.words[1:] if re.fullmatch(rf"(\S+:)?{PORT}", word)), None)
     given_host, given_port = host is not None or bind is not None, port is not None or bind is not None
@@ -304,6 +364,8 @@ def _configured(image: ContainerImage | None, command: ServerCommand) -> str | N
     )
     if written is None:
         return None if named else ""
+    if not command.server.binds:
+        return None
     try:
         if path.endswith(".toml"):
             bind: object = tomllib.loads(written[0]).get("bind", "")

@@ -14,10 +14,10 @@ from vhm.contract.env_loader import SettingsError, load
 from vhm.contract.settings import Settings
 
 START_SECONDS = 30.0
-"""How long a `vhm up` that is starting is waited for."""
+"""Longest wait for a `vhm up` that is starting."""
 
 GRACE_SECONDS = 1.0
-"""How long one that nothing is seen of yet is waited for."""
+"""Longest wait for a `vhm up` of which there is no sign yet."""
 
 
 def transport(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class Refused(Exception):  # noqa: N818 - its published name
-    """What was asked will never be done as it stands. `faults` are all reasons, one line each."""
+    """The request can never succeed as it is. `faults`: every reason, one line each."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
@@ -14,8 +14,8 @@ class Refused(Exception):  # noqa: N818 - its published name
 
 
 class TooLarge(Refused):
-    """It is larger than the broker takes."""
+    """The memory is larger than the broker accepts."""
 
 
 class Unavailable(Exception):  # noqa: N818 - its published name
-    """It cannot be done now; the same call may succeed later. One line: what, where, what to do."""
+    """The request cannot be served now; the same call may later. One line: what, where, what to do."""

@@ -40,7 +40,7 @@ class Exchange:
             self._taken.set_result(None)
 
     def add(self, topic: str, message: Message) -> bool:
-        """Take an answer; whether it was the last one."""
+        """Add an answer; returns whether it was the last one."""
         self.take()  # it may come before the acknowledgement, and says the same
         if topic in self._missing:
             self._missing.discard(topic)
@@ -50,7 +50,7 @@ class Exchange:
         return not self._missing
 
     def fail(self, error: Exception) -> None:
-        """It will not be answered."""
+        """End the exchange with `error`: no answer will come."""
         for future in (self._taken, self._complete):
             if not future.done():
                 future.set_exception(error)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 MOST_UNANSWERED = 64
-"""Memories on their way at once."""
+"""Most memories without a receipt at once."""
 
 TRIES = 3
 """Times that a request which may be repeated is sent while the gateway says `try again`."""
@@ -212,7 +212,7 @@ class HttpTransport:
 
 
 class _MissingError(Exception):
-    """The gateway has nothing there."""
+    """404: the gateway has no such resource."""
 
 
 def _read(response: httpx.Response, kind: type[T], url: str) -> T:

@@ -60,14 +60,14 @@ DELIVERY_SECONDS = 10.0
 
 MOST_UNANSWERED = 1_000
 MOST_UNANSWERED_BYTES = 1_000_000
-"""Memories on their way at once: the embedded broker keeps 5 MB a partition."""
+"""Most bytes of memories without an answer at once: the embedded broker keeps 5 MB a partition."""
 
 MOST_RECORD_BYTES = 1_000_000
 """A record of a stock broker may have 1 048 588 bytes, with its headers."""
 
 POLL_SECONDS = 0.1
 PARTITIONS_SECONDS = 30.0
-"""Between two looks for new partitions of the answer topics."""
+"""Seconds between two checks for new partitions of the answer topics."""
 
 
 class KafkaTransport:
@@ -246,7 +246,7 @@ class KafkaTransport:
         )
 
     def _silence(self, exchange: Exchange, seconds: float) -> str:
-        """Why there is no answer, as far as can be told."""
+        """The likeliest reason for a missing answer."""
         if self._trouble is not None:
             return f"no answer within {seconds:g} s: {self._line(self._trouble)}"
         return f"no answer from {exchange.asked_of} for {seconds:g} s; is it running and ready?"
@@ -336,7 +336,7 @@ class KafkaTransport:
                 looked = time.monotonic()
 
     def _next_messages(self) -> list[Message]:
-        """What is there, waited for if nothing is. `consume` would wait for more until its time is up."""
+        """The messages that are here, else the next one. `consume` would wait for more until its timeout."""
         first = self._consumer.poll(POLL_SECONDS)
         return [] if first is None else [first, *self._consumer.consume(500, 0)]
 

@@ -29,7 +29,7 @@ P = ParamSpec("P")
 NOT_UNICODE = "text: not valid Unicode, half a surrogate pair is in it"
 
 AHEAD = 1_000
-"""Memories of `remember_many` on their way at once."""
+"""Most memories of `remember_many` without a receipt at once."""
 
 
 class AsyncMemory:
@@ -114,8 +114,8 @@ class AsyncMemory:
     async def remember_many(
         self, anchors: Iterable[Anchor], *, seconds: float = ANSWER_SECONDS
     ) -> AsyncIterator[Receipt | Refused]:
-        """Hand many over, at most 1 000 ahead; what became of each, in their order. `seconds` bounds the wait
-        for one receipt."""
+        """Hand many over, at most 1 000 ahead; returns the outcome of each, in order. `seconds` bounds the
+        wait for one receipt."""
         ahead: deque[Pending | Refused] = deque()
         for anchor in anchors:
             try:

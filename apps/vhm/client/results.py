@@ -1,4 +1,4 @@
-"""What the verbs of `Memory` give back."""
+"""The results of the verbs of `Memory`."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ class Recollection(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def candidates(self) -> list[Candidate]:
-        """What was weighed, beats and others, strongest first; empty unless `explain` was given."""
+        """The scored candidates, strongest first; empty unless `explain` was given."""
         return self.explanation.candidates if self.explanation else []

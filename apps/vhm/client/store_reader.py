@@ -17,7 +17,7 @@ from vhm.contract.rest import Memories, StoredAnchor
 
 
 class StoreReader:
-    """`Reader` of what `opened` gives once the store is there."""
+    """`Reader` of the store that `opened` returns once it is open."""
 
     def __init__(self, opened: Callable[[], AnchorReader]) -> None:
         self._opened = opened

@@ -14,12 +14,12 @@ from vhm.contract.messages import Anchor, AnchorsForget, RecallRequest
 from vhm.contract.rest import Memories, StoredAnchor
 
 ANSWER_SECONDS = 60.0
-"""How long an answer is waited for, unless the caller says otherwise."""
+"""Longest wait for an answer, unless the caller says otherwise."""
 
 PAGE_SIZE = 100
 
 CLOSE_SECONDS = 30.0
-"""How long closing waits for memories that were handed over."""
+"""Longest wait of `close` for memories that were handed over."""
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,7 +78,7 @@ def _english(typed: str, now: datetime) -> datetime | None:
 
 
 def _meanings(words: list[str], now: datetime, whole_month: bool) -> list[datetime | None]:
-    """What the words mean: as typed now, and what tells apart whether each of them was heard."""
+    """The readings of the words from three vantage points: a word that was ignored changes none of them."""
     return [
         _parsed(words, base, whole_month, prefer)
         for base, prefer in ((now, "past"), (now, "future"), (_ELSEWHEN, "past"))

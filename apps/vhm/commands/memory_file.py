@@ -21,7 +21,7 @@ from vhm.memory.control_characters import visible
 BLANK = "text: it is blank"
 
 Refuse = Callable[[int, str], None]
-"""Told of each faulty line: its number, and what is wrong with it."""
+"""Called with the number of each faulty line, and its fault."""
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ SHOWN = 20
 
 
 class Tally(msgspec.Struct, kw_only=True):
-    """What became of the anchors so far."""
+    """The outcomes so far."""
 
     stored: int = 0
     refused: list[tuple[int, str]] = []
@@ -89,7 +89,7 @@ def remember(
         raise UserError(f"--salience: wants a number from {SALIENCE[0]} to {SALIENCE[1]:g}, got {salience:g}")
     if file is not None:
         return _remember_file(file, owner, url, timeout, new_ids=new_ids)
-    assert text is not None  # noqa: S101 - told to the type checker: exactly one of the two is given
+    assert text is not None  # noqa: S101 - for the type checker: exactly one of the two is given
     if text.isspace():
         raise UserError(BLANK)
     now = datetime.now().astimezone()
@@ -142,7 +142,7 @@ def _remember_file(file: Path, owner: str, url: str | None, timeout: float, *, n
 
 
 def _send(memory: Memory, notes: list[Note], tally: Tally, timeout: float) -> None:
-    """Hand all over, and count what became of each."""
+    """Hand all over, and count the outcomes."""
     from rich.console import Console
     from rich.progress import Progress
 

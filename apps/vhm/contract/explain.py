@@ -12,14 +12,14 @@ HEADER = "vhm-explain"
 MAX_BYTES = 64_000
 MAX_CANDIDATES = 200
 TOO_YOUNG = ("younger than", "in the future")
-"""How the reasons begin that keep out what is no memory yet at that moment."""
+"""How the reasons begin that exclude a memory of too recent a date."""
 
 SAME_SESSION = "said in this session"
 NOTHING_RELEVANT = "no memory matches well enough"
 """Reasons that a recall may be empty for."""
 
 WEAKER = "weaker than those chosen"
-"""The reason once as many as asked for differ from one another: what follows could not be a beat."""
+"""The reason of every candidate below the last beat."""
 
 TEXT = 120
 """Most characters of a candidate's text."""

@@ -6,13 +6,13 @@ TRACEPARENT = "traceparent"
 """The trace a record belongs to (W3C)."""
 
 REPLY_TO = "vhm-reply-to"
-"""Who waits for the answers, and for which question; theirs to read."""
+"""The client and the exchange that an answer belongs to; opaque to the workers."""
 
 TELL = "vhm-tell"
 """On a recall-request: `0` asks for no retelling."""
 
 STORED_AT = "vhm-stored-at"
-"""On anchors-write: `filled` says that the client only filled stored_at in."""
+"""On anchors-write: `filled` where the client library, not its caller, set stored_at."""
 
 FILLED = b"filled"
 
@@ -26,4 +26,4 @@ def is_strict(value: bytes | None) -> bool:
 
 
 PASSED_ON = (TRACEPARENT, REPLY_TO, TELL)
-"""Headers that go from a record to every record it leads to."""
+"""Headers copied from a consumed record to every record produced for it."""

@@ -26,11 +26,11 @@ YEARS = (1900, 2200)
 """First and last year a date may lie in."""
 
 Owner = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._@|~+-]{0,199})?$(?!\n)")]
-"""Whose memory it is; empty is an owner like any other, never everybody. (A bare `$` would also match before
-a final newline.)"""
+"""The owner of a memory; "" is one owner, never all of them. (A bare `$` would also match before a final
+newline.)"""
 
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-"""What both stores can compare."""
+"""An integer that both stores can compare."""
 
 Where = Annotated[dict[str, str | Integer | bool], Meta(max_length=8)]
 """Top-level keys of `meta` and the value that each must equal."""
@@ -42,7 +42,7 @@ M = TypeVar("M", bound="Message")
 
 
 class InvalidMessageError(ValueError):
-    """A message that can never be handled: every reason, and its id as far as it could be read."""
+    """A message that can never be handled: every fault, and its id where that could be read."""
 
     def __init__(self, errors: list[str], id: uuid.UUID | None = None) -> None:
         super().__init__("; ".join(errors))
@@ -105,7 +105,7 @@ class Anchor(Message, frozen=True, kw_only=True):
 
 
 class AnchorIndexed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """anchors-indexed: what became of an anchor. `reason` is one of `REASONS` when not ok."""
+    """anchors-indexed: the outcome of an anchor. `reason` is one of `REASONS` when not ok."""
 
     anchor_id: uuid.UUID | None
     ok: bool
@@ -316,7 +316,7 @@ def _read_struct(kind: type[msgspec.Struct], raw: dict[str, Any], at: str, into:
 
 
 def _read_value(hint: Any, value: Any, where: str) -> tuple[Any, list[str]]:
-    """The value as its type wants it, and what is wrong with it (lists are read item by item)."""
+    """The value converted to its type, and its faults (a list is read item by item)."""
     if get_origin(hint) is list and isinstance(value, list):
         items, errors = [], []
         for index, item in enumerate(value):

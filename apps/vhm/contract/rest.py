@@ -1,4 +1,4 @@
-"""What is said over HTTP: the bodies of the gateway's requests and answers."""
+"""The bodies of the gateway's requests and responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEATS = 5
 
 
 NO_OWNER = "-"
-"""The owner "" where a name must stand: in a path, and in GATEWAY_KEYS."""
+"""Stands for the owner "" in a path and in GATEWAY_KEYS."""
 
 
 class NewMemory(Message, frozen=True, kw_only=True):
@@ -55,11 +55,11 @@ class Question(Message, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, request: RecallRequest, *, tell: bool, explain: int) -> Question:
-        """The question that a recall-request is, but for its owner."""
+        """The question of a recall-request, without its owner."""
         return cls(tell=tell, explain=explain, **{name: getattr(request, name) for name in _shared()})
 
     def request(self, owner: str) -> RecallRequest:
-        """The recall-request that it is, as of now where it names no moment."""
+        """The recall-request of this question; its moment is the present unless the question names one."""
         fields = {name: getattr(self, name) for name in _shared()}
         return RecallRequest(**fields | {"owner": owner, "now": self.now or datetime.now(UTC)})
 
@@ -78,7 +78,7 @@ class Recalled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class MemoryReceipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a memory: `ok` is absent while it has only been accepted."""
+    """The outcome of one memory: `ok` is absent while it has only been accepted."""
 
     anchor_id: uuid.UUID
     ok: bool | None = None
@@ -110,7 +110,7 @@ class Memories(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Owners(msgspec.Struct, frozen=True, kw_only=True):
-    """Who has memories, by name."""
+    """The owners that have memories, by name."""
 
     owners: list[str]
 
@@ -122,8 +122,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why a request was not done (RFC 9457), with every fault. `ids` are memories that were taken all
-    the same."""
+    """Why a request failed (RFC 9457), with every fault. `ids`: memories that were accepted all the same."""
 
     title: str
     status: int

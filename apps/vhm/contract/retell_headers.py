@@ -14,7 +14,7 @@ MAX_QUERY_BYTES = 1_000
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What a recall was asked: `question` is "" and `now` None where nobody said; `now` is aware."""
+    """The question of a recall: `question` is "" and `now` None where the headers lack; `now` is aware."""
 
     question: str = ""
     now: datetime | None = None
@@ -34,7 +34,7 @@ def encode(asked: Asked) -> tuple[tuple[str, bytes], ...]:
 
 
 def decode(headers: Iterable[tuple[str, bytes | None]]) -> Asked:
-    """What the headers say. One that cannot be read counts as absent: others may write anything there."""
+    """The decoded headers. An unreadable one counts as absent, because other programs write them too."""
     found = {name: value or b"" for name, value in headers}
     try:
         now = checked_moment(datetime.fromisoformat(found[NOW].decode()))

@@ -133,7 +133,7 @@ BARE_OLLAMA_NAMES = ("nomic-embed-text", "mxbai-embed-large", "bge-m3")
 
 
 class StoreSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
-    """What the workers that open the store read besides."""
+    """The settings of workers that open the store."""
 
     qdrant_url: QdrantUrl
     qdrant_api_key: Annotated[Secret | None, Meta(description="the store's key, if it needs one")] = None
@@ -144,7 +144,7 @@ class StoreSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
 
 
 class EmbeddingSettings(StoreSettings, frozen=True, kw_only=True, rename=str.upper):
-    """What the two workers that embed and store read besides."""
+    """The settings of workers that embed and store."""
 
     embedding_model: EmbeddingModel = "minilm"
     hybrid_recall: Annotated[
@@ -173,7 +173,8 @@ class EmbeddingSettings(StoreSettings, frozen=True, kw_only=True, rename=str.upp
 
 
 class LanguageSettings(Settings, frozen=True, kw_only=True, rename=str.upper):
-    """What a worker that asks language models reads. One is used when its key (Ollama: its URL) is set."""
+    """The settings of workers that call language models. A model is used when its key (Ollama: its URL) is
+    set."""
 
     openai_api_key: OpenaiKey = None
     openai_model: Annotated[str, Meta(description="which OpenAI model tells")] = "gpt-4o-mini"

@@ -1,4 +1,4 @@
-"""The gateway's app: routes, who may use them, and what they answer when they cannot."""
+"""The gateway's app: routes, authentication, errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = ("*",)) -> Litestar:
-    """The app; without services it exists to be looked at."""
+    """The app; without services its routes can be listed and not called."""
     v1 = Router(
         "/",
         route_handlers=[
@@ -73,7 +73,7 @@ def create_app(services: Services | None = None, allowed_hosts: Sequence[str] = 
 
 
 class _Admission(AbstractAuthenticationMiddleware):
-    """Lets in whoever has a key, and counts requests."""
+    """Admits requests that have a key, and counts them."""
 
     async def authenticate_request(
         self, connection: ASGIConnection[Any, Any, Any, Any]

@@ -1,4 +1,4 @@
-"""Who may come in: keys, and the owner whose memory each opens."""
+"""Authentication: keys, and the owner whose memory each opens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _ENTRY = re.compile(r"(?P<owner>\*|-|[A-Za-z0-9][A-Za-z0-9._@|~+-]{0,199})(?P<re
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever sends a request. `owner` is None for all owners; `name` says which key, not what it is."""
+    """The sender of a request, known by its key. `owner` is None for all owners; `name` says which key, not
+    what it is."""
 
     owner: str | None
     read_only: bool = False
@@ -37,11 +38,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 LOCAL = Principal(owner=None, name="local")
-"""Everybody, on a gateway that only this machine reaches."""
+"""The principal of every request, on a gateway that only this machine reaches."""
 
 
 class Keyring:
-    """The keys of a gateway, held as SHA-256 digests. Without any, nobody comes in."""
+    """The keys of a gateway, held as SHA-256 digests. Without any, every request is refused."""
 
     def __init__(self, text: str = "") -> None:
         """`text` is GATEWAY_KEYS, which `faults` finds nothing wrong with."""
@@ -58,7 +59,7 @@ class Keyring:
         return len(self._keys)
 
     def find(self, key: str) -> Principal | None:
-        """Whose key that is. Takes as long for a wrong key as for a right one."""
+        """The principal of a key. Takes as long for a wrong key as for a right one."""
         digest, found = _digest(key), None
         for known, principal in self._keys:
             if hmac.compare_digest(known, digest):
@@ -66,11 +67,11 @@ class Keyring:
         return found
 
     def fingerprint(self, key: str) -> str:
-        """What names a key and does not tell it."""
+        """An identifier of a key that does not reveal it."""
         return _fingerprint(_digest(key))
 
     def find_fingerprint(self, fingerprint: str) -> Principal | None:
-        """Whose key has that fingerprint."""
+        """The principal of the key with that fingerprint."""
         for known, principal in self._keys:
             if hmac.compare_digest(_fingerprint(known).encode(), fingerprint.encode("utf-8", "replace")):
                 return principal

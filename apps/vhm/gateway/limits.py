@@ -1,4 +1,4 @@
-"""How much one caller may ask for: a bucket of tokens for each, refilled all the time."""
+"""Rate limits: a token bucket for each caller, refilled continuously."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str, count: int = 1) -> float:
-        """Take `count`; 0 when they were there, else the seconds after which they will be. What is larger
-        than the whole bucket empties it, and is never refused for ever."""
+        """Take `count` tokens; 0 when they were there, else the seconds until they are. A count above the
+        size of the bucket empties it and is not refused for ever."""
         count = min(count, int(self._capacity))
         tokens = self._tokens(caller)
         if tokens < count:

@@ -30,8 +30,7 @@ words, with their name as `speaker`. An empty recall means that nothing remember
 than guess."""
 
 MemoryOf = Callable[[Context[Any, Any], str | None, bool], AsyncMemory]
-"""The memory a call is about: of its request, the owner it names, and whether it will change it. Raises
-Refused."""
+"""The memory of a call: by its request, the owner it names, and whether it writes. Raises Refused."""
 
 Owner = Annotated[str | None, Field(description="whose memory; leave out for your own")]
 Moment = Annotated[datetime | None, Field(description="RFC 3339, as 2026-05-01T09:00:00Z")]
@@ -138,7 +137,7 @@ def create_server(memory_of: MemoryOf) -> MCPServer[Any]:
 
 
 class _Errors:
-    """What a verb raises is what a model is told."""
+    """Turns the exceptions of a verb into the text that the model reads."""
 
     def __enter__(self) -> None:
         return None

@@ -1,4 +1,4 @@
-"""Why a request was not done, as RFC 9457 has it: from exceptions to answers."""
+"""From exceptions to problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vhm.contract.rest import Problem
 log = structlog.get_logger("vhm.gateway")
 
 RETRY_SECONDS = 2
-"""What a caller is told to wait while the system cannot take its request."""
+"""Retry-After while the system cannot take a request."""
 
 
 class ProblemError(Exception):
@@ -47,7 +47,7 @@ def too_many(seconds: float, detail: str) -> ProblemError:
 
 
 def problem_of(error: Exception) -> ProblemError:
-    """The problem that an exception is to whoever sent the request. What is a defect is logged."""
+    """The problem detail of an exception. A defect is logged."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, InvalidMessageError):

@@ -1,4 +1,4 @@
-"""What the routes stand on."""
+"""What the routes share."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ NO_KEYS = (
 
 
 class Services(msgspec.Struct, kw_only=True):
-    """One gateway. `keyring` is None where everybody who reaches it is let in."""
+    """One gateway. `keyring` is None where requests need no key."""
 
     transport: Transport
     keyring: Keyring | None = None
     requests: RateLimit
     wrong_keys: RateLimit = msgspec.field(default_factory=lambda: RateLimit(WRONG_KEYS_PER_MINUTE))
     lag: int = 0
-    """Records that the indexer has yet to take, as far as known."""
+    """The indexer's consumer lag when it was last read."""
     most_lag: int = 10_000
     sessions: Sessions
     """Who is signed in on the page."""
     health: SystemHealth | None = None
-    """How the workers are, where that can be told."""
+    """The workers' health; None where it cannot be known."""
     retention_hours: int = RETENTION_HOURS
     """How long Kafka's log keeps what was said."""
 
     def admit(self, authorization: str | None, address: str) -> Principal:
-        """Whoever sends a request with that Authorization header. Raises ProblemError."""
+        """The principal of a request with that Authorization header. Raises ProblemError."""
         if self.keyring is None:
             return LOCAL
         self.check_keys()
@@ -57,7 +57,7 @@ class Services(msgspec.Struct, kw_only=True):
         raise ProblemError(401, detail, headers={"WWW-Authenticate": "Bearer"})
 
     def check_keys(self) -> None:
-        """Raise ProblemError while there are no keys, and nobody can come in."""
+        """Raise ProblemError while there are no keys, so that every request would be refused."""
         if self.keyring is not None and not len(self.keyring):
             raise ProblemError(401, NO_KEYS, headers={"WWW-Authenticate": "Bearer"})
 

@@ -1,4 +1,4 @@
-"""Who is signed in on the page: signed cookies, and the tokens of its forms."""
+"""Sessions of the page: signed cookies, and CSRF tokens for its forms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SESSION_SECONDS = 12 * 3_600
 
 
 class Sessions:
-    """Sign-ins with the keys of a keyring; None: everybody is let in, and nobody signs in.
+    """Sessions opened with the keys of a keyring; without one nobody signs in.
 
     A cookie names its key by a fingerprint, so that a sign-in ends with its key. `secret` signs; replicas
     that share it know one another's sign-ins. Without one it is made here, and a restart ends them all."""
@@ -28,13 +28,13 @@ class Sessions:
         self._forms = Signer(secret, salt="vhm page form")
 
     def begin(self, key: str) -> str | None:
-        """The cookie of whoever has that key; None when the key is not known."""
+        """A cookie for the holder of a key; None when the key is not known."""
         if self._keyring is None or self._keyring.find(key) is None:
             return None
         return self._cookies.dumps([self._keyring.fingerprint(key), secrets.token_hex(8)])
 
     def principal(self, cookie: str | None) -> Principal | None:
-        """Who is signed in with that cookie."""
+        """The principal of a cookie."""
         if self._keyring is None:
             return LOCAL
         try:
@@ -44,9 +44,9 @@ class Sessions:
         return self._keyring.find_fingerprint(str(fingerprint))
 
     def token(self, cookie: str | None) -> str:
-        """What the forms of whoever has that cookie carry: another site cannot know it."""
+        """The CSRF token of the forms of a session: another site cannot know it."""
         return self._forms.get_signature(cookie or "").decode()
 
     def is_token(self, token: str, cookie: str | None) -> bool:
-        """Whether a form came from this page."""
+        """Whether a form has the token of its session."""
         return hmac.compare_digest(token.encode("utf-8", "replace"), self.token(cookie).encode())

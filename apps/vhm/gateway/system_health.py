@@ -1,4 +1,4 @@
-"""How the workers are: who reads, how far each is behind, and what they refused."""
+"""Health of the workers: group members, consumer lag, dead letters."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def works(self) -> bool | None:
-        """Whether somebody reads its topics; None where that is not known."""
+        """Whether its group has a member; None where that is not known."""
         if self.reasons or self.members == 0:
             return False
         return None if self.members is None else True
@@ -53,8 +53,7 @@ class GroupLag:
         self._consumer = Consumer(config)
 
     def read(self) -> int | None:
-        """Records that are written and not yet taken; None when Kafka does not say. Blocks for seconds at
-        worst."""
+        """The lag of the group in records; None when Kafka does not say. Blocks for seconds at worst."""
         try:
             known = self._consumer.list_topics(timeout=ANSWER_SECONDS).topics
             partitions = [
@@ -79,20 +78,20 @@ class GroupLag:
 
 
 class SystemHealth:
-    """What Kafka tells of the workers. `local` tells it instead where they run in this process."""
+    """The workers' health as Kafka reports it, or `local` where they run in this process."""
 
     def __init__(self, settings: Settings, local: Callable[[], Sequence[WorkerState]] | None = None) -> None:
         self._settings = settings
         self._local = local
 
     async def workers(self) -> Sequence[WorkerState]:
-        """Each kind of worker. Raises Unavailable when Kafka cannot be asked."""
+        """The state of each kind of worker. Raises Unavailable when Kafka cannot be asked."""
         if self._local is not None:
             return self._local()
         return await asyncio.to_thread(self._groups)
 
     async def dead_letters(self) -> Sequence[DeadLetter]:
-        """What was refused last, the newest first. Raises Unavailable."""
+        """The newest dead letters, newest first. Raises Unavailable."""
         prefix = self._settings.kafka_topic_prefix
         topics = [prefix + name for name in DEAD_LETTER_TOPICS]
         try:
@@ -133,7 +132,7 @@ def _is_moving(error: Exception) -> bool:
 
 @stamina.retry(on=_is_moving, attempts=5, wait_initial=0.2, timeout=ANSWER_SECONDS)
 def _members(client: AdminClient, group: str) -> int | None:
-    """Who is in a group; None where the broker describes none. Raises KafkaException."""
+    """The members of a group; None where the broker describes none. Raises KafkaException."""
     try:
         future = client.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)[group]
         return len(future.result().members)

@@ -23,7 +23,7 @@ from vhm.runtime.handler import Outcome, Outgoing, Record, UnavailableError
 from vhm.runtime.http_server import HttpServer, PortInUseError, listen
 
 LAG_SECONDS = 5.0
-"""Between two looks at how far the indexer is behind."""
+"""Seconds between two readings of the indexer's lag."""
 
 
 class Gateway:
@@ -42,8 +42,8 @@ class Gateway:
         port: int | None = None,
         workers: Callable[[], Sequence[WorkerState]] | None = None,
     ) -> None:
-        """`keyring` None: everybody who reaches it is let in. `port`: GATEWAY_PORT unless given; 0 takes a
-        free one. `workers` tells how the others are where they run in this process."""
+        """`keyring` None: requests need no key. `port`: GATEWAY_PORT unless given; 0 takes a free one.
+        `workers`: the states of the others, where they run in this process."""
         self._settings = settings
         secret = settings.session_secret
         self._services = Services(
@@ -89,17 +89,17 @@ class Gateway:
         return ()
 
     async def not_ready(self) -> Sequence[str]:
-        """Always able to answer, if only with a 503 that says why."""
+        """See `Handler`. Never: a request can always be answered, if only with a 503 and its reason."""
         return ()
 
     def details(self) -> Sequence[str]:
-        """Where it listens, who may come in, and how far the indexer is behind."""
+        """See `Handler`. The address, the authentication and the indexer's lag."""
         services = self._services
         keys = "everybody may come in" if services.keyring is None else f"{len(services.keyring)} keys"
         return (f"port {self.port}", keys, f"indexer behind by {services.lag}")
 
     def drain(self, seconds: float) -> None:  # noqa: ARG002 - see `Handler`
-        """Take no further requests; those that are here are answered."""
+        """See `Handler`. Accept no further requests; those accepted are answered."""
         if self._server is not None:
             self._server.stop()
 
@@ -126,7 +126,7 @@ class Gateway:
 
 
 def make(settings: Settings) -> Gateway:
-    """The gateway as its settings want it."""
+    """The gateway for these settings."""
     keys = settings.keys.reveal() if settings.keys is not None else ""
     reader = functools.cache(lambda: open_reader(settings))
     return Gateway(settings, StoreReader(reader), keyring=Keyring(keys))

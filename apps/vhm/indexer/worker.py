@@ -129,7 +129,7 @@ class Indexer(EmbeddingHandler[Write | Forget]):
 
 
 def make(settings: Settings) -> Indexer:
-    """The indexer as its settings want it."""
+    """The indexer for these settings."""
     embedder = embedding.create(settings)
     return Indexer(embedder, partial(open_store, settings, embedder, maintain=True))
 

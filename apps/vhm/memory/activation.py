@@ -26,7 +26,7 @@ BASE_LEVEL_WEIGHT = 0.2
 fifth at .5 (at random) .78 and .37."""
 
 MOST_SALIENCE = 2.5
-"""What other programs write above this counts as this, and what they write below 0 as 0."""
+"""Saliences that other programs write are clamped to 0 and this."""
 
 SECONDS_PER_DAY = 86_400.0
 
@@ -45,7 +45,7 @@ def base_level(
     ages: NDArray[np.float64], saliences: NDArray[np.float64], decay_lambda: float = DECAY_LAMBDA_PER_DAY
 ) -> NDArray[np.float64]:
     """The base levels of memories, by their ages in days and their saliences."""
-    # here, because whoever reads settings alone takes its constants: 70 ms
+    # imported here: settings need this module's constants alone, and numpy takes 70 ms
     import numpy as np
 
     decays = np.exp(-decay_lambda * np.maximum(ages, 0.0))

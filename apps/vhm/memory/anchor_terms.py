@@ -1,4 +1,5 @@
-"""The sparse vector of an anchor: what its words, the words spoken just before it and its marks weigh.
+"""The sparse vector of an anchor: the weights of its words, of the words spoken just before it, and of its
+marks.
 
 A weight is what a term adds to the score of a question that holds it, before the term's rarity (idf), which
 the store knows. Marks are terms that no text holds: `by:NAME` for each word of the speaker's name and `when`
@@ -91,8 +92,8 @@ def sparse_vector(turn: TurnTerms, preceding: Sequence[TurnTerms] = ()) -> Weigh
 
 
 class _Sentence(msgspec.Struct, frozen=True):
-    """A sentence or a part of one. `asks`: whether it asks something of others; whoever tells of himself
-    while asking tells something."""
+    """A sentence or a part of one. `asks`: whether it asks something of others. A question in which the
+    speaker tells of himself counts as a statement."""
 
     tokens: Sequence[str]
     stems: Sequence[str]
@@ -108,9 +109,9 @@ def _turn_terms(text: str, said_on: date, named: str | None) -> TurnTerms:
     weights = _weights([label, *said], day)
 
     spoken = {term for sentence in said for term in sentence.stems}
-    told = {term for sentence in said if not sentence.asks for term in sentence.stems}
-    told.update(day, label.stems)
-    own = {term: weight if term in told else QUESTION_WEIGHT * weight for term, weight in weights.items()}
+    stated = {term for sentence in said if not sentence.asks for term in sentence.stems}
+    stated.update(day, label.stems)
+    own = {term: weight if term in stated else QUESTION_WEIGHT * weight for term, weight in weights.items()}
     own |= {speaker_mark(token): SPEAKER_WEIGHT for word in who.name for token in tokens(word)}
     if any(tells_time(sentence.tokens) for sentence in said):
         own[TIME_MARK] = TIME_WEIGHT
@@ -129,8 +130,8 @@ def _weights(sentences: Sequence[_Sentence], day: Sequence[str]) -> Weights:
 
 
 def _passages(sentences: Sequence[_Sentence]) -> Iterator[list[_Sentence]]:
-    """For each sentence those from it on that make a passage, up to the one that reaches the end of the text.
-    A sentence longer than a passage is cut."""
+    """The passages of a text: one begins at each sentence, the last is the first to reach the end of the
+    text. A sentence longer than a passage is cut."""
     parts = [
         _sentence(sentence.tokens[start : start + PASSAGE])
         for sentence in sentences

@@ -26,13 +26,13 @@ USUAL_LENGTH = 20
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """A text as BM25 sees it: stems and how often each is there; `length` counts the text's own."""
+    """A text as BM25 sees it: its stems with their counts; `length` counts the text's own stems."""
 
     counts: dict[str, int]
     length: int
 
     def weights(self) -> dict[str, float]:
-        """What each stem adds to a query that holds it, before its rarity."""
+        """The weight of each stem in a query that holds it, before its rarity."""
         damping = K1 * (1 - B + B * self.length / USUAL_LENGTH)
         return {term: count * (K1 + 1) / (count + damping) for term, count in self.counts.items()}
 

@@ -1,6 +1,6 @@
 """The built-in teller: quotes what is remembered, says when and how surely, and adds nothing.
 
-The same beats always give the same story; which of several turns of phrase it takes hangs on the beats.
+The same beats always give the same story; the choice among turns of phrase depends on the beats alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from vhm.contract.messages import Beat
 from vhm.memory import ages, prompt, templates
-from vhm.memory.excerpt import Question, leans, substance
+from vhm.memory.excerpt import AnswerScorer, refers_back, substance
 from vhm.memory.forgetting import HIGH, confidence
 from vhm.memory.sentences import joined, line, quoted, sentences
 from vhm.memory.time_expressions import tells_time
@@ -23,20 +23,20 @@ from vhm.memory.utterance import speakers, unlabelled
 
 MOST_CHARACTERS = 400
 SHORT = 120
-"""Characters of a memory that is told whole or not at all, if it is a sure one."""
+"""Length up to which a sure memory is told whole or not at all."""
 
 WORD = 0.08
-"""What a word of meaning is worth beside the words that a sentence has in common with the question."""
+"""Score of a content word, beside that of the words a sentence shares with the question."""
 
 WEAK, WEAK_ANSWER = 0.7, 0.6
-"""A memory that weighs less than this share of the weightiest is left out of the answer to a question; one
-that answers it about as well as the best stays in down to the second."""
+"""Shares of the greatest weight below which a memory is left out of an answer; the second is for one that
+answers about as well as the best."""
 
 _EVENTS = listed("""
     baked booked cancelled cleaned cooked emailed fixed ironed mended mopped ordered packed phoned planted
     poured repaired slept spilled swept texted washed watered
 """)
-"""What is done and over within a day, so that when it was remembered is when it was."""
+"""Verbs of what is over within a day, so that it happened when it was remembered."""
 _EVENT = re.compile(r"(?P<who>I|We|He|She|They) (?P<verb>[a-z]+) (?P<rest>[^.!?;:…\n]+)[.!]?")
 _WORD_END = re.compile(r"(?<!\d)\s|\s(?!\d)|(?<=[，、；：])")
 _NOT_AN_EVENT = listed("""
@@ -49,21 +49,22 @@ _NOT_AN_EVENT = listed("""
 
 
 class _Telling(msgspec.Struct):
-    """One memory on its way into the story: its sentences, how well each answers, and which are told."""
+    """One memory on its way into the story: its sentences, how well each answers, and which are chosen."""
 
     beat: Beat
     who: str | None
     when: str | None
     parts: list[str]
     scores: list[float]
-    told: set[int]
+    chosen: set[int]
 
     @property
     def band(self) -> str:
         return confidence(self.beat.activation)
 
     def event(self) -> str | None:
-        """What was done, as it goes on after its time ("I baked bread"); None where that may not be so."""
+        """What was done, to stand after its time ("I baked bread"); None where it may have been at another
+        time."""
         if len(self.parts) != 1 or self.who or not self.when:
             return None
         match = _EVENT.fullmatch(self.parts[0])
@@ -76,10 +77,10 @@ class _Telling(msgspec.Struct):
         return f"{who} {match['verb']} {match['rest'].rstrip()}"
 
     def quotation(self) -> str:
-        """The sentences that are told, with "…" where others are left out."""
+        """The chosen sentences, with "…" where others are left out."""
         pieces: list[str] = []
         for place in range(len(self.parts)):
-            if place in self.told:
+            if place in self.chosen:
                 pieces.append(self.parts[place])
             elif not pieces or pieces[-1] != "…":
                 pieces.append("…")
@@ -89,7 +90,7 @@ class _Telling(msgspec.Struct):
 def tell(beats: Sequence[Beat], question: str = "", now: datetime | None = None) -> str:
     """A recap of the beats, recent to old, in whole sentences of at most 400 characters together.
 
-    Where not all fits, the strongest are told, of each the sentences that answer the question."""
+    Where not all fits: the strongest memories, and of each the sentences that answer the question."""
     tellings = _tellings(beats, question, now)
     if not tellings:
         return templates.NOTHING
@@ -109,32 +110,32 @@ def _fits(tellings: Sequence[_Telling]) -> bool:
 
 
 def _tellings(beats: Sequence[Beat], question: str, now: datetime | None) -> list[_Telling]:
-    """The memories to choose from, the weightiest first, with as little of each as must be told."""
+    """The memories to choose from, by weight, each with the fewest sentences that it can be told in."""
     beats = [beat for beat in beats if line(beat.text)]
     who = speakers([beat.text for beat in beats], [beat.meta for beat in beats], question)
     said = [
         sentences(line(unlabelled(beat.text, name) if name else beat.text))
         for beat, name in zip(beats, who, strict=True)
     ]
-    asked = Question(question, [part for parts in said for part in parts], {name for name in who if name})
+    asked = AnswerScorer(question, [part for parts in said for part in parts], {name for name in who if name})
     tellings = []
     for beat, name, parts in zip(beats, who, said, strict=True):
         scores = [asked.score(part) for part in parts]
         when = f"on {prompt.date(beat.stored_at, now)}" if beat.stored_at and now and asked.when else None
         when = when or ages.spoken(beat.perceived_age)
-        told = _answer(parts, scores, whole=beat.activation >= HIGH and sum(map(len, parts)) <= SHORT)
-        tellings.append(_Telling(beat, name, when, parts, scores, told))
+        chosen = _answer(parts, scores, whole=beat.activation >= HIGH and sum(map(len, parts)) <= SHORT)
+        tellings.append(_Telling(beat, name, when, parts, scores, chosen))
     tellings.sort(key=_weight, reverse=True)
-    return [each for each in tellings if not question or _belongs(each, tellings[0])]
+    return [telling for telling in tellings if not question or _belongs(telling, tellings[0])]
 
 
 def _weight(telling: _Telling) -> float:
-    """How much a memory has to be told: its activation, more if a sentence of it answers."""
+    """The weight of a memory: its activation, and more where a sentence of it answers the question."""
     return telling.beat.activation * (1 + min(1.0, max(telling.scores)))
 
 
 def _belongs(telling: _Telling, weightiest: _Telling) -> bool:
-    """Whether it is told beside the weightiest; a sure memory always is."""
+    """Whether a memory goes into the story beside that of the greatest weight; a sure one always does."""
     if telling.beat.activation >= HIGH:
         return True
     best = max(weightiest.scores)
@@ -147,36 +148,37 @@ def _answer(parts: Sequence[str], scores: Sequence[float], whole: bool) -> set[i
     if whole:
         return set(range(len(parts)))
     best = max(range(len(parts)), key=lambda i: (scores[i] + WORD * substance(parts[i]), -i))
-    told = {best}
-    if best and leans(parts[best]) and len(parts[best - 1]) + len(parts[best]) <= SHORT:
-        told.add(best - 1)
-    return told
+    chosen = {best}
+    if best and refers_back(parts[best]) and len(parts[best - 1]) + len(parts[best]) <= SHORT:
+        chosen.add(best - 1)
+    return chosen
 
 
 def _complete(telling: _Telling, kept: Sequence[_Telling]) -> None:
-    """Tell all of it if there is room, else what else answers, and what leans on an answer or is leant on."""
-    answer = telling.told
-    telling.told = set(range(len(telling.parts)))
+    """Choose every sentence if there is room, else further ones that answer, and those that an answer refers
+    to or that refer to it."""
+    answer = telling.chosen
+    telling.chosen = set(range(len(telling.parts)))
     if _fits(kept):
         return
-    telling.told = answer
+    telling.chosen = answer
     answering = [i for i, score in enumerate(telling.scores) if score > 0]
-    beside = [i for i in range(1, len(telling.parts)) if i - 1 in answer and leans(telling.parts[i])]
-    beside += [i - 1 for i in answer if i and leans(telling.parts[i])]
+    beside = [i for i in range(1, len(telling.parts)) if i - 1 in answer and refers_back(telling.parts[i])]
+    beside += [i - 1 for i in answer if i and refers_back(telling.parts[i])]
     room = MOST_CHARACTERS - len(_story(kept))
     for place in sorted(answering, key=lambda i: -telling.scores[i]) + beside:
-        if place in telling.told or len(telling.parts[place]) > room:
+        if place in telling.chosen or len(telling.parts[place]) > room:
             continue
-        telling.told = telling.told | {place}
+        telling.chosen = telling.chosen | {place}
         if not _fits(kept):
-            telling.told = telling.told - {place}
+            telling.chosen = telling.chosen - {place}
         room = MOST_CHARACTERS - len(_story(kept))
 
 
 def _cut(kept: list[_Telling]) -> None:
     """The one sentence that is too long for the whole story, up to a word that fits."""
     telling = kept[0]
-    (place, *_) = telling.told = {min(telling.told)}
+    (place, *_) = telling.chosen = {min(telling.chosen)}
     text = telling.parts[place]
     ends = [match.start() for match in _WORD_END.finditer(text, 0, MOST_CHARACTERS)]
     for end in reversed(ends):
@@ -187,10 +189,12 @@ def _cut(kept: list[_Telling]) -> None:
 
 
 def _story(tellings: Sequence[_Telling]) -> str:
-    places = {id(beat): place for place, beat in enumerate(prompt.order(each.beat for each in tellings))}
-    ordered = sorted(tellings, key=lambda each: places[id(each.beat)])
-    seed = zlib.crc32("\n".join(each.beat.text for each in ordered).encode("utf-8", "surrogatepass"))
-    bands = [each.band for each in ordered]
+    places = {
+        id(beat): place for place, beat in enumerate(prompt.order(telling.beat for telling in tellings))
+    }
+    ordered = sorted(tellings, key=lambda telling: places[id(telling.beat)])
+    seed = zlib.crc32("\n".join(telling.beat.text for telling in ordered).encode("utf-8", "surrogatepass"))
+    bands = [telling.band for telling in ordered]
     run = next(i for i in range(len(bands)) if len(set(bands[i:])) == 1)  # from there on all are as sure
     said_once = len(bands) - run > 1 and bands[-1] != "high"
     story: list[str] = []
@@ -207,7 +211,7 @@ def _story(tellings: Sequence[_Telling]) -> str:
 
 
 def _goes_on(before: _Telling, telling: _Telling) -> bool:
-    """Whether both are told in one breath: the same speaker, as long ago and as sure."""
+    """Whether the second may join the first in one sentence: same speaker, age and confidence."""
     same = (before.who, before.when, before.band) == (telling.who, telling.when, telling.band)
     return same and not before.event() and not telling.event()
 

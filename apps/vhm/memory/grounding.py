@@ -81,4 +81,4 @@ def _spelled(text: str) -> set[str]:
 def _plain(word: str) -> str:
     """Case, accents and possessive taken off."""
     decomposed = unicodedata.normalize("NFKD", re.sub("'s?$", "", word.replace("’", "'")))
-    return "".join(each for each in decomposed if not unicodedata.combining(each)).casefold()
+    return "".join(mark for mark in decomposed if not unicodedata.combining(mark)).casefold()

@@ -45,7 +45,7 @@ class Prompt(msgspec.Struct, frozen=True):
 
 
 def order(beats: Iterable[Beat]) -> list[Beat]:
-    """Recent to old; a beat whose age nobody can read comes last, equal ones stay as they came."""
+    """Recent to old; a beat of unreadable age comes last, equal ones keep their order."""
     return sorted(beats, key=_age)
 
 

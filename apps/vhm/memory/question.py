@@ -1,4 +1,4 @@
-"""What a question asks for, beside its embedding: words, speakers, a time."""
+"""A question as recall reads it: words, speakers, a period."""
 
 from __future__ import annotations
 

@@ -32,9 +32,8 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 def line(text: str) -> str:
     """The text on one line, control characters made visible; lines that end without a mark end in " /"."""
-    lines = [" ".join(each.split()) for each in visible(text).split("\n")]
-    lines = [each for each in lines if each]
-    ended = [each if each[-1] in ENDS + ",;:" else f"{each} /" for each in lines[:-1]]
+    lines = [" ".join(part.split()) for part in visible(text).split("\n") if part.strip()]
+    ended = [part if part[-1] in ENDS + ",;:" else f"{part} /" for part in lines[:-1]]
     return " ".join([*ended, *lines[-1:]])
 
 

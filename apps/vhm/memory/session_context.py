@@ -1,4 +1,5 @@
-"""Which turns of a session count for which: the three just before a turn, each within the hour of the next.
+"""Turns that count for one another in a session: the three just before a turn, each within the hour of the
+next.
 
 Turns are in the order of (stored_at, anchor_id). The vector of a turn so depends on up to three others, and
 those that a turn changes when it comes, changes or goes are the up to three after it.
@@ -18,7 +19,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 """Turns further apart than this belong to different talks, though of one session."""
 
 Place = tuple[datetime, uuid.UUID]
-"""Where a turn stands in its session: when it was said, and of several at once the order of their ids."""
+"""Order of turns in a session: when it was said, then its id."""
 
 
 def preceding(session: Sequence[Place], place: Place) -> list[Place]:
@@ -36,7 +37,7 @@ def following(session: Sequence[Place], place: Place) -> list[Place]:
 
 
 def _chain(place: Place, others: Sequence[Place]) -> list[Place]:
-    """The others up to the first that is more than a pause away from the one before it."""
+    """The turns up to the first that is more than a pause away from the one before it."""
     found: list[Place] = []
     for other in others:
         if abs(other[0] - (found[-1] if found else place)[0]) > LONGEST_PAUSE:

@@ -24,7 +24,7 @@ _NO_NAMES = listed("""
     tips title to todo topic total translation update updates url username version via warning website wifi
     wish word
 """)
-"""What labels that are no names are called; singular or plural as they are written."""
+"""Words that label notes and are no names, singular or plural."""
 
 
 class Speaker(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ SAID_SOMETIME: Phrases = {
 
 ALL = {"medium": "This much I think I remember.", "low": "All this I only dimly remember."}
 REST = {"medium": "The rest I think I remember.", "low": "The rest I only dimly remember."}
-"""Said once, where all that follows is to be trusted no further; it is then told as if it were plain."""
+"""Said once, before memories of less confidence; they are then worded as if they were sure."""
 
 ALSO, SAME_TIME, AND = "also ", "around the same time", " And: "
 NOTHING = "Nothing I remember is about that."

@@ -27,7 +27,7 @@ def date_words(day: date) -> tuple[str, str, str]:
 
 
 def asks_when(question: str) -> bool:
-    """Whether a question wants a time for an answer."""
+    """Whether a question asks for a time."""
     return bool(_ASKS_WHEN.search(question))
 
 

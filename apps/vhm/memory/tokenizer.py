@@ -1,4 +1,4 @@
-"""Words of a text: which there are, which carry meaning, and what they have in common (their stems)."""
+"""Words of a text, the content words among them, and their stems."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _CHATTER = listed("""
     wants way week weekend weeks well went whole wish wonderful work works worth wow ya yay yeah year
     years yep yes yesterday yup
 """)
-"""Words of small talk and of time: fine to search for, no subject of a story."""
+"""Words of small talk and of time: searched for, but never the subject of a story."""
 
 
 def normalized(text: str) -> str:

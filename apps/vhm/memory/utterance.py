@@ -45,7 +45,7 @@ def _named(meta: Mapping[str, Any] | None) -> str | None:
 
 
 def _used_as_name(text: str, others: Sequence[str], question: str) -> str | None:
-    """The label of the text, if the question says what he did or somebody else calls him by it."""
+    """The label of the text, if the question or another text uses it as a person's name."""
     label = _LABEL.match(text)
     if label is None or label[1] in _NO_NAMES:
         return None

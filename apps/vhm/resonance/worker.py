@@ -43,7 +43,7 @@ MOST_BYTES = 900_000
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """A request with what it left out filled in from its record."""
+    """A request, its defaults filled in."""
 
     request: RecallRequest
     request_id: uuid.UUID
@@ -124,7 +124,7 @@ class Resonance(EmbeddingHandler[Ask]):
 
 
 def make(settings: Settings) -> Resonance:
-    """Resonance as its settings want it."""
+    """Resonance for these settings."""
     embedder = embedding.create(settings)
     return Resonance(settings, embedder, partial(open_store, settings, embedder))
 
@@ -147,21 +147,21 @@ def _candidate(explained: Explained, now: datetime) -> Candidate:
 
 
 def _failed(request_id: uuid.UUID, error: str, owner: str = "") -> Outgoing:
-    """The answer to a request that cannot be served: no beats, and why."""
+    """The answer to a request that cannot be served: no beats, and an error."""
     response = RecallResponse(request_id=request_id, beats=[], owner=owner, error=error)
     return Outgoing(topic=RECALL_RESPONSE, key=str(request_id).encode(), value=encode(response))
 
 
 def _headers(ask: Ask, ranking: Ranking, asked: Asked, base_level_weight: float) -> Headers:
-    told = retell_headers.encode(asked)
+    headers = retell_headers.encode(asked)
     if not ask.explain:
-        return told
+        return headers
     explanation = Explanation(
         candidates=[_candidate(one, ask.now) for one in ranking.explained],
         memories=ranking.memories,
         base_level_weight=base_level_weight,
     )
-    return (*told, (explain.HEADER, explain.encode(explanation)))
+    return (*headers, (explain.HEADER, explain.encode(explanation)))
 
 
 def _reply(ask: Ask, ranking: Ranking, asked: Asked, base_level_weight: float) -> Reply:
@@ -190,7 +190,7 @@ def _beat(one: Recalled, now: datetime) -> Beat:
 
 
 def bounded(beats: Sequence[Beat]) -> list[Beat]:
-    """The beats with the meta that there is room for: up to 4 kB each, and 900 kB for the whole answer."""
+    """The beats with as much of their meta as fits: up to 4 kB each, and 900 kB for the whole answer."""
     room = MOST_BYTES - sum(len(encode(msgspec.structs.replace(beat, meta=None))) for beat in beats)
     found = []
     for beat in beats:

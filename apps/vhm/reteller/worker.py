@@ -18,7 +18,7 @@ from vhm.reteller.settings import Settings
 from vhm.runtime.handler import Outcome, Outgoing, Poison, Record, Reply
 
 MOST_OF_AN_ERROR = 300
-"""Characters of it that are told."""
+"""Characters of an error that the story quotes."""
 
 log = structlog.get_logger("vhm.reteller")
 
@@ -60,11 +60,11 @@ class Reteller:
         """See `Handler`. Whoever asked for no story waits for none."""
         if record.header(headers.TELL) == b"0":
             return ()
-        told = templates.UNTOLD.format(error=line(error)[:MOST_OF_AN_ERROR])
-        return (_retold(decode(RecallResponse, record.value), told),)
+        story = templates.UNTOLD.format(error=line(error)[:MOST_OF_AN_ERROR])
+        return (_retold(decode(RecallResponse, record.value), story),)
 
     async def _tell(self, recalled: RecallResponse, asked: Asked) -> Retelling:
-        """What there is to tell: memories, an error (not the same as no memory), or an empty store."""
+        """The story: of the beats, of an error (not the same as no memory), or of an empty store."""
         if recalled.error is not None:
             error = line(recalled.error)[:MOST_OF_AN_ERROR].rstrip(".")
             return Retelling(templates.FAILED.format(error=error), BUILT_IN)

@@ -1,4 +1,4 @@
-"""The assigned partitions, and how far each is done."""
+"""The assigned partitions, and the offset up to which each is done."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from vhm.runtime.context import WorkerContext
 from vhm.runtime.handler import Record
-from vhm.runtime.offset_committer import OffsetCommitter, Partition
-from vhm.runtime.offset_tracker import OffsetTracker
+from vhm.runtime.offset_committer import OffsetCommitter
+from vhm.runtime.offset_tracker import OffsetTracker, Partition
+
+TrackedRecord = tuple[Record, OffsetTracker]
 
 
 class Assignment:
@@ -29,14 +31,15 @@ class Assignment:
 
     def add(self, committed: Mapping[Partition, int | None]) -> None:
         """Newly assigned partitions, with the committed offset where there is one."""
-        self._trackers |= {partition: OffsetTracker() for partition in committed}
+        self._trackers |= {partition: OffsetTracker(partition) for partition in committed}
         self._next |= {partition: offset for partition, offset in committed.items() if offset is not None}
         self._log.info("assigned", partitions=names(committed), owned=len(self._trackers))
 
     async def drain(
         self, partitions: Iterable[Partition], seconds: float, give_up: Callable[[], bool]
     ) -> None:
-        """Wait for what is in flight of these, until `seconds` are over or `give_up()`; then forget them."""
+        """Wait until nothing of these partitions is in flight, `seconds` are over or `give_up()` holds; then
+        forget them."""
         trackers = [self._trackers[p] for p in partitions if p in self._trackers]
         deadline = time.monotonic() + seconds
         while any(tracker.in_flight for tracker in trackers):
@@ -48,7 +51,7 @@ class Assignment:
         self._log.info("revoked", partitions=names(partitions), left_in_flight=left)
 
     def lose(self, partitions: Iterable[Partition]) -> None:
-        """These belong to another member already: nothing of them may be stored any more."""
+        """These partitions belong to another member already: store nothing of them any more."""
         self._forget(partitions)
         self._log.warning("lost", partitions=names(partitions))
 
@@ -56,33 +59,34 @@ class Assignment:
         """The tracker of the record's partition while that is assigned."""
         return self._trackers.get((record.topic, record.partition))
 
-    def track(self, records: Iterable[Record]) -> None:
-        """These are in flight now."""
-        polled: dict[Partition, list[int]] = {}
-        for record in records:
-            polled.setdefault((record.topic, record.partition), []).append(record.offset)
-        for partition, offsets in polled.items():
+    def track(self, records: Iterable[Record]) -> list[TrackedRecord]:
+        """The records whose partition is assigned; they are in flight now."""
+        tracked = [
+            (record, tracker)
+            for record in records
+            if (tracker := self._trackers.get((record.topic, record.partition))) is not None
+        ]
+        for tracker, offsets in _by_tracker(tracked).items():
+            partition = tracker.partition
             expected = self._next.get(partition, offsets[0])
             if offsets[-1] - expected >= len(offsets):
                 self._check_gap(partition, expected, offsets)
             self._next[partition] = offsets[-1] + 1
-            self._trackers[partition].add(offsets)
+            tracker.add(offsets)
+        return tracked
 
-    def mark_done(self, records: Iterable[tuple[Record, OffsetTracker]]) -> None:
+    def mark_done(self, tracked: Iterable[TrackedRecord]) -> None:
         """Everything these led to is acknowledged: store the offsets that may be committed."""
-        finished: dict[Partition, tuple[OffsetTracker, list[int]]] = {}
-        for record, tracker in records:
-            finished.setdefault((record.topic, record.partition), (tracker, []))[1].append(record.offset)
         positions: dict[Partition, int] = {}
-        for partition, (tracker, offsets) in finished.items():
+        for tracker, offsets in _by_tracker(tracked).items():
             moved = tracker.mark_done(offsets)
-            if moved and tracker.position is not None and self._trackers.get(partition) is tracker:
-                positions[partition] = tracker.position
+            if moved and tracker.position is not None and self._trackers.get(tracker.partition) is tracker:
+                positions[tracker.partition] = tracker.position
         if positions:
             self._committer.store(positions)
 
     def positions(self) -> dict[Partition, int | None]:
-        """The assigned partitions and the offset of each to be committed next."""
+        """The assigned partitions, each with the offset to commit next."""
         return {partition: tracker.position for partition, tracker in self._trackers.items()}
 
     def in_flight(self) -> int:
@@ -107,8 +111,8 @@ class Assignment:
             self._next.pop(partition, None)
 
     def _check_gap(self, partition: Partition, expected: int, offsets: list[int]) -> None:
-        """Some offsets did not come. Compaction and transactions leave such gaps by right; for records that
-        retention dropped before we came to them, the broker's first offset lies beyond the expected one."""
+        """Offsets are missing. Compaction and transactions leave such gaps by right; where retention dropped
+        records before they were consumed, the broker's first offset lies beyond the expected one."""
         following = next(offset for nth, offset in enumerate(offsets) if offset > expected + nth)
         loop = asyncio.get_running_loop()
         report = functools.partial(self._report_skipped, partition, expected, following)
@@ -132,6 +136,14 @@ class Assignment:
 def names(partitions: Iterable[Partition]) -> list[str]:
     """Partitions as Kafka's tools write them: topic-0."""
     return [f"{topic}-{partition}" for topic, partition in sorted(partitions)]
+
+
+def _by_tracker(tracked: Iterable[TrackedRecord]) -> dict[OffsetTracker, list[int]]:
+    """The offsets of the records, grouped."""
+    offsets: dict[OffsetTracker, list[int]] = {}
+    for record, tracker in tracked:
+        offsets.setdefault(tracker, []).append(record.offset)
+    return offsets
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[int], None], first: int) -> None:

@@ -25,10 +25,10 @@ class Backpressure:
             self._changed.wait_for(lambda: self._closed or self._free() > 0, seconds)
             return 0 if self._closed else self._free()
 
-    def acquire(self, batches: int, size: int) -> None:
-        """`batches` of `size` bytes in all are in flight from now on."""
+    def acquire(self, size: int) -> None:
+        """One batch of `size` bytes is in flight from now on."""
         with self._changed:
-            self._batches += batches
+            self._batches += 1
             self._bytes += size
 
     def release(self, size: int) -> None:

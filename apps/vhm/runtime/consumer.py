@@ -50,4 +50,4 @@ class WorkerConsumer:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await in_daemon_thread(self.poller.close)
         except TimeoutError:
-            self._log.warning("left the group without saying so: Kafka did not answer", seconds=CLOSE_SECONDS)
+            self._log.warning("closed without leaving the group: Kafka did not answer", seconds=CLOSE_SECONDS)

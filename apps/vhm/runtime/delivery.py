@@ -23,11 +23,11 @@ TOO_LARGE = frozenset(
 )
 
 OnDelivered = Callable[[Iterable[int]], None]
-"""Gets the indices of consumed records, each as soon as all it led to is acknowledged."""
+"""Called with the indices of consumed records as soon as every record produced for them is acknowledged."""
 
 
 class Delivery:
-    """Produces the records that outcomes lead to, until Kafka has acknowledged all of them."""
+    """Produces the records of outcomes until Kafka has acknowledged all of them."""
 
     def __init__(self, context: WorkerContext, producer: RecordProducer) -> None:
         self._context = context
@@ -40,7 +40,7 @@ class Delivery:
     ) -> None:
         """Produce until nothing is left. What Kafka refuses is produced again after `wait`, whose exceptions
         end it."""
-        pending = self._to_produce(records, outcomes)
+        pending = self._to_produce(zip(range(len(records)), records, outcomes, strict=True))
         undelivered = set(range(len(records)))
         tries = 0
         try:
@@ -54,11 +54,7 @@ class Delivery:
                 self._context.metrics.refused.inc(len(failures))
                 oversized = [failure for failure in failures if _is_oversized_reply(failure)]
                 refused = [failure for failure in failures if not _is_oversized_reply(failure)]
-                pending = [
-                    record
-                    for failure in oversized
-                    for record in self._oversized(records[failure.record.index], failure)
-                ]
+                pending = self._to_produce(self._oversized(records, failure) for failure in oversized)
                 pending += [failure.record for failure in refused]
                 if refused:
                     await self._on_refused(refused, reporter=id(records))
@@ -68,28 +64,21 @@ class Delivery:
             if tries:
                 self._context.readiness.report("produce", None, by=id(records))
 
-    def _to_produce(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[ProducerRecord]:
-        produced: list[ProducerRecord] = []
-        for index, (record, outcome) in enumerate(zip(records, outcomes, strict=True)):
+    def _to_produce(self, outcomes: Iterable[tuple[int, Record, Outcome]]) -> list[ProducerRecord]:
+        """The records to produce. Each outcome comes with its record and the index of that in the batch."""
+        prefix, produced = self._context.settings.kafka_topic_prefix, []
+        for index, record, outcome in outcomes:
+            for out in outcome.records:
+                headers = self._headers(record, out) if record.headers or out.headers else self._build_header
+                produced.append(ProducerRecord(index, prefix + out.topic, out.key, out.value, headers))
             if outcome.unknown_fields:
                 self._unknown.note(record.topic, outcome.unknown_fields)
-            produced += self._led_to(index, record, outcome)
-        return produced
-
-    def _led_to(self, index: int, record: Record, outcome: Outcome) -> list[ProducerRecord]:
-        prefix = self._context.settings.kafka_topic_prefix
-        produced = [
-            ProducerRecord(index, prefix + out.topic, out.key, out.value, self._headers(record, out))
-            for out in outcome.records
-        ]
-        if isinstance(outcome, Poison):
-            produced.append(self._dead_letter(index, record, outcome))
+            if isinstance(outcome, Poison):
+                produced.append(self._dead_letter(index, record, outcome))
         return produced
 
     def _headers(self, record: Record, out: Outgoing) -> HeaderList:
         passed_on = [header for header in record.headers if header[0] in PASSED_ON]
-        if not passed_on and not out.headers:
-            return self._build_header
         return [*out.headers, *passed_on, *self._build_header]
 
     def _dead_letter(self, index: int, record: Record, poison: Poison) -> ProducerRecord:
@@ -99,13 +88,13 @@ class Delivery:
         )
         return envelope.dead_letter_record(index, record, poison, self._context.build)
 
-    def _oversized(self, record: Record, failure: DeliveryFailure) -> list[ProducerRecord]:
-        """What a record leads to whose answer no broker will take, however often it is produced."""
+    def _oversized(self, records: Sequence[Record], failure: DeliveryFailure) -> tuple[int, Record, Poison]:
+        """The outcome of a record whose answer is larger than the broker takes."""
+        index = failure.record.index
         size = len(failure.record.value or b"")
         text = f"{failure.record.topic} takes no record of {size} bytes: {describe(failure.error)}"
-        answers = answers_to_failed(self._context, record, text)
-        poison = Poison(reason="reply_too_large", errors=(text,), records=answers)
-        return self._led_to(failure.record.index, record, poison)
+        answers = answers_to_failed(self._context, records[index], text)
+        return index, records[index], Poison(reason="reply_too_large", errors=(text,), records=answers)
 
     async def _on_refused(self, failures: Sequence[DeliveryFailure], reporter: int) -> None:
         context = self._context

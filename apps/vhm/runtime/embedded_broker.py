@@ -16,19 +16,19 @@ from vhm.runtime.http_server import PortInUseError
 START_SECONDS = 10.0
 
 BYTES_PER_SECOND = 10_000_000
-"""Of what clients produce: a fifth of what our consumers fetch on two cores."""
+"""Limit on what clients produce: a fifth of what our consumers fetch on two cores."""
 
 BURST_SECONDS = 0.2
 
 MAX_BACKLOG = 20_000
-"""Records that wait in this process before producers do; of the longest texts some 200 MB."""
+"""Records waiting to be handled from which producers are held back; 200 MB of the longest texts."""
 
 SMALL_BYTES = 16_384
-"""A request that may pass though there is a backlog: somebody asks something."""
+"""Largest produce request that passes despite a backlog: a question, not a load of memories."""
 
 _BUFFER = 1_048_576
 _PRODUCE = b"\0\0"
-"""The first two bytes of a request name its kind."""
+"""API key of a produce request, the first two bytes of a frame."""
 
 
 class EmbeddedBroker:
@@ -49,7 +49,7 @@ class EmbeddedBroker:
 
 
 Backlog = Callable[[], int]
-"""How many records wait to be worked off."""
+"""The number of records waiting to be handled."""
 
 
 @contextlib.asynccontextmanager
@@ -78,7 +78,7 @@ async def forwarded(
             asyncio.ensure_future(_pump(there_reader, writer, _renaming(*renamed))),
         ]
         this = asyncio.current_task()
-        assert this is not None  # noqa: S101 - told to the type checker: a coroutine runs in a task
+        assert this is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
         connections[this] = pumps
         await asyncio.wait(pumps)
         del connections[this]
@@ -97,7 +97,7 @@ async def forwarded(
 
 
 class _Pace:
-    """When the next bytes may be passed on, over all clients."""
+    """The rate limit over all clients."""
 
     def __init__(self, backlog: Backlog) -> None:
         self._backlog = backlog
@@ -138,7 +138,7 @@ def _named(host: str, port: int) -> bytes:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pass_on: _Frame) -> None:
-    """Frame by frame: four bytes of length, then so many."""
+    """Forward frame by frame: four bytes of length, then that many bytes."""
     try:
         while True:
             length = await reader.readexactly(4)

@@ -17,7 +17,7 @@ from confluent_kafka import Message
 Headers = tuple[tuple[str, bytes], ...]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One Kafka record as it was consumed. `timestamp` is in milliseconds since 1970, UTC; `topic` is Kafka's
     name, which begins with this install's `prefix`."""
 
@@ -36,16 +36,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is None or partition is None or offset is None:
             return None
-        return cls(
-            topic=topic,
-            partition=partition,
-            offset=offset,
-            timestamp=message.timestamp()[1],
-            value=message.value(),
-            key=message.key(),
-            headers=headers_of(message),
-            prefix=prefix,
-        )
+        headers = headers_of(message) if message.headers() else ()
+        timestamp = message.timestamp()[1]
+        return cls(topic, partition, offset, timestamp, message.value(), message.key(), headers, prefix)
 
     @property
     def logical_topic(self) -> str:
@@ -66,7 +59,7 @@ def headers_of(message: Message) -> Headers:
     return tuple((name, value.encode() if isinstance(value, str) else value or b"") for name, value in items)
 
 
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One record to produce. The runtime adds `vhm-build` and passes on what `contract.headers` says."""
 
     topic: str
@@ -75,9 +68,9 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     headers: Headers = ()
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """The record was handled; `records` answer it. None is an answer too. `unknown_fields`: names of fields
-    that the record had and no worker knows."""
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """The record was handled; `records`, possibly none, answer it. `unknown_fields`: names of its fields that
+    no worker knows."""
 
     records: tuple[Outgoing, ...] = ()
     unknown_fields: tuple[str, ...] = ()
@@ -124,8 +117,8 @@ class Handler(Protocol):
         ...
 
     def failed(self, record: Record, error: str) -> Sequence[Outgoing]:
-        """What answers a record whose outcome is lost to a defect, so that whoever asked is told `error` and
-        does not wait. Nothing where it cannot be read."""
+        """The answers to a record whose outcome is lost to a defect: they carry `error`, so that nobody waits
+        in vain. Empty where the record cannot be read."""
         ...
 
     async def not_ready(self) -> Sequence[str]:

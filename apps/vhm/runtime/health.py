@@ -23,7 +23,7 @@ class PartitionReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What /health says. `settings` are by variable name, secrets left out."""
+    """The body of /health. `settings` are by variable name, secrets left out."""
 
     ready: bool
     reasons: list[str]

@@ -25,7 +25,7 @@ class PortInUseError(Exception):
 def listen(host: str, port: int, variable: str = "HEALTH_PORT") -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises PortInUseError, which names the `variable` that
     chose the port."""
-    # with the protocol left to be guessed asyncio would not switch Nagle's algorithm off: 40 ms an answer
+    # without the protocol's number asyncio leaves Nagle's algorithm on: 40 ms an answer
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -46,7 +46,7 @@ class HttpServer:
     def __init__(
         self, app: Litestar, listener: socket.socket, *, lifespan: bool = False, grace_seconds: int = 1
     ) -> None:
-        """`grace_seconds`: how long closing waits for the requests that are here."""
+        """`grace_seconds`: longest wait of `close` for requests that are being answered."""
         import uvicorn
 
         class Quiet(uvicorn.Server):
@@ -77,11 +77,11 @@ class HttpServer:
             await asyncio.sleep(0.001)
 
     def stop(self) -> None:
-        """Take no further requests."""
+        """Accept no further requests."""
         self._server.should_exit = True
 
     async def close(self) -> None:
-        """Answer the requests that are here, then stop serving."""
+        """Answer the requests already accepted, then stop serving."""
         self.stop()
         if self._task is not None:
             await self._task

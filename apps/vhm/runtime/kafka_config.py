@@ -23,15 +23,15 @@ SESSION_MS = 6_000
 """Time after which a dead member's partitions go to another one (classic protocol)."""
 
 EMBEDDED_FETCH: dict[str, Any] = {
-    # it keeps 5 MB a partition and drops the oldest, acknowledged or not: whatever is there is fetched at
-    # once, and waits in this process however much it is
+    # the embedded broker keeps 5 MB a partition and drops the oldest, acknowledged or not: all that is there
+    # is fetched at once and waits in this process, however much it is
     "queued.min.messages": 10_000_000,
     "queued.max.messages.kbytes": 2_097_151,
     "fetch.message.max.bytes": 8_000_000,
     "fetch.max.bytes": 64_000_000,
     # the consumer is not polled while there is no room, and stays the only member
     "max.poll.interval.ms": 86_400_000,
-    # it answers a fetch after the whole wait even when records have come
+    # the embedded broker answers a fetch after the whole wait even when records have come
     "fetch.wait.max.ms": 5,
 }
 

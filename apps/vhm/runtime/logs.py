@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger, Processor
 
 ID_CHARACTERS = 64
-"""Most characters of an id that is not ours to trust."""
+"""Characters logged of an id that another program chose."""
 
 _ID_FIELDS = {topic.name: topic.key for topic in TOPICS}
 

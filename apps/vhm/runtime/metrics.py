@@ -27,21 +27,26 @@ class Metrics:
         self.consumed = counter("vhm_records_consumed", "Records taken from Kafka.")
         self.handled = counter("vhm_records_handled", "Records handled, with every answer acknowledged.")
         self.produced = counter("vhm_records_produced", "Records acknowledged by Kafka.")
-        self.retries = counter(
-            "vhm_retries", "Calls of the handler that ended because something was unavailable."
-        )
+        self.retries = counter("vhm_retries", "Calls of the handler that raised UnavailableError.")
         self.refused = counter(
             "vhm_produce_failures",
             "Records that Kafka refused; each is produced again or becomes a dead letter.",
         )
-        self.skipped = counter("vhm_records_skipped", "Records Kafka dropped before they were consumed.")
+        self.skipped = counter("vhm_records_skipped", "Records that Kafka dropped before they were consumed.")
         self.in_flight = gauge("vhm_batches_in_flight", "Batches being handled or awaiting Kafka.")
-        self.ready = gauge("vhm_ready", "1 when ready.")
+        self.ready = gauge("vhm_ready", "1 when the worker is ready, else 0.")
         self.seconds = Histogram(
-            "vhm_handle_seconds", "One call of the handler.", ("worker",), registry=registry, buckets=BUCKETS
+            "vhm_handle_seconds",
+            "Seconds of one call of the handler.",
+            ("worker",),
+            registry=registry,
+            buckets=BUCKETS,
         ).labels(worker)
         self._dead = Counter(
-            "vhm_dead_letters", "Records refused.", ("worker", "topic", "reason"), registry=registry
+            "vhm_dead_letters",
+            "Records that became dead letters.",
+            ("worker", "topic", "reason"),
+            registry=registry,
         )
         self._unknown = Counter(
             "vhm_unknown_fields",
@@ -55,7 +60,9 @@ class Metrics:
             ("worker", "topic", "partition"),
             registry=registry,
         )
-        build_info = Gauge("vhm_build_info", "The build.", ("worker", "build"), registry=registry)
+        build_info = Gauge(
+            "vhm_build_info", "The build, as a label; always 1.", ("worker", "build"), registry=registry
+        )
         build_info.labels(worker, build).set(1)
 
     def dead_letter(self, topic: str, reason: str) -> None:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-Partition = tuple[str, int]
-"""Topic and partition number."""
+from vhm.runtime.offset_tracker import Partition
 
 REFRESH_SECONDS = 1.0
 """Age at which the end offsets are read again."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+Partition = tuple[str, int]
+"""Topic and partition number."""
+
 
 class OffsetTracker:
     """One assignment of one partition: the offsets in flight, in order, and which of them are done.
@@ -12,9 +15,10 @@ class OffsetTracker:
     Offsets may have gaps (compaction and transaction markers leave them); they never go back.
     """
 
-    __slots__ = ("_done", "_in_flight", "position")
+    __slots__ = ("_done", "_in_flight", "partition", "position")
 
-    def __init__(self) -> None:
+    def __init__(self, partition: Partition) -> None:
+        self.partition = partition
         self._in_flight: deque[int] = deque()
         self._done: set[int] = set()
         self.position: int | None = None

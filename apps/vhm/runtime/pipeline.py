@@ -2,7 +2,7 @@
 
     poll thread                          event loop
     -----------                          ----------
-    Poller: consume ──── messages ────▶  Pipeline.accept: batches of Handler.batch_size
+    Poller: consume ───── batches ────▶  Pipeline.accept
        ▲    │                               │  Assignment.track ──▶ OffsetTracker.add     (in flight)
        │    └─ Backpressure.acquire         ▼
        │                                 RetryingHandler.outcomes ──▶ Handler.handle
@@ -27,16 +27,15 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 
-from vhm.runtime.assignment import Assignment
+from vhm.runtime.assignment import Assignment, TrackedRecord
 from vhm.runtime.backpressure import Backpressure
 from vhm.runtime.context import WorkerContext
 from vhm.runtime.delivery import Delivery
 from vhm.runtime.handler import Record
 from vhm.runtime.kafka_config import describe
-from vhm.runtime.offset_committer import Partition
-from vhm.runtime.offset_tracker import OffsetTracker
+from vhm.runtime.offset_tracker import Partition
 from vhm.runtime.producer import RecordProducer
 from vhm.runtime.retry import RetryingHandler
 
@@ -48,15 +47,15 @@ class StoppedError(Exception):
 class Batch:
     """The records of one call of the handler, each with the tracker of its offset."""
 
-    def __init__(self, size: int) -> None:
-        self.records: list[Record] = []
-        self.trackers: list[OffsetTracker] = []
+    def __init__(self, tracked: Sequence[TrackedRecord], size: int) -> None:
+        self.tracked = tracked
+        self.records = [record for record, _ in tracked]
         self.size = size
         """Bytes of the messages, as Backpressure counts them."""
         self.pausing = False
         """Between two tries."""
         self.handling_since: float | None = time.monotonic()
-        """Since when the handler has had it, on the monotonic clock; None while it has not."""
+        """When the handler got the batch, on the monotonic clock; None while it does not have it."""
 
 
 class Pipeline:
@@ -90,19 +89,17 @@ class Pipeline:
         """See `Sink`."""
         self._assignment.lose(partitions)
 
-    def accept(self, messages: Sequence[Message]) -> None:
+    def accept(self, messages: Sequence[Message], size: int) -> None:
         """See `Sink`."""
         self._context.readiness.report("group", None)
-        loop, size = asyncio.get_running_loop(), self._context.handler.batch_size
-        for start in range(0, len(messages), size):
-            batch = self._batch(messages[start : start + size])
-            task = loop.create_task(self._process(batch))
-            self._batches[task] = batch
-            task.add_done_callback(self._on_batch_done)
+        batch = self._batch(messages, size)
+        task = asyncio.get_running_loop().create_task(self._process(batch))
+        self._batches[task] = batch
+        task.add_done_callback(self._on_batch_done)
         self._context.metrics.in_flight.set(len(self._batches))
 
     def longest_handling(self) -> float:
-        """Seconds for which the handler has had the batch that it has had longest."""
+        """Seconds since the handler got the oldest batch that it still has; 0 without one."""
         now = time.monotonic()
         return max((now - (b.handling_since or now) for b in self._batches.values()), default=0.0)
 
@@ -120,26 +117,25 @@ class Pipeline:
     def _only_pausing(self) -> bool:
         return all(batch.pausing for batch in self._batches.values())
 
-    def _batch(self, messages: Sequence[Message]) -> Batch:
-        batch = Batch(sum(map(len, messages)))
+    def _batch(self, messages: Sequence[Message], size: int) -> Batch:
+        prefix = self._context.settings.kafka_topic_prefix
+        records: list[Record] = []
         for message in messages:
-            record = self._record(message)
-            # None: an error, or a partition that was taken away after the poll
-            if record is not None and (tracker := self._assignment.tracker(record)) is not None:
-                batch.records.append(record)
-                batch.trackers.append(tracker)
-        self._assignment.track(batch.records)
+            if (error := message.error()) is not None:
+                self._on_error(error)
+            elif (record := Record.from_message(message, prefix)) is not None:
+                records.append(record)
+        batch = Batch(self._assignment.track(records), size)
         self._context.metrics.consumed.inc(len(batch.records))
         return batch
 
-    def _record(self, message: Message) -> Record | None:
-        if (error := message.error()) is None:
-            return Record.from_message(message, self._context.settings.kafka_topic_prefix)
+    def _on_error(self, error: KafkaError) -> None:
         if not self._context.on_kafka_error(error):
             self._context.readiness.report("group", describe(error))
-        return None
 
     async def _process(self, batch: Batch) -> None:
+        trackers = {tracker for _, tracker in batch.tracked}
+
         async def wait(seconds: float) -> None:
             handling = batch.handling_since is not None
             batch.pausing, batch.handling_since = True, None
@@ -152,10 +148,10 @@ class Pipeline:
                 raise StoppedError
 
         def is_assigned(record: Record) -> bool:
-            return self._assignment.tracker(record) in set(batch.trackers)
+            return self._assignment.tracker(record) in trackers
 
         def on_delivered(indices: Iterable[int]) -> None:
-            done = [(batch.records[index], batch.trackers[index]) for index in indices]
+            done = [batch.tracked[index] for index in indices]
             self._assignment.mark_done(done)
             self._context.metrics.handled.inc(len(done))
 

@@ -14,7 +14,8 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from vhm.contract import topics as graph
 from vhm.runtime.backpressure import Backpressure
 from vhm.runtime.context import WorkerContext
-from vhm.runtime.offset_committer import OffsetCommitter, Partition
+from vhm.runtime.offset_committer import OffsetCommitter
+from vhm.runtime.offset_tracker import Partition
 
 ROOM_SECONDS = 1.0
 """Longest wait for room before the partitions are paused."""
@@ -26,8 +27,8 @@ POLL_SECONDS = 0.05
 class Sink(Protocol):
     """What gets records and rebalances from the poll thread. All of it runs on the event loop, in order."""
 
-    def accept(self, messages: Sequence[Message]) -> None:
-        """Records, and client errors among them."""
+    def accept(self, messages: Sequence[Message], size: int) -> None:
+        """One batch of `size` bytes: records, and client errors among them."""
         ...
 
     def assigned(self, committed: Mapping[Partition, int | None]) -> None:
@@ -76,7 +77,7 @@ class Poller:
         """What ended the thread, if not `stop`."""
         self.polls = 0
         self.last_turn = time.monotonic()
-        """When the thread last came round, on the monotonic clock."""
+        """When the poll loop last began a turn, on the monotonic clock."""
 
     def start(self) -> None:
         """Subscribe and poll from now on."""
@@ -153,10 +154,11 @@ class Poller:
             self._pass_on(messages)
 
     def _pass_on(self, messages: list[Message]) -> None:
-        if messages:
-            batches = -(-len(messages) // self._batch_size)
-            self._backpressure.acquire(batches, sum(map(len, messages)))
-            self._loop.call_soon_threadsafe(self._sink.accept, messages)
+        for start in range(0, len(messages), self._batch_size):
+            batch = messages[start : start + self._batch_size]
+            size = sum(map(len, batch))
+            self._backpressure.acquire(size)
+            self._loop.call_soon_threadsafe(self._sink.accept, batch, size)
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._reassigned = True

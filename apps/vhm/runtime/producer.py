@@ -25,7 +25,7 @@ HeaderList = list[tuple[str, str | bytes | None]]
 
 
 class ProducerRecord(msgspec.Struct, gc=False):
-    """One record to produce. `index` is that of the consumed record, in its batch, that led to it."""
+    """One record to produce. `index` is the place in its batch of the consumed record that it answers."""
 
     index: int
     topic: str
@@ -42,8 +42,8 @@ class DeliveryFailure(msgspec.Struct):
     error: KafkaError
 
 
-class _Delivery:
-    """One call of `send`: how many reports are outstanding, and the failures so far."""
+class DeliveryReports:
+    """The delivery reports of one call of `send`: the number outstanding, and the failures so far."""
 
     __slots__ = ("failures", "outstanding", "since", "waiter")
 
@@ -53,6 +53,14 @@ class _Delivery:
         self.waiter = waiter
         self.since = time.monotonic()
 
+    def on_report(self, record: ProducerRecord, error: KafkaError | None, _: Message | None = None) -> None:
+        """`record` is acknowledged, or refused with `error`."""
+        if error is not None:
+            self.failures.append(DeliveryFailure(record, error))
+        self.outstanding -= 1
+        if not self.outstanding and not self.waiter.done():
+            self.waiter.set_result(None)
+
 
 class RecordProducer:
     """One producer, used from one event loop."""
@@ -61,45 +69,43 @@ class RecordProducer:
         self._producer = producer
         self._loop = asyncio.get_running_loop()
         self._metrics = context.metrics
-        self._deliveries: dict[int, _Delivery] = {}
+        self._outstanding: dict[int, DeliveryReports] = {}
         self._pause = IDLE_SECONDS
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._acknowledged = 0
         self._serve()
 
     async def send(self, records: Sequence[ProducerRecord]) -> list[DeliveryFailure]:
         """Produce these; returns when each is acknowledged or refused, with those refused."""
         if not records:
             return []
-        delivery = _Delivery(len(records), self._loop.create_future())
-        self._deliveries[id(delivery)] = delivery
-        produce, on_report = self._producer.produce, self._on_report
+        reports = DeliveryReports(len(records), self._loop.create_future())
+        self._outstanding[id(reports)] = reports
+        produce, on_report = self._producer.produce, reports.on_report
         try:
             for record in records:
-                report = functools.partial(on_report, delivery, record)
+                report = functools.partial(on_report, record)
                 while True:
-                    try:
-                        produce(
-                            record.topic, record.value, record.key, on_delivery=report, headers=record.headers
-                        )
+                    try:  # by position, which the client parses in half the time
+                        produce(record.topic, record.value, record.key, -1, report, None, 0, record.headers)
                     except BufferError:  # librdkafka's queue is full: let it send
                         self._wake()
                         await asyncio.sleep(0.002)
                         continue
                     except KafkaException as error:
-                        on_report(delivery, record, error.args[0])
+                        on_report(record, error.args[0])
                     break
             self._wake()
-            await delivery.waiter
+            await reports.waiter
         finally:
-            self._deliveries.pop(id(delivery), None)
-        return delivery.failures
+            self._outstanding.pop(id(reports), None)
+            self._metrics.produced.inc(len(records) - reports.outstanding - len(reports.failures))
+        return reports.failures
 
     @property
     def oldest_unacknowledged(self) -> float:
         """Seconds for which the oldest call of `send` has been waiting."""
-        oldest = min((delivery.since for delivery in self._deliveries.values()), default=None)
+        oldest = min((reports.since for reports in self._outstanding.values()), default=None)
         return 0.0 if oldest is None else time.monotonic() - oldest
 
     def close(self) -> None:
@@ -107,17 +113,6 @@ class RecordProducer:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-
-    def _on_report(
-        self, delivery: _Delivery, record: ProducerRecord, error: KafkaError | None, _: Message | None = None
-    ) -> None:
-        if error is not None:
-            delivery.failures.append(DeliveryFailure(record, error))
-        else:
-            self._acknowledged += 1
-        delivery.outstanding -= 1
-        if delivery.outstanding == 0 and not delivery.waiter.done():
-            delivery.waiter.set_result(None)
 
     def _wake(self) -> None:
         self._pause = BUSY_SECONDS
@@ -130,10 +125,7 @@ class RecordProducer:
         if self._closed:
             return
         served = self._producer.poll(0)
-        if self._acknowledged:
-            self._metrics.produced.inc(self._acknowledged)
-            self._acknowledged = 0
-        if not self._deliveries:
+        if not self._outstanding:
             self._pause = IDLE_SECONDS
         elif served:
             self._pause = BUSY_SECONDS

@@ -31,11 +31,11 @@ def backoff(tries: int) -> float:
 
 
 def answers_to_failed(context: WorkerContext, record: Record, error: str) -> tuple[Outgoing, ...]:
-    """`Handler.failed`, where the defect may be as well."""
+    """`Handler.failed`, which may have the same defect; then nothing."""
     try:
         return tuple(context.handler.failed(record, error))
     except Exception:
-        context.log.exception("no answer to what failed", **record_fields(record))
+        context.log.exception("the handler could not answer a record that failed", **record_fields(record))
         return ()
 
 
@@ -90,10 +90,10 @@ class RetryingHandler:
         return outcomes
 
     def _defective(self, record: Record, defect: Exception) -> Poison:
-        """The dead letter says what it was; whoever asked learns no more than its kind."""
+        """The outcome after the last try: the dead letter has the defect's text, the answer only its type."""
         kind = type(defect).__name__
-        told = f"{self._handler.name} failed at this message ({kind}); it is in {dead_letter(record.topic)}"
-        answers = answers_to_failed(self._context, record, told)
+        text = f"{self._handler.name} failed at this message ({kind}); it is in {dead_letter(record.topic)}"
+        answers = answers_to_failed(self._context, record, text)
         return Poison(reason="handler_failed", errors=(f"{kind}: {defect}",), records=answers)
 
     async def _handle(self, records: Sequence[Record]) -> Sequence[Outcome]:

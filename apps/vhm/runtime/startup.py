@@ -57,7 +57,7 @@ class Startup:
                 self._probe.report_reachable()
                 self._readiness.report("topics", None)
                 for line in await in_daemon_thread(topic_admin.keep_for, names, self._settings, cluster):
-                    self._log.warning("texts are kept for another time", detail=line)
+                    self._log.warning("topics do not keep texts as long as set", detail=line)
                 return cluster
             tries += 1
             await asyncio.sleep(backoff(tries))

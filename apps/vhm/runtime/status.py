@@ -1,4 +1,4 @@
-"""What a worker says of itself on its health pages."""
+"""A worker's status, as its health pages show it."""
 
 from __future__ import annotations
 

@@ -61,9 +61,9 @@ def ensure(producer: Producer, names: Sequence[str], settings: KafkaSettings) ->
 
 
 def keep_for(names: Sequence[str], settings: KafkaSettings, cluster: str) -> list[str]:
-    """Set the retention of those of the topics that carry texts; lines about topics whose retention is
-    another and not ours to change. Blocks for up to 11 s."""
-    if is_embedded(cluster):  # it keeps nothing for long, and cannot be told to
+    """Set the retention of the topics that carry texts. Returns a line for each topic whose retention differs
+    and is not ours to change. Blocks for up to 11 s."""
+    if is_embedded(cluster):  # it has no retention to set
         return []
     from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
@@ -83,7 +83,7 @@ def keep_for(names: Sequence[str], settings: KafkaSettings, cluster: str) -> lis
         if settings.kafka_create_topics:
             other.append(resource.name)
         else:
-            lines.append(f"{resource.name}: retention.ms={found}, KAFKA_TOPIC_RETENTION_HOURS wants {wanted}")
+            lines.append(f"{resource.name}: retention.ms={found}, not {wanted} (KAFKA_TOPIC_RETENTION_HOURS)")
     return lines + [line for name in other for line in _alter(admin, name, {"retention.ms": wanted})]
 
 
@@ -97,7 +97,7 @@ def raise_size_limit(topic: str, settings: KafkaSettings) -> None:
 
 
 def _alter(admin: AdminClient, topic: str, config: Mapping[str, str]) -> list[str]:
-    """Change a topic's configuration; a line where the broker will not."""
+    """Change a topic's configuration; returns a line where the broker refuses."""
     from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
     entries = [
@@ -144,7 +144,7 @@ def _create(names: Sequence[str], settings: KafkaSettings) -> None:
 
 
 def _config(name: str, settings: KafkaSettings) -> dict[str, str]:
-    """What a new topic differs in from the broker's defaults."""
+    """The configuration of a new topic, beyond the broker's defaults."""
     limit = SIZE_LIMIT if name.endswith(DEAD_LETTER_SUFFIX) else {}
     if not carries_texts(name):
         return dict(limit)

@@ -11,7 +11,7 @@ LINE_EVERY_SECONDS = 60.0
 
 
 class UnknownFields:
-    """What was seen since the last line, by topic."""
+    """Counts them, and logs one line a minute for each topic."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context

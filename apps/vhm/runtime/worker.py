@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -34,6 +35,10 @@ EX_FAILED = 1
 
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104  a pod's probes come from outside the pod
 
+GC_THRESHOLDS = 20_000, 20, 20
+"""Of Python's cycle collector. Records make no cycles, yet Python's own 700 allocations bring a collection
+every 100 records, a sixth of the processor time of one that is only copied."""
+
 CHECK_SECONDS = 1.0
 """Time between two checks of the worker by itself."""
 
@@ -64,6 +69,7 @@ def main(
     except SettingsError as error:
         return _refuse(name, error)
     logs.configure(settings.log_level, settings.log_json)
+    gc.set_threshold(*GC_THRESHOLDS)
 
     async def run() -> int:
         try:
@@ -215,7 +221,7 @@ class Worker:
         return WorkerConsumer(self._context, consumer, self._producer, embedded=embedded)
 
     async def _check_handler(self) -> None:
-        """Turn what the handler says of itself into the condition "handler"."""
+        """Set the condition "handler" to the reasons that `not_ready` returns."""
         try:
             # wait_for of 3.11 may swallow the cancellation by a stop
             async with asyncio.timeout(HANDLER_ANSWER_SECONDS):

@@ -104,3 +104,35 @@ spec:
 """
     root = write(tmp_path, f"=== all/one.yaml\n{text}=== all/all-in-one.yaml\n{text}")
     assert preflight.check(root / "all", Options(skip=("schema",))) == []
+
+
+def test_a_policy_that_denies_all_from_another_file_of_a_folder_is_a_warning(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        """\
+=== pyproject.toml
+[tool.preflight]
+=== all/deny.yaml
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+=== all/web.yaml
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web, image: "example.org/web:1.2.3", ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: shop}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+""",
+    )
+    found = preflight.check(tmp_path / "all", Options(skip=("not-in-schema",)))
+    assert [(each.rule, each.severity) for each in found] == [("ingress-not-permitted", "warning")]

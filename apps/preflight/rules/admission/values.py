@@ -74,6 +74,41 @@ def _quantities(model: Model) -> Iterator[Field]:
             yield from (resources.field(name) for name in resources.mapping())
 
 
+@rule("mode-in-decimal", family="admission", severity="warning", outcome="CrashLoopBackOff")
+def mode_in_decimal(model: Model) -> Iterator[Violation]:
+    """The mode of a file that is written without its leading zero.
+
+    YAML reads `400` as a decimal number, which is the mode 0620: ssh refuses such a key, and a script is not
+    executable. What exceeds 0777, as 644 and 755 do, the API server rejects.
+
+        defaultMode: 400       # 0400
+    """
+    for workload in model.workloads:
+        for pattern in MODES:
+            for field in workload.fields(pattern):
+                number = field.doc
+                if number in SLIPS or (
+                    type(number) is int and number > 0o777 and OCTAL.fullmatch(str(number))
+                ):
+                    yield at(
+                        field,
+                        message=f"{field.path[-1]} {number} is a decimal number, the mode {number:04o}",
+                        fix=f"write 0{number}",
+                        severity="error" if number > 0o777 else None,
+                        outcome="rejected by the API server" if number > 0o777 else None,
+                    )
+
+
+MODES = tuple(
+    f"volumes.*.{source}.{field}"
+    for source in ("configMap", "secret", "projected", "downwardAPI", "projected.sources.*.*")
+    for field in ("defaultMode", "items.*.mode")
+)
+SLIPS = (400, 440, 444, 500)
+"""Usual modes, which are read as unusual ones; 256, 288, 292, 384, 420 and 493 are usual in decimal."""
+OCTAL = re.compile(r"[4-7][0-7]{2}")
+
+
 @rule("secret-not-base64", family="admission", severity="error", outcome="rejected by the API server")
 def secret_not_base64(model: Model) -> Iterator[Violation]:
     """A value under a Secret's `data` that is not base64.

@@ -13,6 +13,7 @@ from preflight.cluster.environment import expand
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig, dotted
 from preflight.facts.images import SHELLS, ContainerImage, container_images, start_of
+from preflight.facts.known_images import known, shown
 from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.repository.shell_syntax import problem_of
@@ -111,6 +112,52 @@ def _arguments(container: Container) -> Iterator[Violation]:
             )
 
 
+OPERATOR = re.compile(r"&&|\|\||[|;&]|(\d|&)?>>?(&\d|\S+)?|<")
+BUILTINS = ("cd", "export", "source")
+TAKE_OPERATORS = ("[", "awk", "expr", "find", "test")
+"""Programs that may take such a word as an argument."""
+
+
+@rule("shell-word-without-shell", family="images", severity="error", outcome="CrashLoopBackOff")
+def shell_word_without_shell(model: Model) -> Iterator[Violation]:
+    """A word of the shell in a command line that no shell reads.
+
+    `&&`, `|` and `>` reach the program as arguments, and `cd` and `export` are no programs: the second
+    command never runs. A command line of Kubernetes is a list of words for one program.
+
+        command: [python, manage.py, migrate, "&&", gunicorn, shop.wsgi]     # [sh, -c, "… && exec …"]
+    """
+    for container in model.containers:
+        given = list(lines(container))
+        if not container.command and container.args:
+            paths = tuple(("args", index) for index in range(len(container.args)))
+            given.append(Words(words=tuple(container.args), paths=paths, outcome="CrashLoopBackOff"))
+        for line in given:
+            names = [posixpath.basename(word) for word in line.words]
+            if {*names} & {*SHELLS, *TAKE_OPERATORS}:
+                continue
+            index = 0 if names[0] in BUILTINS else _operator(line.words)
+            if index is None or (index == 0 and line.paths[0][0] == "args"):
+                continue
+            own = line.paths[0][0] == "command"
+            yield at(
+                container.field(*line.paths[index]),
+                message=f"{line.words[index]!r} in {line.field} is for a shell, and no shell reads it",
+                fix='write ["sh", "-c", "…"] with the whole line as one word',
+                severity=None if line.paths[0][0] != "args" else "warning",
+                outcome="RunContainerError" if own and not index else line.outcome,
+            )
+
+
+def _operator(words: tuple[str, ...]) -> int | None:
+    """The first word between others that only a shell reads; after an option it may be its value."""
+    for index, word in enumerate(words[1:], 1):
+        last = index == len(words) - 1
+        if OPERATOR.fullmatch(word) and not words[index - 1].startswith("-") and (not last or len(word) > 1):
+            return index
+    return None
+
+
 def _quoted(line: str) -> str:
     return ", ".join(f'"{word}"' for word in line.split())[:200]
 
@@ -119,6 +166,61 @@ def _is_line(word: str) -> bool:
     """Whether a word is a command line: the name of a program, and more on the same line."""
     first, _, rest = word.strip().partition(" ")
     return bool(rest) and "\n" not in word.strip() and INTERPRETERS.fullmatch(first) is not None
+
+
+SHORT = frozenset(
+    {"chmod", "chown", "cp", "date", "echo", "env", "exit", "false", "hostname", "id", "ln", "ls",
+     "mkdir", "mv", "printenv", "printf", "pwd", "rm", "set", "test", "touch", "true", "uname", "whoami"}
+)  # fmt: skip
+"""Programs that end at once, whatever they are given."""
+
+
+@rule("container-ends", family="images", severity="error", outcome="CrashLoopBackOff")
+def container_ends(model: Model) -> Iterator[Violation]:
+    """A container of a pod that is started again and again, whose command ends at once.
+
+    `Completed`, then CrashLoopBackOff. The images of Linux and of languages start a shell or an interpreter,
+    which ends without a terminal; a shell without a script does the same, and a script that only prints.
+    What is to end belongs into a Job or an init container. A container with `stdin` or `tty` waits.
+
+        containers:
+        - {name: box, image: "ubuntu:24.04"}     # and no command
+    """
+    for container in model.containers:
+        pod = container.workload
+        once = pod.kind in ("CronJob", "Job") or pod.get("restartPolicy", default="Always") != "Always"
+        if once or container.role == "init":
+            continue
+        if container.get("stdin") is True or container.get("tty") is True:
+            continue
+        ends = known(container.image).ends and not container.command and not container.args
+        start = start_of(container)
+        words = start.words if container.command and _operator(start.words) is None else ()
+        if ends:
+            message = (
+                f"{shown(container.image)} starts a shell or an interpreter, which ends without a terminal"
+            )
+        elif len(words) == 1 and start.program in SHELLS:
+            message = f"{start.program} is given no script, and ends without a terminal"
+        elif words and (_is_short(start.script) if start.script is not None else start.program in SHORT):
+            message = f"the command of {container.name} ends as soon as it has started"
+        else:
+            continue
+        yield at(
+            container.field("image" if ends else "command"),
+            message=message,
+            fix="give it the command that it is to run" if ends else "run what is to go on, or make it a Job",
+        )
+
+
+def _is_short(script: str) -> bool:
+    """Whether every command of a script is one that ends at once."""
+    if re.search(r"[|&`(){}<]|\$\(", script.replace("&&", ";").replace(">&", ">")):
+        return False
+    commands = [each.split() for each in re.split(r"&&|[;\n]", script)]
+    return all(
+        words[0] in (*SHORT, *BUILTINS) for words in commands if words and not words[0].startswith("#")
+    )
 
 
 @rule("shell-syntax-error", family="images", severity="error", outcome="CrashLoopBackOff")

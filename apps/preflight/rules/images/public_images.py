@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from preflight.cluster.workloads import Container
 from preflight.facts.known_images import KnownImage, known, shown
-from preflight.facts.mounts import mounts, unmounted
+from preflight.facts.mounts import below, mounts, unmounted
 from preflight.facts.pods import service_links
 from preflight.findings import Severity
 from preflight.model import Model
@@ -130,3 +130,54 @@ def service_link_stops_image(model: Model) -> Iterator[Violation]:
                     f"container, which {shown(container.image)} takes for its own setting",
                     fix="say enableServiceLinks: false in the pod, or rename the Service",
                 )
+
+
+def is_as_it_comes(container: Container, image: KnownImage) -> bool:
+    """Whether the image starts what it starts by itself: no other command, no arguments but options, and
+    nothing mounted over its configuration."""
+    own = image.names[0].rpartition("/")[2] if image.names else ""
+    given = [each for each in container.args[:1] if not each.startswith("-") and each not in (own, f"{own}d")]
+    return not (container.command or given) and not any(
+        below(mount.folder, folder) or below(folder, mount.folder)
+        for mount in mounts(container)
+        for folder in image.configuration
+    )
+
+
+@rule("image-setting-missing", family="images", severity="error", outcome="CrashLoopBackOff")
+def image_setting_missing(model: Model) -> Iterator[Violation]:
+    """A variable without which a public image does not start.
+
+    postgres ends with `Database is uninitialized and superuser password is not specified`, and so do MySQL,
+    MariaDB, SQL Server and others; Elasticsearch wants to be told how it finds its cluster. Where the data
+    folder is a volume made elsewhere, a database may be in it: a warning.
+
+        image: postgres:17.2           # and no POSTGRES_PASSWORD
+    """
+    for container in model.containers:
+        image = known(container.image)
+        if not image.needs or not container.env_is_known or not is_as_it_comes(container, image):
+            continue
+        for names in image.needs:
+            if any(container.env[name].value != "" for name in names if name in container.env):
+                continue
+            others = f" (or {', '.join(names[1:3])})" if names[1:] else ""
+            yield at(
+                container.field("image"),
+                message=f"{shown(container.image)} does not start without {names[0]}{others}",
+                fix=f"set {names[0]}",
+                severity="warning" if _may_be_filled(model, container, image) else None,
+            )
+
+
+def _may_be_filled(model: Model, container: Container, image: KnownImage) -> bool:
+    """Whether its data lies on a volume that is not made here."""
+    space = container.obj.namespace
+    for mount in mounts(container):
+        claim = mount.volume.get("persistentVolumeClaim")
+        name = claim.get("claimName") if isinstance(claim, dict) else None
+        made = "emptyDir" in mount.volume or "ephemeral" in mount.volume or not mount.volume
+        made = made or (name is not None and bool(model.find("PersistentVolumeClaim", space, str(name))))
+        if not made and image.data and (below(image.data, mount.folder) or below(mount.folder, image.data)):
+            return True
+    return False

@@ -45,7 +45,7 @@ def entries(image: ContainerImage) -> list[Entry]:
     """The modules a container's command starts: `python -m X`, what a server loads (`X:app`, `-A X`, a Django
     settings module), a console script; itself, or in the last line of a shell script of the image."""
     command = server_command(image.container, image)
-    if command is not None:
+    if command is not None and (command.server.apps or command.server.app_variable):
         variable = command.server.app_variable
         match = TARGET.fullmatch(command.app or (image.variable(variable) if variable else ""))
         if match is None:

@@ -7,10 +7,12 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from preflight.cluster.environment import data_of
+from preflight.cluster.objects import Obj
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig, list_at
 from preflight.facts.images import SHELLS, ContainerImage, command_fields, container_images
-from preflight.facts.mounts import below, mounts
+from preflight.facts.mounts import below, mounts, volume_files
 from preflight.facts.servers import command_words, server_commands
 from preflight.facts.settings import Written
 from preflight.findings import Place
@@ -62,24 +64,43 @@ def script_not_executable(model: Model) -> Iterator[Violation]:
 
 @rule("script-with-windows-lines", family="images", severity="error", outcome="RunContainerError")
 def script_with_windows_lines(model: Model) -> Iterator[Violation]:
-    """An entrypoint script whose lines end as on Windows.
+    """A script that is started, of the image or a ConfigMap, whose lines end as on Windows.
 
     The kernel looks for an interpreter with the carriage return in its name: `exec /start.sh: no such file or
     directory`, though the file is there.
 
         *.sh text eol=lf               # in .gitattributes
     """
-    for image, source in _scripts(model):
-        head = (image.root / source).read_bytes()[:200]
-        first = head.partition(b"\n")[0]
+    for container in model.containers:
+        for line in lines(container):
+            source, key = _mounted_at(model, container, posixpath.normpath(line.words[0])) or (None, "")
+            first = ((data_of(source).get(key) or "") if source is not None else "").partition("\n")[0]
+            if source is not None and first.startswith("#!") and first.endswith("\r"):
+                yield at(
+                    source.field("data", key),
+                    message=f"{line.words[0]} is started, and its first line ends with a carriage return",
+                    fix="keep its lines with LF: say eol=lf in .gitattributes",
+                    outcome="RunContainerError" if line.paths[0][0] == "command" else line.outcome,
+                )
+    for image, file in _scripts(model):
+        line_of_file = (image.root / file).read_bytes()[:200].partition(b"\n")[0]
         cured = any("dos2unix" in run.text or "\\r" in run.text for run in image.runs)
-        if first.startswith(b"#!") and first.endswith(b"\r") and not cured:
+        if line_of_file.startswith(b"#!") and line_of_file.endswith(b"\r") and not cured:
             yield at(
                 image.container.field("image"),
-                message=f"{source} is started, and its first line ends with a carriage return",
+                message=f"{file} is started, and its first line ends with a carriage return",
                 fix="keep its lines with LF: say eol=lf in .gitattributes",
-                place=Place(source, 1),
+                place=Place(file, 1),
             )
+
+
+def _mounted_at(model: Model, container: Container, path: str) -> tuple[Obj, str] | None:
+    """The ConfigMap or Secret, and its key, that is mounted as a file."""
+    for mount in mounts(container):
+        if below(path, mount.folder):
+            files, _ = volume_files(model, container.workload, mount.volume)
+            return files.get(str(mount.item.get("subPath", posixpath.relpath(path, mount.folder))))
+    return None
 
 
 def _mounted(model: Model) -> Iterator[Violation]:

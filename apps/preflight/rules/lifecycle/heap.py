@@ -1,7 +1,8 @@
-"""Java heaps against memory limits."""
+"""Heaps and caches that programs are told to take, against memory limits."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -21,6 +22,14 @@ JVM_VARIABLE = re.compile(
 READ_BY_JAVA = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 """Variables that a JVM reads by itself; all others count where a script hands them to it."""
 HEAP = re.compile(r"-Xm[xs](\d+)([kKmMgGtT]?)\b")
+SIZE = r"[ =](?P<size>\d+)(?P<unit>[kKmMgGtT]?(?:i?[bB])?)\b"
+MEMORY = (
+    (re.compile(rf"(?P<name>--max[-_]old[-_]space[-_]size){SIZE}"), "m"),
+    (re.compile(rf"(?P<name>^GOMEMLIMIT){SIZE}"), "b"),
+    (re.compile(rf"(?P<name>--maxmemory){SIZE}"), "b"),
+    (re.compile(rf"(?P<name>\bshared_buffers){SIZE}"), "b"),
+)
+"""How programs are told how much memory to take, and the unit of a bare number."""
 UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -31,7 +40,8 @@ def heap_above_limit(model: Model) -> Iterator[Violation]:
     A JVM takes threads, code and buffers besides its heap. As the heap fills, the kernel kills the process
     before Java itself collects garbage or reports that memory is short. A heap as large as the limit is a
     warning, and so is one in a variable of which it is not known that anything hands it to Java: a JVM reads
-    JAVA_TOOL_OPTIONS and JDK_JAVA_OPTIONS alone. Kafka's own default is -Xmx1G.
+    JAVA_TOOL_OPTIONS and JDK_JAVA_OPTIONS alone. Kafka's own default is -Xmx1G. What Node.js, Go, Redis and
+    PostgreSQL are told to take is a warning from the limit on: they grow as far only when they need it.
 
         KAFKA_HEAP_OPTS=-Xmx2g         # and limits: {memory: 1Gi}
     """
@@ -48,6 +58,15 @@ def heap_above_limit(model: Model) -> Iterator[Violation]:
                     f"{container.name} is {_shown(limit)}",
                     fix="leave at least a quarter of the limit to the rest of the JVM",
                     severity="error" if heap > limit and read else "warning",
+                )
+        for field, source, size in _told(container):
+            if size >= limit:
+                yield at(
+                    field,
+                    message=f"{source} lets it take {_shown(size)}; the memory limit of {container.name} is "
+                    f"{_shown(limit)}",
+                    fix="write three quarters of the limit at most",
+                    severity="warning",
                 )
         if _takes_default(container) and limit <= UNITS["g"]:
             yield at(
@@ -68,6 +87,30 @@ def _heaps(model: Model, container: Container) -> Iterator[tuple[Field, str, int
             yield written_at(container, offered), offered.name, heap_of(offered.value or ""), read
     for word in command_fields(container):
         yield word, "the command", heap_of(str(word.doc)), True
+
+
+def _told(container: Container) -> Iterator[tuple[Field, str, Decimal]]:
+    """What other programs are told to take: where, by what, and how much."""
+    words = command_fields(container)
+    texts: list[tuple[Field, str]] = [
+        (written_at(container, each), f"{each.name}={each.value}") for each in container.env.values()
+    ]
+    texts += [(word, str(word.doc)) for word in words]
+    texts += [
+        (after, f"{before.doc} {after.doc}")
+        for before, after in itertools.pairwise(words)
+        if _is_option(before)
+    ]
+    for field, text in texts:
+        for pattern, unit in MEMORY:
+            if (match := pattern.search(text)) is not None:
+                factor = UNITS.get((match["unit"] or unit).lower().removesuffix("b").removesuffix("i"))
+                if factor is not None:
+                    yield field, match["name"], Decimal(match["size"]) * factor
+
+
+def _is_option(word: Field) -> bool:
+    return str(word.doc).startswith("--")
 
 
 def _is_read(model: Model, container: Container, name: str) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from preflight.cluster.services import Service
 from preflight.cluster.workloads import Workload
-from preflight.facts.addresses import Call, calls, listening
+from preflight.facts.addresses import Call, calls, listening, pod_of
 from preflight.facts.custom_resources import made_services
 from preflight.facts.existence import DEPLOYERS, Missing, missing
 from preflight.facts.ports import target
@@ -23,7 +23,8 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
     """An address in a setting whose host is no Service of the render.
 
     A single name (`kafka`) or one with `.svc` in it can only be a Service; where there is none, the name does
-    not resolve. Looked at are settings the app declares as addresses; of containers that nothing is known of,
+    not resolve; the name of one pod (`kafka-0.kafka`) wants a headless Service that its StatefulSet names.
+    Looked at are settings the app declares as addresses; of containers that nothing is known of,
     only names that are a slip away from a Service. Commands that wait (`until nc -z db 5432`) and the files
     of nginx and HAProxy are read as well: an init container waits for ever, and a proxy ends with `host not
     found in upstream`. Another namespace's Service may be made elsewhere: a warning. What a custom resource
@@ -35,6 +36,8 @@ def address_of_no_service(model: Model) -> Iterator[Violation]:
 
 
 def _of_no_service(model: Model, call: Call) -> Violation | None:
+    if call.service is not None and (pod := pod_of(model, call.address.host, call.container.obj.namespace)):
+        return _of_single_pod(call, call.service, pod)
     if call.service is not None or not call.address.is_of_cluster or _is_own(call):
         return None
     name, namespace = _split(call)
@@ -60,6 +63,26 @@ def _of_no_service(model: Model, call: Call) -> Violation | None:
         + (hint(meant) if meant else absent.hint),
         fix=f"write {meant}" if meant else "name a Service that is applied",
         severity="error" if is_near else doubted,
+        outcome=call.unresolved or call.outcome,
+    )
+
+
+def _of_single_pod(call: Call, service: Service, pod: Workload) -> Violation | None:
+    """Names of single pods are known by a headless Service, which their StatefulSet names."""
+    governing = pod.obj.get("spec", "serviceName")
+    if service.headless and governing == service.name:
+        return None
+    why = (
+        f"Service {service.name} is not headless"
+        if not service.headless
+        else f"StatefulSet {pod.name} has serviceName: {governing or 'none'}"
+    )
+    return at(
+        call.written,
+        message=f"{call.variable}: {call.address.host} does not resolve: {why}",
+        fix=f"say clusterIP: None in Service {service.name}"
+        if not service.headless
+        else f"say serviceName: {service.name}",
         outcome=call.unresolved or call.outcome,
     )
 

@@ -11,11 +11,14 @@ from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step, dig
 from preflight.facts.addresses import Address, listening
 from preflight.facts.images import command_fields, container_images
+from preflight.facts.known_images import known, shown
+from preflight.facts.mounts import mounts
 from preflight.facts.ports import asked_ports, probe_ports, target
 from preflight.facts.servers import Listening, command_words, servers_listening
 from preflight.facts.settings import Written, container_settings, requests, routes
 from preflight.findings import Outcome, Severity
 from preflight.model import Model
+from preflight.rules.images.public_images import is_as_it_comes
 from preflight.rules.images.python_code import started
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import listed
@@ -38,7 +41,8 @@ def port_not_served(model: Model) -> Iterator[Violation]:
     the command line of its server does. A probe elsewhere never succeeds; a Service's clients are refused. Of
     a server, a port that another container, a setting, a variable or the code mentions may be served all the
     same, and a port that is declared and asked by nobody is a warning, as is an image that is not built here.
-    Where neither is known, a Service is compared with the ports that containers declare, which is a
+    A public image that is started as it comes listens where its publisher says.
+    Where none is known, a Service is compared with the ports that containers declare, which is a
     convention: a warning, where each pod has one container with one port, and no port of the Service leads
     there.
 
@@ -49,6 +53,8 @@ def port_not_served(model: Model) -> Iterator[Violation]:
             yield from _beside_settings(model, settings.container)
     for container, listens in servers_listening(model).items():
         yield from _beside_server(model, container, listens)
+    for container in model.containers:
+        yield from _beside_image(model, container)
     for service in model.services:
         yield from _beside_pods(model, service)
 
@@ -100,14 +106,49 @@ def _beside_server(model: Model, container: Container, listens: Listening) -> It
     )
 
 
+def _beside_image(model: Model, container: Container) -> Iterator[Violation]:
+    own = image_ports(container)
+    asked = asked_ports(model, container) if own and container.role != "init" else {}
+    wrong = {number for number in asked.values() if number not in own}
+    for number in sorted(each for each in wrong if not _may_listen(model, container, each)):
+        asking = _asking(model, container, number)
+        yield at(
+            _asked_at(model, container, number),
+            message=f"{shown(container.image)} listens on port {listed(map(str, own[:3]))}, and "
+            f"{listed(asking)} asks {number}",
+            fix=f"ask {own[0]}",
+            outcome=outcome_of(asking),
+        )
+
+
+def image_ports(container: Container) -> tuple[int, ...]:
+    """Where a public image listens that is started as it comes; empty where that is not known."""
+    image = known(container.image)
+    texts = any("configMap" in mount.volume or "hostPath" in mount.volume for mount in mounts(container))
+    configurable = texts and not image.configuration
+    as_it_comes = container.env_is_known and not container.args and is_as_it_comes(container, image)
+    return image.ports if as_it_comes and not configurable else ()
+
+
+def _asked_at(model: Model, container: Container, number: int) -> Field:
+    """Where a port is asked for: the container's own declaration, else a probe, else a Service."""
+    declared = [each.field("containerPort") for each in container.fields("ports.*")]
+    asking = [port for _, port in probe_ports(container)]
+    for service in model.services_of(container.workload):
+        ports = service.fields("spec.ports.*")
+        asking += [each.field("targetPort" if "targetPort" in each.mapping() else "port") for each in ports]
+    fields = [each for each in (*declared, *asking) if each.doc == number]
+    return fields[0] if fields else container.field("image")
+
+
 def _beside_pods(model: Model, service: Service) -> Iterator[Violation]:
     containers = [each for workload in service.workloads for each in workload.containers]
     main = [each for each in containers if each.role != "init"]
-    known = [listening(model, each) for each in main]
+    apps = [listening(model, each) for each in main]
     plain = len(main) == len(service.workloads) and all(len(each.ports) == 1 for each in main)
-    if not main or not (plain or all(known)):
+    if not main or not (plain or all(apps)) or any(map(image_ports, main)):
         return
-    served = {number for each in known for number in each}
+    served = {number for each in apps for number in each}
     served |= {
         port["containerPort"]
         for each in main
@@ -122,7 +163,7 @@ def _beside_pods(model: Model, service: Service) -> Iterator[Violation]:
             message=f"Service {service.name} leads to port {number}; the containers of the pods it "
             f"selects have {listed(str(each) for each in sorted(served))}",
             fix="lead it to a port the container listens on",
-            severity=None if all(known) else "warning",
+            severity=None if all(apps) else "warning",
             outcome="ready but unreachable",
         )
 
@@ -239,6 +280,29 @@ _ANSWERS = {
 } | dict.fromkeys((301, 302, 307, 308), "leave this path out of the redirect to https")
 
 
+@rule("probe-without-tls", family="network", severity="warning", outcome="never ready")
+def probe_without_tls(model: Model) -> Iterator[Violation]:
+    """An HTTP probe of a port that is called https, without `scheme: HTTPS`.
+
+    A probe asks by HTTP unless its scheme says otherwise, and a TLS server answers 400: `client sent an HTTP
+    request to an HTTPS server`.
+
+        httpGet: {path: /healthz, port: https}     # scheme: HTTPS
+    """
+    for container in model.containers:
+        names = {port.get("containerPort"): str(port.get("name", "")) for port in container.ports}
+        for name, port in probe_ports(container):
+            called = str(port.doc) if isinstance(port.doc, str) else names.get(port.doc, "")
+            by_http = container.get(name, "httpGet", "scheme", default="HTTP") == "HTTP"
+            if "httpGet" in port.path and by_http and re.fullmatch(r"(.*-)?https(-.*)?", called):
+                yield at(
+                    port,
+                    message=f"{name} asks port {called} by HTTP, and a TLS server answers that with 400",
+                    fix="say scheme: HTTPS",
+                    outcome=outcome_of([name]),
+                )
+
+
 @rule("probe-asks-the-node", family="network", severity="error", outcome="never ready")
 def probe_asks_the_node(model: Model) -> Iterator[Violation]:
     """A probe or postStart hook with `host: localhost`, in a pod that is not on the node's network.
@@ -279,7 +343,7 @@ def port_taken_in_pod(model: Model) -> Iterator[Violation]:
     """Two containers of one pod that listen on the same port.
 
     Containers of a pod share its network: the second one to bind the port fails with `address already in
-    use`.
+    use`. Known are the ports that containers declare, and those of public images started as they come.
 
         containers:
         - {name: app, ports: [{containerPort: 8080}]}
@@ -295,5 +359,16 @@ def port_taken_in_pod(model: Model) -> Iterator[Violation]:
                     yield at(
                         container.field("ports", index, "containerPort"),
                         message=f"containerPort {key[0]}: container {first.name} of this pod has it already",
+                        fix="let one of them listen on another port",
+                    )
+            for number in image_ports(container) if container.role != "init" else ():
+                first = taken.setdefault((str(number), "TCP"), container)
+                if first is not container and number not in [
+                    port.get("containerPort") for port in container.ports
+                ]:
+                    yield at(
+                        container.field("image"),
+                        message=f"{shown(container.image)} listens on port {number}, which container "
+                        f"{first.name} of this pod has already",
                         fix="let one of them listen on another port",
                     )

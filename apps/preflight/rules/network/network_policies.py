@@ -13,6 +13,7 @@ from preflight.documents.paths import dig
 from preflight.facts.addresses import Address, Call, calls
 from preflight.facts.network_policies import (
     Direction,
+    are_apart,
     entries,
     isolating,
     meets_peer,
@@ -96,7 +97,7 @@ def _kept_inside(model: Model, call: Call) -> Violation | None:
         message=f"no NetworkPolicy permits egress to {address.host} on port {address.port}, "
         f"which {call.variable} names{_may_permit(elsewhere)}",
         fix=f"permit egress to an ipBlock on port {address.port}",
-        severity="warning" if elsewhere else None,
+        severity="warning" if elsewhere or are_apart(model, client, policies, "egress") else None,
         outcome=call.outcome,
     )
 
@@ -181,7 +182,9 @@ def _routes(model: Model) -> Iterator[Violation]:
                         message=f"{server.name} accepts nothing from other namespaces on port {number}, "
                         f"where the controller calls from{_may_permit(elsewhere)}",
                         fix=f"permit ingress from the controller's namespace on port {number}",
-                        severity="warning" if elsewhere else None,
+                        severity="warning"
+                        if elsewhere or are_apart(model, server, policies, "ingress")
+                        else None,
                         outcome="ready but unreachable",
                     )
 
@@ -196,7 +199,8 @@ def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[V
         field = _nearest(model, group[0], direction)
         clients = listed(edge.client.name for edge in group)
         here = group[0].client if direction == "egress" else group[0].server
-        policies = listed(f"NetworkPolicy {policy.name}" for policy in isolating(model, here, direction))
+        isolated = isolating(model, here, direction)
+        policies = listed(f"NetworkPolicy {policy.name}" for policy in isolated)
         outcomes = [edge.call.outcome for edge in group]
         elsewhere = policy_elsewhere(model, here, partial(_opens, model, group, direction))
         yield at(
@@ -205,7 +209,7 @@ def _reported(model: Model, cut: list[Edge], direction: Direction) -> Iterator[V
             f"{listed(edge.call.variable for edge in group)} asks for: {policies} of {here.name}'s pods "
             f"{'permits' if policies.count('NetworkPolicy') == 1 else 'permit'} no such {direction}"
             + _may_permit(elsewhere),
-            severity="warning" if elsewhere else None,
+            severity="warning" if elsewhere or are_apart(model, here, isolated, direction) else None,
             fix=f"permit {direction} {'to' if direction == 'egress' else 'from'} "
             f"{server if direction == 'egress' else clients} on port {port}"
             + (
@@ -270,7 +274,7 @@ def dns_not_permitted(model: Model) -> Iterator[Violation]:
                 f"{call.variable} names: "
                 f"{listed(f'NetworkPolicy {policy.name}' for policy in policies)} isolates its egress"
                 + _may_permit(elsewhere),
-                severity="warning" if elsewhere else None,
+                severity="warning" if elsewhere or are_apart(model, client, policies, "egress") else None,
                 fix="permit egress to namespace kube-system on port 53, UDP and TCP",
                 outcome=call.outcome,
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator, Set
 
 from preflight.cluster.environment import data_of
@@ -9,11 +11,15 @@ from preflight.cluster.objects import Field, Located, Obj
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import dig
 from preflight.facts.custom_resources import made_secrets
-from preflight.facts.mounts import mounts, volume_files
+from preflight.facts.images import command_fields
+from preflight.facts.mounts import below, mounts, volume_files
+from preflight.findings import Outcome
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
-from preflight.spelling import hint, is_slip, near
+from preflight.spelling import hint, is_slip, listed, near
 
+PULL = (".dockerconfigjson",)
+PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
 PLACES = (
     ("ConfigMap", "env.*.valueFrom.configMapKeyRef", "name", "key"),
     ("Secret", "env.*.valueFrom.secretKeyRef", "name", "key"),
@@ -23,6 +29,14 @@ PLACES = (
     ("Secret", "volumes.*.projected.sources.*.secret", "name", "items.*.key"),
 )
 """What containers (`env`) and pods (`volumes`) name, where, and the fields below with its name and keys."""
+IMPLIED: tuple[tuple[str, str, tuple[str, ...], Outcome], ...] = (
+    ("Ingress", "spec.tls.*.secretName", ("tls.crt", "tls.key"), "ready but unreachable"),
+    ("pod", "imagePullSecrets.*.name", PULL, "ErrImagePull"),
+    ("ServiceAccount", "imagePullSecrets.*.name", PULL, "ErrImagePull"),
+)
+"""Who names Secrets, where, which keys they have to have, and what comes of it that they have not."""
+NAMES_FILE = re.compile(r"(?:--?[\w.-]+=)?(/[\w./-]*\.\w+)")
+"""A word that is a path with an ending, or an option whose value is one."""
 
 
 @rule("missing-key", family="references", severity="error", outcome="CreateContainerConfigError")
@@ -33,8 +47,10 @@ def missing_key(model: Model) -> Iterator[Violation]:
     item of a volume keeps the pod in ContainerCreating (FailedMount). For a `subPath` that is no key the
     kubelet makes an empty folder: the container cannot be started, or finds a folder instead of its file.
     Neither the API server nor a schema says so. Of what is `optional: true` only a slip is reported: nothing
-    is passed on then. A Secret without any data is filled in later and only warned about. Of an
-    ExternalSecret or SealedSecret the keys it names are the Secret's.
+    is passed on then. An Ingress' certificate has tls.crt and tls.key, and a pull secret .dockerconfigjson
+    and the type that says so. A file that the command names below such a volume has to be one of its keys:
+    nothing else of the image is seen there. A Secret without any data is filled in later and only warned
+    about. Of an ExternalSecret or SealedSecret the keys it names are the Secret's.
 
         valueFrom:
           configMapKeyRef:
@@ -50,6 +66,11 @@ def missing_key(model: Model) -> Iterator[Violation]:
                     yield from _absent(model, kind, name, key, reference.get("optional") is True)
         for container in workload.containers:
             yield from _sub_paths(model, container)
+            yield from _files_named(model, container)
+    for holder, pattern, implied, outcome in IMPLIED:
+        found = model.workloads if holder == "pod" else model.objects_of(holder)
+        for field in (field for each in found for field in each.fields(pattern)):
+            yield from _lacking(model, field, implied, outcome)
 
 
 def _absent(model: Model, kind: str, name: str, key: Field, optional: bool) -> Iterator[Violation]:
@@ -77,6 +98,51 @@ def _absent(model: Model, kind: str, name: str, key: Field, optional: bool) -> I
             severity="error" if data and (not so or is_slip(key.doc, meant or "")) else "warning",
             outcome="applies nothing" if optional else "FailedMount" if mounted else None,
         )
+
+
+def _lacking(model: Model, field: Field, implied: tuple[str, ...], outcome: Outcome) -> Iterator[Violation]:
+    """A Secret that is taken for what its keys or its type do not make it."""
+    name = str(field.doc)
+    source = model.find("Secret", field.obj.namespace, name)
+    if source is None or _fills_itself(source) or not (data := data_of(source)):
+        return
+    lacks = [key for key in implied if key not in data]
+    kind = source.get("type", default="Opaque")
+    pulls = implied == PULL and kind not in PULL_TYPES
+    if (lacks and ".dockercfg" not in data) or pulls:
+        yield at(
+            field,
+            message=f"Secret {name} has no key {' and no key '.join(lacks)}"
+            if lacks
+            else f"Secret {name} is of type {kind}, which the kubelet takes for no pull secret",
+            fix=f"make it by kubectl create secret {'docker-registry' if implied == PULL else 'tls'} {name}",
+            outcome=outcome,
+        )
+
+
+def _files_named(model: Model, container: Container) -> Iterator[Violation]:
+    """Files of a mounted ConfigMap or Secret that the command names, and that it does not have."""
+    found = sorted(mounts(container), key=lambda mount: len(mount.folder), reverse=True)
+    for word in command_fields(container):
+        named = NAMES_FILE.fullmatch(str(word.doc))
+        path = posixpath.normpath(named[1]) if named else ""
+        mount = next((each for each in found if path and below(path, each.folder)), None)
+        if mount is None or path == mount.folder or not mount.whole:
+            continue
+        files, known = volume_files(model, container.workload, mount.volume)
+        name = posixpath.relpath(path, mount.folder)
+        if not known or not files or any(_fills_itself(source) for source, _ in files.values()):
+            continue
+        if not any(file == name or file.startswith(f"{name}/") for file in files):
+            meant = near(name, files)
+            yield at(
+                word,
+                message=f"{path} is not there: volume {mount.item.get('name')} has no {name}"
+                + (hint(meant) or f", but {listed(sorted(files)[:4])}"),
+                fix=f"write {mount.folder}/{meant}" if meant else "name a key of it, or add this one",
+                severity=None if meant else "warning",
+                outcome="CrashLoopBackOff",
+            )
 
 
 def _fills_itself(source: Obj) -> bool:

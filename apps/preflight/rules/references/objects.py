@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from preflight.cluster.environment import data_of
 from preflight.cluster.objects import Obj
-from preflight.facts.custom_resources import named_objects
+from preflight.facts.custom_resources import missing_parts, named_objects
 from preflight.facts.existence import are_applied_together, is_given, missing
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
@@ -76,11 +76,24 @@ def custom_reference_misspelt(model: Model) -> Iterator[Violation]:
 
     The controller waits for it, and often only the resource's status says so. Known are Argo CD and Rollouts,
     KEDA, External Secrets, cert-manager, Flux, Gateway API, Traefik and Strimzi. What they name may be made
-    elsewhere: only a near miss is reported, and a key that the ConfigMap or Secret of the render lacks.
+    elsewhere: only a near miss is reported, and a key that the ConfigMap or Secret of the render lacks; so is
+    a listener that a route names and its Gateway lacks, and a subset that Istio's DestinationRule lacks.
 
         kind: ScaledObject
         spec: {scaleTargetRef: {name: resonnance}}     # the Deployment is resonance
     """
+    for field, owner, names in missing_parts(model):
+        meant = near(str(field.doc), names)
+        yield at(
+            field,
+            message=f"{owner} has no {field.path[-1]} {field.doc}{hint(meant)}",
+            fix=f"write {meant}"
+            if meant
+            else f"write one of {listed(names)}"
+            if names
+            else "define it there",
+            outcome="ready but unreachable",
+        )
     for named in named_objects(model):
         others = [obj.name for obj in model.objects_of(named.kind) if obj.namespace == named.namespace]
         found = model.find(named.kind, named.namespace, named.name)

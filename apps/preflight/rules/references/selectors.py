@@ -194,7 +194,8 @@ def service_selects_others(model: Model) -> Iterator[Violation]:
     A part of the requests goes to pods that cannot answer them: to a port nobody listens on, or to another
     program. Two versions of one program behind a Service are taken for what they are (the same container
     names, or the same image, command and first argument, of the containers that have the port where all pods
-    have one), and headless Services, which list members of a cluster, are left alone.
+    have one), and headless Services, which list members of a cluster, are left alone. A warning where all but
+    one are Jobs, which take a part as long as they run.
 
         selector:
           app.kubernetes.io/part-of: vhm   # selects every worker
@@ -222,7 +223,13 @@ def service_selects_others(model: Model) -> Iterator[Violation]:
             message=f"the selector of Service {service.name} selects pods of {' and '.join(sorted(names))}, "
             "which run different programs",
             fix="select by a label that only one of them has",
+            severity="warning"
+            if sum(each.kind not in RUN_ONCE for each in (reached[0], *others)) < 2
+            else None,
         )
+
+
+RUN_ONCE = ("CronJob", "Job")
 
 
 def _names(containers: list[Container]) -> set[str]:

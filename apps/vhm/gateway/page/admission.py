@@ -1,4 +1,4 @@
-"""Who may see the page, whether a form came from it, and what is answered when something cannot be done."""
+"""Access to the page: sessions, CSRF tokens, and errors as pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vhm.gateway.sessions import COOKIE
 
 
 class SignedIn(AbstractAuthenticationMiddleware):
-    """Lets in whoever has a cookie, and counts requests."""
+    """Admits requests that have a session's cookie, and counts them."""
 
     async def authenticate_request(
         self, connection: ASGIConnection[Any, Any, Any, Any]
@@ -33,7 +33,7 @@ class SignedIn(AbstractAuthenticationMiddleware):
 
 
 async def form_of(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """The fields of a form of ours that are filled in. Raises ProblemError for one of anybody else's."""
+    """The filled-in fields of a form of this page. Raises ProblemError for a form without its token."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
         raise ProblemError(415, "expected a form")

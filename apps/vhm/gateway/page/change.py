@@ -25,7 +25,7 @@ from vhm.gateway.routes.owners import OwnerPath, writer_of
 from vhm.gateway.services import services_of
 
 STORE_SECONDS = 10.0
-"""How long a new memory is waited for before its page says that it is on its way."""
+"""Longest wait for a new memory's receipt; then its page says that it is on its way."""
 
 SHOWN = 5
 """Memories that a confirmation shows."""
@@ -35,7 +35,7 @@ COUNTED = 1_000
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A memory as its form has it."""
+    """The fields of the form for a new memory."""
 
     text: str = ""
     at: str = ""
@@ -46,7 +46,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     supersedes: str = ""
 
     def fields(self) -> dict[str, Any]:
-        """Those of an anchor. Raises Refused with every fault."""
+        """The fields of an anchor. Raises Refused with every fault."""
         faults: list[str] = []
         moments = {}
         for name, text in (("stored_at", self.at), ("expires_at", self.expires)):
@@ -143,8 +143,8 @@ async def forget(owner: OwnerPath, request: Request[Any, Any, Any]) -> Redirect:
 
 
 def _bound(owner: str, fields: Mapping[str, str]) -> AnchorsForget:
-    """The forget that a form or an address describes. Raises Refused: what is not understood forgets
-    nothing."""
+    """The bound of a forget, from a form or a query string. Raises Refused for one that is not understood: it
+    forgets nothing."""
     fields = dict(fields)
     asked: dict[str, Any] = {"owner": owner}
     if "id" in fields:

@@ -29,7 +29,7 @@ LONG_TEXT = 600
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the time line shows: as its form has it, the last day included."""
+    """The filters of the time line, as its form has them; the last day is included."""
 
     text: str = ""
     since: str = ""
@@ -38,7 +38,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     speaker: str = ""
 
     def listing(self, owner: str, cursor: str | None) -> Listing:
-        """What to read. Raises ProblemError."""
+        """The listing that passes the filters. Raises ProblemError."""
         last = _day(self.until, "to")
         where: Where = {
             name: value for name, value in (("session", self.session), ("speaker", self.speaker)) if value
@@ -55,7 +55,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def query(self) -> str:
-        """As they stand in an address."""
+        """The filters as a query string."""
         return urlencode(msgspec.to_builtins(self))
 
 
@@ -68,7 +68,7 @@ class Day(msgspec.Struct, frozen=True):
 
 @get("/")
 async def start(request: Request[Any, Any, Any]) -> Redirect:
-    """To the memory that a key opens, or to the list of owners."""
+    """Redirects to the memory that a key opens, or to the list of owners."""
     if request.user.owner is not None:
         return Redirect(path_of(request.user.owner), status_code=303)
     owners = await services_of(request).transport.owners()
@@ -77,7 +77,7 @@ async def start(request: Request[Any, Any, Any]) -> Redirect:
 
 @get("/owners")
 async def owners(request: Request[Any, Any, Any]) -> Response[str]:
-    """Whose memories there are; for keys to all of them."""
+    """The owners that have memories; for keys to every memory."""
     if request.user.owner is not None:
         raise ProblemError(403, "the key does not open every memory")
     names = await services_of(request).transport.owners()

@@ -28,7 +28,7 @@ async def sign_in_form(request: Request[Any, Any, Any]) -> Response[str]:
 
 @post("/sign-in")
 async def sign_in(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
-    """Takes a key, gives a cookie, and goes on to where somebody wanted to be."""
+    """Takes a key, sets a session's cookie, and redirects to the page that was asked for."""
     form = await form_of(request)
     services = services_of(request)
     key = form.get("key", "")
@@ -43,7 +43,7 @@ async def sign_in(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
         )
         refusal.headers.update(problem.headers)
         return refusal
-    if cookie is None:  # nobody needs one
+    if cookie is None:  # a gateway without keys
         return Redirect(target, status_code=303, headers=HEADERS)
     # the address that the browser sees: a proxy may speak plainly to us
     secure = request.headers.get("origin", "").startswith("https://") or request.url.scheme == "https"
@@ -66,7 +66,7 @@ async def sign_in(request: Request[Any, Any, Any]) -> Response[str] | Redirect:
 
 @post("/sign-out")
 async def sign_out(request: Request[Any, Any, Any]) -> Redirect:
-    """Takes the cookie back."""
+    """Deletes the cookie."""
     await form_of(request)
     return Redirect(
         "/sign-in",

@@ -1,4 +1,4 @@
-"""Health: the workers' states, how far they are behind, and what they refused. For keys to every memory."""
+"""Health: the workers' states, their lag, and their dead letters. For keys to every memory."""
 
 from __future__ import annotations
 

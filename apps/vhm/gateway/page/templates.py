@@ -49,7 +49,7 @@ def render(
     owner: str | None = None,
     **context: object,
 ) -> Response[str]:
-    """The page `template`. `owner` is whose memory it is about, if anybody's."""
+    """The page `template`. `owner`: whose memory it shows, if anybody's."""
     user = request.scope.get("user")
     principal = user if isinstance(user, Principal) else None
     body = _environment.get_template(template).render(
@@ -68,7 +68,7 @@ def render(
 
 
 def path_of(owner: str) -> str:
-    """Where the page of an owner's memory is."""
+    """The path of the page of an owner's memory."""
     return f"/owners/{owner or NO_OWNER}"
 
 
@@ -88,7 +88,7 @@ def _shown(character: str) -> Markup:
 
 
 def age(moment: datetime) -> str:
-    """How long ago it was; of what is still to come, when."""
+    """The age of a moment in words; of a future one, its date."""
     now = datetime.now().astimezone()
     return perceived_age(moment, now) if moment <= now else "in the future"
 

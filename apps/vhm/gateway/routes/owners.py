@@ -1,4 +1,4 @@
-"""Whose memory a path is about, and whether the caller may come near it."""
+"""The owner that a path names, and whether the caller's key opens that memory."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def owners(request: Request[Any, Any, Any]) -> Owners:
 
 
 def reader_of(request: Request[Any, Any, Any], owner: str) -> str:
-    """The owner of a path, if the caller may see its memory. Raises ProblemError."""
+    """The owner of a path, if the caller may read its memory. Raises ProblemError."""
     name = "" if owner == NO_OWNER else owner
     if not request.user.may_read(name):
         raise ProblemError(403, "the key does not open this memory")
@@ -58,7 +58,7 @@ def reader_of(request: Request[Any, Any, Any], owner: str) -> str:
 
 
 def writer_of(request: Request[Any, Any, Any], owner: str) -> str:
-    """The owner of a path, if the caller may change its memory. Raises ProblemError."""
+    """The owner of a path, if the caller may write its memory. Raises ProblemError."""
     name = reader_of(request, owner)
     if not request.user.may_write(name):
         raise ProblemError(403, "the key is for reading only")

@@ -138,7 +138,7 @@ def payload(value: bytes | None, limit: int = 2_000) -> str:
 
 
 def _messages(consumer: Consumer, topics: Sequence[str], last: int | None) -> Iterator[Message]:
-    """What is in these topics, to their ends as they are now: all of it, or the last of each partition."""
+    """The messages of these topics up to their current ends: all, or the last ones of each partition."""
     known = consumer.list_topics(timeout=ANSWER_SECONDS).topics
     starts = [
         At(topic, n, OFFSET_BEGINNING) for topic in topics if topic in known for n in known[topic].partitions
@@ -170,7 +170,7 @@ def _messages(consumer: Consumer, topics: Sequence[str], last: int | None) -> It
 
 
 def _identity(message: Message) -> tuple[str, ...]:
-    """Where the refused record was; of a dead letter that another program wrote, its own place."""
+    """The place of the refused record; of another program's dead letter, its own."""
     headers = headers_of(message)
     origin = tuple(_header(headers, name) for name in (envelope.TOPIC, envelope.PARTITION, envelope.OFFSET))
     own = (message.topic() or "", str(message.partition()), str(message.offset()))
