@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from confluent_kafka import KafkaError
@@ -16,11 +17,13 @@ from vhm.runtime.logs import record_fields
 from vhm.runtime.producer import DeliveryFailure, HeaderList, ProducerRecord, RecordProducer
 from vhm.runtime.retry import Wait, answers_to_failed, backoff
 from vhm.runtime.threads import in_daemon_thread
-from vhm.runtime.unknown_fields import UnknownFields
 
 TOO_LARGE = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
 )
+
+UNKNOWN_LINE_SECONDS = 60.0
+"""Least time between two log lines about unknown fields of one topic."""
 
 OnDelivered = Callable[[Iterable[int]], None]
 """Called with the indices of consumed records as soon as every record produced for them is acknowledged."""
@@ -32,7 +35,7 @@ class Delivery:
     def __init__(self, context: WorkerContext, producer: RecordProducer) -> None:
         self._context = context
         self._producer = producer
-        self._unknown = UnknownFields(context)
+        self._unknown_logged: dict[str, float] = {}
         self._build_header: HeaderList = [(envelope.BUILD, context.build.encode())]
 
     async def deliver(
@@ -72,10 +75,21 @@ class Delivery:
                 headers = self._headers(record, out) if record.headers or out.headers else self._build_header
                 produced.append(ProducerRecord(index, prefix + out.topic, out.key, out.value, headers))
             if outcome.unknown_fields:
-                self._unknown.note(record.topic, outcome.unknown_fields)
+                self._note_unknown_fields(record.topic, outcome.unknown_fields)
             if isinstance(outcome, Poison):
                 produced.append(self._dead_letter(index, record, outcome))
         return produced
+
+    def _note_unknown_fields(self, topic: str, names: Sequence[str]) -> None:
+        """Count a record with fields that no worker knows; a line a minute for each topic names them."""
+        self._context.metrics.unknown_fields(topic)
+        now = time.monotonic()
+        if now - self._unknown_logged.get(topic, -UNKNOWN_LINE_SECONDS) >= UNKNOWN_LINE_SECONDS:
+            self._unknown_logged[topic] = now
+            metric = "vhm_unknown_fields_total"
+            self._context.log.warning(
+                "unknown fields are ignored", topic=topic, fields=list(names), metric=metric
+            )
 
     def _headers(self, record: Record, out: Outgoing) -> HeaderList:
         passed_on = [header for header in record.headers if header[0] in PASSED_ON]
