@@ -75,7 +75,8 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     if not options.own_code:
         config = without_own_code(config)
     named = (*options.only, *options.skip, *config.skip, *config.severity)
-    notes = [farewell(name) for name in dict.fromkeys(named) if name in RETIRED]
+    skipped = (*options.skip, *config.skip)
+    notes = [farewell(name, skipped=name in skipped) for name in dict.fromkeys(named) if name in RETIRED]
     severity = {now: level for name, level in config.severity.items() if (now := current(name)) != name}
     config = msgspec.structs.replace(config, severity={**severity, **config.severity})
     observed: list[Observed] = []
@@ -96,7 +97,7 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             looked = [pool.submit(_looked, look, target, apps, options) for target in expanded]
             known = known_rules(root, config)
-            chosen = choose(known, only=options.only, skip=(*options.skip, *config.skip))
+            chosen = choose(known, only=options.only, skip=skipped)
         models = []
         for each in looked:
             try:

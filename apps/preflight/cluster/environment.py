@@ -59,6 +59,16 @@ class EnvVar(msgspec.Struct, frozen=True, kw_only=True):
         return self.origin == "secret"
 
 
+def files_variables(variable: EnvVar) -> list[str]:
+    """The variables of an env file that one variable holds as a whole; none where it holds no such file."""
+    if not re.search(r"(^|\.)env$", variable.name):
+        return []
+    lines = [line for line in (variable.raw or variable.value or "").splitlines() if line.strip()]
+    lines = [line for line in lines if not line.lstrip().startswith("#")]
+    names = [match[1] for line in lines if (match := re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", line))]
+    return names if len(names) == len(lines) else []
+
+
 class EnvFrom(msgspec.Struct, frozen=True, kw_only=True):
     """One item of a container's `envFrom`."""
 

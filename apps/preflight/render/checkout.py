@@ -49,6 +49,8 @@ class Checkout:
         self._documents: dict[Path, list[Node]] = {}
         self._objects: dict[Path, list[Node]] = {}
         self._built: dict[Path, Built | None] = {}
+        self._holders: dict[tuple[str, str], list[tuple[Path, Node, set[str]]]] = {}
+        self._mentions: dict[str, list[tuple[Path, Node]]] = {}
 
     @cached_property
     def files(self) -> dict[Path, bytes]:
@@ -212,7 +214,10 @@ class Checkout:
 
         `namespace` None means any; an object that names none may be applied to any.
         """
-        for path, node, spaces in self._named(kind, name):
+        key = (kind, name)
+        if key not in self._holders:
+            self._holders[key] = [*self._named(kind, name)]
+        for path, node, spaces in self._holders[key]:
             if namespace is None or kind in CLUSTER_SCOPED or spaces & {namespace, ""}:
                 yield path, node
 
@@ -249,17 +254,18 @@ class Checkout:
             if entries.text("namePrefix") or entries.text("nameSuffix")
         }
 
-    def mentions(self, name: str) -> Iterator[tuple[Path, Node]]:
+    def mentions(self, name: str) -> list[tuple[Path, Node]]:
         """Objects of custom kinds that have this name in a field of names: they may create what bears it."""
-        text = name.encode()
-        for path, data in self.files.items():
-            if text in data:
-                for each in self.objects(path):
-                    group = each.text("apiVersion").rpartition("/")[0]
-                    if group not in (*BUILT_IN_GROUPS, *MAKE_NO_NAMES) and any(
-                        scalar.text() == name and _is_name(where) for where, scalar in each.scalars()
-                    ):
-                        yield path, each
+        if name not in self._mentions:
+            text = name.encode()
+            self._mentions[name] = [
+                (path, each)
+                for path, data in self.files.items()
+                for each in (self.objects(path) if text in data else ())
+                if each.text("apiVersion").rpartition("/")[0] not in (*BUILT_IN_GROUPS, *MAKE_NO_NAMES)
+                and any(scalar.text() == name and _is_name(where) for where, scalar in each.scalars())
+            ]
+        return self._mentions[name]
 
 
 MAKE_NO_NAMES = ("keda.sh", "kustomize.config.k8s.io")

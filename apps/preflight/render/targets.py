@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from preflight.render.checkout import Checkout
+from preflight.render.checkout import BUNDLE_BYTES, Checkout
 from preflight.render.files import KUSTOMIZATION_NAMES, kustomization_file
 
 
@@ -39,6 +40,14 @@ def _loose(checkout: Checkout, folder: Path) -> Iterator[Path]:
 
 
 def _holds_objects(checkout: Checkout, path: Path) -> bool:
-    return not path.name.startswith(".") and any(
+    if path.name.startswith(".") or b"apiVersion" not in (data := checkout.files[path]):
+        return False
+    if len(data) > BUNDLE_BYTES and all(field.search(data) for field in OF_OBJECTS):
+        return True
+    return any(
         each.text("apiVersion") and each.get("metadata") is not None for each in checkout.objects(path)
     )
+
+
+OF_OBJECTS = tuple(re.compile(rb"(?m)^%s:" % name) for name in (b"apiVersion", b"kind", b"metadata"))
+"""What stands at the margin of a manifest in block style: a large one need not be read to know."""

@@ -71,10 +71,11 @@ def current(name: str) -> str:
     return RETIRED.get(name, name)
 
 
-def farewell(name: str) -> str:
-    """One line about a rule that is gone."""
+def farewell(name: str, *, skipped: bool = False) -> str:
+    """One line about a rule that is gone; `skipped` where its name leaves out what reports it now."""
     now = {
         NOBODY: "it was advice, or what it found shows at once",
         SERVER: f"{SERVER} (`--server`) reports it now",
     }
-    return f"the rule {name} is gone: {now.get(RETIRED[name], f'{RETIRED[name]} reports it now')}"
+    all_of_it = " and is skipped, with all else that it reports" if skipped else ""
+    return f"the rule {name} is gone: {now.get(RETIRED[name], f'{RETIRED[name]} reports it now{all_of_it}')}"

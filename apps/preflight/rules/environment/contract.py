@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from preflight.cluster.environment import place_of_key
+from preflight.cluster.environment import data_of, files_variables, place_of_key
 from preflight.cluster.objects import Field
 from preflight.cluster.workloads import Container
 from preflight.facts.images import container_images
@@ -36,6 +36,16 @@ def setting_not_offered(model: Model) -> Iterator[Violation]:
             severity = _doubt(model, settings, problem)
             if severity is None:
                 continue
+            if (slip := _misspelt_key(settings.container, name)) is not None:
+                key, source, right = slip
+                yield at(
+                    key,
+                    message=f"{name} is required by {settings.container.name}, and not offered: {source} has "
+                    f"no key {key.doc}; did you mean {right}?",
+                    fix=f"write {right}",
+                    severity=severity,
+                )
+                continue
             meant = near(name, settings.answer.unread) or _part_of(name, settings.answer.unread)
             plain = problem.expected in ("", "text")
             expected = "" if plain else f" (expected: {problem.expected})"
@@ -55,6 +65,17 @@ def setting_not_offered(model: Model) -> Iterator[Violation]:
                     message=f"{name} is empty; {settings.container.name}: {_expectation(problem)}",
                     fix=f"set {name}",
                 )
+
+
+def _misspelt_key(container: Container, name: str) -> tuple[Field, str, str] | None:
+    """The optional key that would have set a variable, what lacks it, and the key that is there."""
+    offered = next((each for each in container.offers if each.name == name and each.missing), None)
+    if offered is None or offered.source is None:
+        return None
+    right = near(offered.key, data_of(offered.source))
+    field = f"{offered.source.kind[:1].lower()}{offered.source.kind[1:]}KeyRef"
+    key = container.field("env", offered.path[-1], "valueFrom", field, "key")
+    return (key, offered.source.ref, right) if right and key.doc is not None else None
 
 
 def _part_of(name: str, others: Iterable[str]) -> str | None:
@@ -78,6 +99,9 @@ def _doubt(model: Model, settings: ContainerSettings, problem: Problem) -> Sever
     variable = settings.variable(problem.variables[0])
     secret = variable is not None and variable.secret
     elsewhere = [each for each in settings.container.env_from if each.source is None]
+    name = problem.variables[0]
+    if any(name in files_variables(each) for each in settings.container.offers):
+        return None  # env-file-as-one-key says it
     if settings.answer.unseen or (secret and is_held(model, settings.container)):
         return None
     if any(each.kind == "ConfigMap" and not each.optional for each in elsewhere):

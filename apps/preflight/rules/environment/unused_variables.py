@@ -35,7 +35,7 @@ AMBIENT = re.compile(
     family="environment",
     severity="warning",
     outcome="applies nothing",
-    unless=["merged-key-misspelt"],
+    unless=["env-file-as-one-key", "merged-key-misspelt"],
 )
 def variable_unread(model: Model) -> Iterator[Violation]:
     """A ConfigMap key that nothing in the containers that take it reads, or a setting's name misspelt.

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from preflight.cluster.environment import EnvVar, expand
+from preflight.cluster.environment import EnvVar, expand, files_variables
 from preflight.cluster.workloads import Container
 from preflight.documents.paths import Step
 from preflight.facts.images import SHELLS, ContainerImage, command_fields, container_images, start_of
@@ -211,6 +211,36 @@ def _in_actions(container: Container) -> Iterator[Violation]:
                     outcome=outcome,
                 )
                 break
+
+
+@rule("env-file-as-one-key", family="environment", severity="error", outcome="applies nothing")
+def env_file_as_one_key(model: Model) -> Iterator[Violation]:
+    """An env file that a generator takes by `files:`, in a ConfigMap that a container takes by `envFrom`.
+
+    `files:` makes one key of a file: the container gets a variable called config.env that holds it all, and
+    none of those in it. `envs:` makes a key of each line.
+
+        configMapGenerator:
+        - name: vhm-config
+          files: [config.env]          # envs: [config.env]
+    """
+    readers: dict[tuple[str, str], list[EnvVar]] = {}
+    for container in model.containers:
+        for each in container.offers:
+            if each.source is not None and each.path[-2] == "envFrom" and files_variables(each):
+                readers.setdefault((each.source.ref, each.name), []).append(each)
+    for (_, name), found in readers.items():
+        source, variables = found[0].source, files_variables(found[0])
+        if source is not None:
+            yield at(
+                source.field("data", found[0].key),
+                message=f"{name} reaches its containers as one variable that holds a whole file, and none of "
+                "its lines"
+                + (f" ({listed(variables[:3])})" if source.kind == "ConfigMap" else "")
+                + " as a variable",
+                fix=f"take it by envs: [{name}] instead of files:",
+                place=source.origin,
+            )
 
 
 @rule(

@@ -136,7 +136,7 @@ def shell_word_without_shell(model: Model) -> Iterator[Violation]:
             names = [posixpath.basename(word) for word in line.words]
             if {*names} & {*SHELLS, *TAKE_OPERATORS}:
                 continue
-            index = 0 if names[0] in BUILTINS else _operator(line.words)
+            index = 0 if line.words[0] in BUILTINS else _operator(line.words)
             if index is None or (index == 0 and line.paths[0][0] == "args"):
                 continue
             own = line.paths[0][0] == "command"
@@ -202,7 +202,11 @@ def container_ends(model: Model) -> Iterator[Violation]:
             )
         elif len(words) == 1 and start.program in SHELLS:
             message = f"{start.program} is given no script, and ends without a terminal"
-        elif words and (_is_short(start.script) if start.script is not None else start.program in SHORT):
+        elif words and (
+            _is_short(start.script)
+            if start.script is not None
+            else re.sub(r"^(/usr)?/bin/", "", words[0]) in SHORT
+        ):
             message = f"the command of {container.name} ends as soon as it has started"
         else:
             continue

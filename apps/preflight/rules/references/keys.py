@@ -39,7 +39,13 @@ NAMES_FILE = re.compile(r"(?:--?[\w.-]+=)?(/[\w./-]*\.\w+)")
 """A word that is a path with an ending, or an option whose value is one."""
 
 
-@rule("missing-key", family="references", severity="error", outcome="CreateContainerConfigError")
+@rule(
+    "missing-key",
+    family="references",
+    severity="error",
+    outcome="CreateContainerConfigError",
+    unless=["setting-not-offered"],
+)
 def missing_key(model: Model) -> Iterator[Violation]:
     """A key that a pod takes of a ConfigMap or Secret that lacks it.
 
