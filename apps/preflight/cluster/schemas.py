@@ -103,7 +103,7 @@ def check(objects: Sequence[Obj], schemas: Schemas) -> list[list[SchemaFault]]:
                 timeout=SECONDS,
                 check=False,
             )
-            answer = msgspec.json.decode(done.stdout, type=_Answer)
+            answer = ANSWER.decode(done.stdout)
         except subprocess.TimeoutExpired:
             raise CheckError(f"kubeconform did not end within {SECONDS:.0f} seconds") from None
         except (OSError, msgspec.DecodeError) as error:
@@ -148,6 +148,10 @@ class _Resource(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     resources: list[_Resource]
+
+
+ANSWER = msgspec.json.Decoder(_Answer)
+"""Made once: two threads in which msgspec meets a type for the first time crash the interpreter."""
 
 
 def _faults(message: str) -> list[SchemaFault]:

@@ -69,6 +69,10 @@ class _Pack(msgspec.Struct, forbid_unknown_fields=True):
     image: list[KnownImage]
 
 
+# two threads in which msgspec meets a type for the first time crash the interpreter
+msgspec.json.Decoder(_Pack)
+
+
 @lru_cache(maxsize=1)
 def rows() -> list[KnownImage]:
     """Every row of the pack."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 
 from preflight.cluster.objects import Obj
 from preflight.cluster.schemas import SchemaFault, check, find_schemas
@@ -34,10 +36,13 @@ def schema_faults(model: Model) -> Faults:
 @fact
 def asked(model: Model) -> Future[Faults]:
     """The answer that kubeconform works on, while the render is looked at by what needs none."""
-    pool = ThreadPoolExecutor(1)
-    answer = pool.submit(_found, model)
-    pool.shutdown(wait=False)
-    return answer
+    return _pool().submit(_found, model)
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    """One for all targets of a run: each kubeconform uses several threads itself."""
+    return ThreadPoolExecutor(os.cpu_count())
 
 
 def _found(model: Model) -> Faults:

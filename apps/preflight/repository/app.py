@@ -167,6 +167,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return self.status is not None and 400 <= self.status < 500
 
 
+# two threads in which msgspec meets a type for the first time crash the interpreter
+for _type in (Answer, Failure, Topic, Route):
+    msgspec.json.Decoder(_type)
+
+
 class AppKnowledge:
     """What is known of one declared container's application."""
 
