@@ -114,8 +114,11 @@ def _arguments(container: Container) -> Iterator[Violation]:
 
 OPERATOR = re.compile(r"&&|\|\||[|;&]|(\d|&)?>>?(&\d|\S+)?|<")
 BUILTINS = ("cd", "export", "source")
-TAKE_OPERATORS = ("[", "awk", "expr", "find", "test")
-"""Programs that may take such a word as an argument."""
+TAKE_OPERATORS = (
+    "[", "awk", "cmd", "cmd.exe", "column", "expr", "find", "ksh", "powershell", "powershell.exe", "pwsh",
+    "ssh", "test", "tr", "watch", "zsh",
+)  # fmt: skip
+"""Programs that may take such a word as an argument, or are shells of another kind."""
 
 
 @rule("shell-word-without-shell", family="images", severity="error", outcome="CrashLoopBackOff")

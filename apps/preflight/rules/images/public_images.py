@@ -159,7 +159,9 @@ def image_setting_missing(model: Model) -> Iterator[Violation]:
         if not image.needs or not container.env_is_known or not is_as_it_comes(container, image):
             continue
         for names in image.needs:
-            if any(container.env[name].value != "" for name in names if name in container.env):
+            told = (name for name in names if any(name in word for word in container.args))
+            set_to = (container.env[name].value for name in names if name in container.env)
+            if any(told) or any(value != "" for value in set_to):
                 continue
             others = f" (or {', '.join(names[1:3])})" if names[1:] else ""
             yield at(
@@ -171,13 +173,23 @@ def image_setting_missing(model: Model) -> Iterator[Violation]:
 
 
 def _may_be_filled(model: Model, container: Container, image: KnownImage) -> bool:
-    """Whether its data lies on a volume that is not made here."""
+    """Whether its data lies on a volume that is not made here, or that an init container has first."""
     space = container.obj.namespace
     for mount in mounts(container):
         claim = mount.volume.get("persistentVolumeClaim")
         name = claim.get("claimName") if isinstance(claim, dict) else None
         made = "emptyDir" in mount.volume or "ephemeral" in mount.volume or not mount.volume
         made = made or (name is not None and bool(model.find("PersistentVolumeClaim", space, str(name))))
-        if not made and image.data and (below(image.data, mount.folder) or below(mount.folder, image.data)):
+        prepared = any(
+            other.item.get("name") == mount.item.get("name")
+            for init in container.workload.containers
+            if init.role == "init"
+            for other in mounts(init)
+        )
+        if (
+            (prepared or not made)
+            and image.data
+            and (below(image.data, mount.folder) or below(mount.folder, image.data))
+        ):
             return True
     return False

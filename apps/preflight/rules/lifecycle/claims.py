@@ -19,7 +19,7 @@ def claim_not_bound(model: Model) -> Iterator[Violation]:
 
     A claim is bound to a volume of its storageClassName that is as large, has all its access modes and bears
     the labels it selects; else its pods stay Pending: `pod has unbound immediate PersistentVolumeClaims`. An
-    error where the claim names the volume, or its class makes none by itself.
+    error where the claim names the volume, or both are the only ones of a class that nobody makes volumes of.
 
         accessModes: [ReadWriteMany]   # the PersistentVolume of class manual has ReadWriteOnce
     """
@@ -38,9 +38,11 @@ def claim_not_bound(model: Model) -> Iterator[Violation]:
         reasons = [_unfit(claim, volume) for volume in candidates]
         if not candidates or not all(reasons):
             continue
-        severity: Severity | None = None
-        if not named and wanted and not _makes_none(model, str(wanted)):
-            severity = "warning"
+        alone = (
+            [each.get("storageClassName") for each in _claims(model)].count(wanted) == len(candidates) == 1
+        )
+        sure = bool(named) or (alone and not _is_made_of(model, str(wanted)))
+        severity: Severity | None = None if sure else "warning"
         field, why = next(reason for reason in reasons if reason is not None)
         yield at(
             field,
@@ -58,10 +60,12 @@ def _claims(model: Model) -> Iterator[Located]:
             yield from workload.obj.fields("spec.volumeClaimTemplates.*.spec")
 
 
-def _makes_none(model: Model, name: str) -> bool:
-    """Whether the class is known to make no volumes."""
+def _is_made_of(model: Model, name: str) -> bool:
+    """Whether volumes of a class are made by a provisioner, as far as is known."""
     found = model.find("StorageClass", "", name)
-    return found is not None and found.get("provisioner") == WITHOUT_PROVISIONER
+    if found is None:
+        return model.config.provides("StorageClass", name)
+    return bool(found.get("provisioner") != WITHOUT_PROVISIONER)
 
 
 def _unfit(claim: Located, volume: Obj) -> tuple[Located, str] | None:

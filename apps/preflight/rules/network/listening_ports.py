@@ -110,6 +110,8 @@ def _beside_image(model: Model, container: Container) -> Iterator[Violation]:
     own = image_ports(container)
     asked = asked_ports(model, container) if own and container.role != "init" else {}
     wrong = {number for number in asked.values() if number not in own}
+    targets = [target(port) for service in model.services_of(container.workload) for port in service.ports]
+    served = any(container.port(each) in own for each in (*targets, *asked.values()))
     for number in sorted(each for each in wrong if not _may_listen(model, container, each)):
         asking = _asking(model, container, number)
         yield at(
@@ -117,6 +119,7 @@ def _beside_image(model: Model, container: Container) -> Iterator[Violation]:
             message=f"{shown(container.image)} listens on port {listed(map(str, own[:3]))}, and "
             f"{listed(asking)} asks {number}",
             fix=f"ask {own[0]}",
+            severity="warning" if served else None,
             outcome=outcome_of(asking),
         )
 

@@ -36,9 +36,9 @@ def missing_port(model: Model) -> Iterator[Violation]:
 
     A Service's `targetPort`, a probe's port and a NetworkPolicy's are names that containers give to their
     ports; an Ingress, route or webhook names a Service's `port`, not the pods'; a ServiceMonitor names a
-    Service's port, a PodMonitor a container's. The kubelet cannot ask a probe's port by a name that is not
-    there: the pod is never ready, and a liveness probe never fails. A policy's rule then permits nothing, and
-    a Service has no endpoints.
+    Service's port, a PodMonitor a container's. A name counts where the protocol is the same. The kubelet
+    cannot ask a probe's port by a name that is not there: the pod is never ready, and a liveness probe never
+    fails. A policy's rule then permits nothing, and a Service has no endpoints.
 
         readinessProbe:
           httpGet:
@@ -68,6 +68,7 @@ def _of_services(model: Model) -> Iterator[Asked]:
             if _is_name(target.doc):
                 of = f"container {listed(each.name for each in containers)}"
                 yield Asked(field=target, of=of, known=_names(containers))
+                yield from _of_another_protocol(target, of, containers)
     for backend in backends(model):
         found = model.find("Service", backend.namespace, backend.name)
         known = found is not None and not found.group and found.get("spec", "type") != "ExternalName"
@@ -79,6 +80,16 @@ def _of_services(model: Model) -> Iterator[Asked]:
                 known=tuple(port.doc for port in found.fields(f"spec.ports.*.{key}")),
                 outcome=backend.outcome,
             )
+
+
+def _of_another_protocol(target: Field, of: str, containers: Iterable[Container]) -> Iterator[Asked]:
+    """A port of the right name that is not of the protocol of the Service's port: it is not found."""
+    asked = str(target.obj.get(*target.path[:-1], "protocol", default="TCP"))
+    named = [port for each in containers for port in each.ports if port.get("name") == target.doc]
+    protocols = {str(port.get("protocol", "TCP")) for port in named}
+    if protocols and asked not in protocols:
+        known = tuple(f"{target.doc} by {protocol}" for protocol in sorted(protocols))
+        yield Asked(field=target, of=f"{of}, asked by {asked},", known=known)
 
 
 def _of_probes(model: Model) -> Iterator[Asked]:
