@@ -140,7 +140,7 @@ def run(targets: Sequence[str], options: Options | None = None, stdin: bytes | N
     return Report(
         root=root,
         targets=tuple(expanded),
-        failures=tuple(failures),
+        failures=tuple(dict.fromkeys(failures)),
         findings=tuple(findings),
         objects=sum(len(model.objects) for model in models),
         rules=len(chosen),
