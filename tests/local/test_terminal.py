@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,15 @@ def test_no_color_means_no_escape_at_all() -> None:
 
 def start(*words: str, system: System, out: int = subprocess.PIPE) -> subprocess.Popen[str]:
     environment = os.environ | {"KAFKA_BOOTSTRAP_SERVERS": system.bootstrap}
+    # a shell's background jobs ignore interrupts, and so do their children
+    interruptible = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(
-        [sys.executable, "-m", "vhm", *words], env=environment, stdout=out, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "vhm", *words],
+        env=environment,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=interruptible,
     )
 
 
