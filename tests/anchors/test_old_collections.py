@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
@@ -30,6 +31,7 @@ TURNS = [
     )
     for n, word in enumerate(["tulip", "violin", "kettle", "harbour", "lantern", "walnut"] * 12)
 ]
+FOREIGN_ID = str(uuid.UUID(int=7))
 VECTORS = unit(np.random.default_rng(3).random((len(TURNS), SIZE)))
 
 
@@ -45,8 +47,13 @@ def place(server_url: str) -> Iterator[Place]:
         metadata={"vhm_model": "deterministic"},
     )
     write_as_before(client, place, TURNS, VECTORS)
-    # another program's
-    client.upsert(place.collection, [models.PointStruct(id=7, vector=[1.0] * SIZE, payload={"theirs": True})])
+    # another program's: no anchor, and one that says it is of the owner "" instead of saying nothing
+    nobodys = {"text": "a foreign violin", "stored_at": NOW.isoformat(), "vhm_owner": ""}
+    theirs = [(7, {"theirs": True}), (FOREIGN_ID, nobodys)]
+    client.upsert(
+        place.collection,
+        [models.PointStruct(id=one, vector=[1.0] * SIZE, payload=payload) for one, payload in theirs],
+    )
     yield place
     client.close()
 
@@ -79,7 +86,7 @@ async def until_current(place: Place, turns: Sequence[Anchor]) -> None:
         assert time.monotonic() - began < 60
         await asyncio.sleep(0.3)
         held = await asyncio.to_thread(stored, place)
-        held.pop("7")
+        del held["7"], held[FOREIGN_ID]
 
 
 async def until_nothing_is_found(memory: AnchorStore, asked: Query) -> None:

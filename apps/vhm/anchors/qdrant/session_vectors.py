@@ -62,7 +62,9 @@ class SessionVectors:
     async def held(self, collection: str, anchors: Sequence[Row]) -> Held:
         """What those of the anchors' points hold that are there."""
         answers = await self._read(collection, _by_ids(anchors, vectors=[]))
-        return _held(anchors, itertools.chain.from_iterable(answers))
+        points = itertools.chain.from_iterable(answers)
+        rows = {str(point.id): to_row(point.id, point.payload) for point in points}
+        return {point_id: None if row is None else row.content for point_id, row in rows.items()}
 
     async def derive(self, collection: str, anchors: Sequence[Row]) -> Held:
         """Bring the vectors of anchors, and of the turns after them, up to date; what those of the anchors'
@@ -161,8 +163,7 @@ class Surroundings:
         self._derivable.update(turn.point_id for turn in derivable)
 
     def derived(self) -> tuple[dict[str, sparse.Numbered], list[Turn]]:
-        """What the vectors should be that differ from it, by the ids of their points; and the turns whose
-        vectors are as they should be."""
+        """The vectors to write, by the ids of their points; and the turns whose vectors are right."""
         sessions = Sessions()
         for turn in self.turns.values():
             sessions.add(turn.row)
@@ -270,12 +271,6 @@ def _by_ids(anchors: Iterable[Row], *, vectors: list[str]) -> list[ScopedQuery]:
         )
         for scope, anchor_ids in scopes.items()
     ]
-
-
-def _held(anchors: Iterable[Row], points: Iterable[ScoredPoint]) -> Held:
-    ids = {row.point_id for row in anchors}
-    rows = {str(point.id): to_row(point.id, point.payload) for point in points if str(point.id) in ids}
-    return {point_id: None if row is None else row.content for point_id, row in rows.items()}
 
 
 def _turns(points: Iterable[ScoredPoint]) -> list[Turn]:

@@ -292,9 +292,9 @@ class QdrantStore:
         name, collections = self._collection.writable(), self._collection.collections
         outdated = await collections.outdated(name, OUTDATED_PAGE)
         rows = [row for _, row in outdated if row is not None]
-        if rows:
-            await self._vectors.derive(name, rows)
-        if foreign := [point_id for point_id, row in outdated if row is None]:
+        held = await self._vectors.derive(name, rows)
+        # what is no anchor, or in no part of the store that an owner's or a session's query reaches
+        if foreign := [point_id for point_id, _ in outdated if str(point_id) not in held]:
             await collections.set_payload(name, {SHAPE_KEY: SHAPE}, foreign)
         return len(outdated)
 
