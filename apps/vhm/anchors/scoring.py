@@ -234,7 +234,7 @@ class Scorer:
         after enough others."""
         rows, query = [row for row in ranked if row not in reasons], self.query
         texts = [anchors[row].content.text for row in rows]
-        choice = diversity.weigh(vectors[rows], texts, query.limit, query.diversity_threshold)
+        choice = diversity.select_diverse(vectors[rows], texts, query.limit, query.diversity_threshold)
         for index, left_out in choice.left_out.items():
             if left_out.why == "weaker" or left_out.of is None:
                 reasons[rows[index]] = WEAKER

@@ -20,8 +20,8 @@ from vhm.contract.rest import (
     NewMemory,
     Owners,
     Problem,
-    Question,
     Recalled,
+    RecallQuestion,
     Receipts,
     StoredAnchor,
 )
@@ -95,7 +95,7 @@ class HttpTransport:
         self, request: RecallRequest, *, tell: bool, explain: int, seconds: float
     ) -> Recollection:
         """See `Transport.recall`."""
-        question = Question.of(request, tell=tell, explain=explain)
+        question = RecallQuestion.of(request, tell=tell, explain=explain)
         path = f"{_path(request.owner)}/recall"
         answer = await self._ask("POST", path, Recalled, body=question, seconds=seconds)
         return Recollection(

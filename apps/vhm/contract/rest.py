@@ -35,7 +35,7 @@ class NewMemory(Message, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
-class Question(Message, frozen=True, kw_only=True):
+class RecallQuestion(Message, frozen=True, kw_only=True):
     """What to recall, as in recall-request, with its story if `tell`, and `explain` candidates."""
 
     query: Annotated[str, Meta(min_length=1, max_length=100_000, examples=["am I vegetarian?"])]
@@ -54,7 +54,7 @@ class Question(Message, frozen=True, kw_only=True):
     explain: Annotated[int, Meta(ge=0, le=MAX_CANDIDATES)] = 0
 
     @classmethod
-    def of(cls, request: RecallRequest, *, tell: bool, explain: int) -> Question:
+    def of(cls, request: RecallRequest, *, tell: bool, explain: int) -> RecallQuestion:
         """The question of a recall-request, without its owner."""
         return cls(tell=tell, explain=explain, **{name: getattr(request, name) for name in _shared()})
 
@@ -65,7 +65,7 @@ class Question(Message, frozen=True, kw_only=True):
 
 
 def _shared() -> set[str]:
-    return set(Question.__struct_fields__) & set(RecallRequest.__struct_fields__)
+    return set(RecallQuestion.__struct_fields__) & set(RecallRequest.__struct_fields__)
 
 
 class Recalled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

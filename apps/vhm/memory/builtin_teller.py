@@ -17,9 +17,9 @@ from vhm.memory import ages, prompt, templates
 from vhm.memory.excerpt import AnswerScorer, refers_back, substance
 from vhm.memory.forgetting import HIGH, confidence
 from vhm.memory.sentences import joined, line, quoted, sentences
+from vhm.memory.speaker import known_speakers, speaker
 from vhm.memory.time_expressions import tells_time
 from vhm.memory.tokenizer import listed, words
-from vhm.memory.utterance import speakers, unlabelled
 
 MOST_CHARACTERS = 400
 SHORT = 120
@@ -112,9 +112,9 @@ def _fits(tellings: Sequence[_Telling]) -> bool:
 def _tellings(beats: Sequence[Beat], question: str, now: datetime | None) -> list[_Telling]:
     """The memories to choose from, by weight, each with the fewest sentences that it can be told in."""
     beats = [beat for beat in beats if line(beat.text)]
-    who = speakers([beat.text for beat in beats], [beat.meta for beat in beats], question)
+    who = known_speakers([beat.text for beat in beats], [beat.meta for beat in beats], question)
     said = [
-        sentences(line(unlabelled(beat.text, name) if name else beat.text))
+        sentences(line(beat.text[speaker(beat.text, name).said_from :] if name else beat.text))
         for beat, name in zip(beats, who, strict=True)
     ]
     asked = AnswerScorer(question, [part for parts in said for part in parts], {name for name in who if name})

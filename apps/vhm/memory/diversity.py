@@ -32,7 +32,9 @@ class Choice(msgspec.Struct, frozen=True):
     left_out: dict[int, LeftOut]
 
 
-def weigh(vectors: npt.NDArray[np.floating], texts: Sequence[str], limit: int, threshold: float) -> Choice:
+def select_diverse(
+    vectors: npt.NDArray[np.floating], texts: Sequence[str], limit: int, threshold: float
+) -> Choice:
     """At most `limit` candidates that differ from one another, strongest first.
 
     `vectors` is (n, d) of unit length and `texts` n strings, strongest first. When fewer than `limit`

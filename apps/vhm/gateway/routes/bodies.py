@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 
 from vhm.contract.messages import InvalidMessageError, Message, decode
-from vhm.contract.rest import NewMemory, Question
+from vhm.contract.rest import NewMemory, RecallQuestion
 from vhm.gateway.problems import ProblemError
 
 M = TypeVar("M", bound=Message)
@@ -82,4 +82,4 @@ class TakesQuestion(Operation):
     """An operation whose body is a question."""
 
     def __post_init__(self) -> None:
-        self.request_body = _body(_schema(Question))
+        self.request_body = _body(_schema(RecallQuestion))
