@@ -160,12 +160,12 @@ def throughput(
     process = start(kind, bootstrap, **environment)
     try:
         consumer = reader(bootstrap, OUT)
-        seen, before, began, cpu = 0, 0, 0.0, 0.0
+        while not consumer.consume(1, 0.2):
+            pass
+        seen, began, (cpu, _) = 1, time.monotonic(), usage(process.pid)
         while seen < count:
             seen += len(consumer.consume(10_000, 0.2))
-            if seen and not before:
-                before, began, (cpu, _) = seen, time.monotonic(), usage(process.pid)
-        seconds, measured = time.monotonic() - began, count - before
+        seconds, measured = time.monotonic() - began, count - 1
         after, megabytes = usage(process.pid)
         consumer.close()
         return Figures(measured / seconds, (after - cpu) / measured * 1e6, megabytes)

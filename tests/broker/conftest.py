@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import structlog
@@ -73,8 +73,8 @@ def log() -> Iterator[LogCapture]:
     structlog.reset_defaults()
 
 
-ACCOUNTS: list[Account] = []
-"""What became of the messages, fault by fault."""
+ROWS: list[str] = []
+"""What became of the messages, a row a fault."""
 
 Show = Callable[[Account], None]
 
@@ -82,11 +82,23 @@ Show = Callable[[Account], None]
 @pytest.fixture
 def show() -> Show:
     """Takes a row of the accounting table, which is printed when all tests are over."""
-    return ACCOUNTS.append
+    return lambda account: ROWS.append(account.row())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process that runs a part of the tests hands its rows over."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["rows"] = ROWS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the rows of such a process."""
+    ROWS.extend(getattr(node, "workeroutput", {}).get("rows", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table of all accounts."""
-    if ACCOUNTS:
+    if ROWS:
         terminalreporter.write_sep("=", "every message accounted for")
-        terminalreporter.write_line("\n".join([HEAD, *(account.row() for account in ACCOUNTS)]))
+        terminalreporter.write_line("\n".join([HEAD, *ROWS]))
