@@ -15,7 +15,7 @@ from msgspec import UNSET
 from preflight.cluster.dry_run import refusals
 from preflight.cluster.schemas import unavailable
 from preflight.documents.paths import dotted
-from preflight.facts.existence import are_alternatives, has_uncertain_names
+from preflight.facts.existence import are_alternatives, has_uncertain_names, is_template
 from preflight.facts.schema_faults import asked
 from preflight.facts.settings import ask_ahead
 from preflight.findings import CheckError, Finding
@@ -338,7 +338,7 @@ def _apply(rule: Rule, model: Model) -> Iterable[Observed]:
             if each.uncertain:
                 continue
             severity = each.severity or rule.severity
-            if rule.family in JOINING and has_uncertain_names(model):
+            if is_template(model) or (rule.family in JOINING and has_uncertain_names(model)):
                 severity = "warning"
             yield Observed(
                 rule=rule.id,

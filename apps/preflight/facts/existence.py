@@ -9,6 +9,7 @@ is no finding.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -65,6 +66,8 @@ def missing(model: Model, kind: str, namespace: str, name: str) -> Missing | Non
         return Missing("error", f"; did you mean {hashed}?", hashed)
     if holder := _holder(model, kind, namespace, name):
         return Missing("warning", f"; {holder} has it, which is not part of this render")
+    if told := _told(model, name):
+        return Missing("warning", f"; container {told} is told this name and may make it")
     meant = near(name, here) or near(base, map(base_of, here)) or suffixed(name, here)
     if meant:
         certain = (is_slip(name, meant) or is_slip(base, meant)) and not is_in_repository(model, kind, name)
@@ -103,6 +106,16 @@ def _holder(model: Model, kind: str, namespace: str, name: str) -> str:
     for path, node in answers:
         if is_beside(model, path):
             return f"{node.file}:{node.line}"
+    return ""
+
+
+def _told(model: Model, name: str) -> str:
+    """The container whose command, arguments or environment name the object: its program may make it."""
+    word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])")
+    for container in model.containers:
+        values = (str(value.doc) for value in container.fields("env.*.value"))
+        if any(word.search(text) for text in (*container.command, *container.args, *values)):
+            return container.name
     return ""
 
 
@@ -160,6 +173,13 @@ def has_uncertain_names(model: Model) -> bool:
         for path in obj.uncertain
         for step in path
     )
+
+
+@fact
+def is_template(model: Model) -> bool:
+    """Whether a template engine is to process the render before it is applied: no object can be called
+    `{{ … }}`."""
+    return is_whole(model) and any("{{" in obj.name or "{{" in obj.namespace for obj in model.objects)
 
 
 def is_floating(obj: Obj) -> bool:

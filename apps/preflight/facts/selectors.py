@@ -98,6 +98,11 @@ def pods_of(model: Model, namespace: str | None) -> list[dict[str, str]]:
     return [each.labels for each in model.by_label.get((namespace, "", ""), [])]
 
 
+def is_the_clusters(namespace: str) -> bool:
+    """Whether the cluster has pods of its own in that namespace, its DNS among them."""
+    return namespace.startswith(("kube-", "openshift-"))
+
+
 def has_custom_pods(model: Model, namespace: str) -> bool:
     """Whether a custom resource of that namespace may make pods that no manifest shows."""
     return any(is_custom(obj) and obj.namespace in (namespace, "") for obj in model.objects)

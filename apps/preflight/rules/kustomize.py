@@ -47,7 +47,8 @@ def edit_matches_nothing(model: Model) -> Iterator[Violation]:
                 missed.place,
                 message=f"{what} target {wanted} matches no object{hint(meant)}",
                 fix=f"name {meant}" if meant else f"name an object that exists, or remove the {what}",
-                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)),
+                # what a patch is to delete is not there: so it was meant
+                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)) and not edit.deletes,
             )
 
 
@@ -57,13 +58,13 @@ def _images(model: Model) -> Iterator[Violation]:
         wanted = edit.wants.removeprefix("image ")
         same = (name for name in names if name.rpartition("/")[2] == wanted.rpartition("/")[2])
         meant = near(wanted, names) or next(same, None)
-        yield _hit(
-            edit,
-            edit.place,
-            message=f"images entry {wanted}: no container has this image{hint(meant)}",
-            fix=f"write name: {meant}" if meant else "name the image as the base writes it, or remove it",
-            certain=meant is not None,
-        )
+        if wanted in names:
+            message = f"images entry {wanted}: no container of this kustomization's own resources has it"
+            fix = "move the entry to a kustomization that includes the container"
+        else:
+            message = f"images entry {wanted}: no container has this image{hint(meant)}"
+            fix = f"write name: {meant}" if meant else "name the image as the base writes it, or remove it"
+        yield _hit(edit, edit.place, message=message, fix=fix, certain=meant is not None)
 
 
 @rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")

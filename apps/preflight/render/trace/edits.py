@@ -44,6 +44,8 @@ class Edit(msgspec.Struct, kw_only=True):
     """Of a replacement that copies the name of a generated object: that name, without its hash."""
     name_at: Place | None = None
     """Where that name is written."""
+    deletes: bool = False
+    """Whether it is a patch that deletes what it matches."""
     followed: bool = True
     """False where its effect was not worked out; then nothing is said about it."""
 

@@ -39,6 +39,7 @@ def carry_out(
     the object it names). `edit` takes down what was matched and what was missed."""
     operations = documents[0].items() if documents else []
     patches = [] if operations else [one for document in documents for one in split_list(document)]
+    edit.deletes = any(patch.text("$patch") == "delete" for patch in patches)
     if target is None:
         for patch in patches:
             _merge_by_name(resources, patch, edit, entry)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from preflight.cluster.objects import Obj
 from preflight.cluster.workloads import Container
 from preflight.facts.known_images import KnownImage, known, shown
 from preflight.facts.mounts import below, mounts, unmounted
@@ -120,16 +122,27 @@ def service_link_stops_image(model: Model) -> Iterator[Violation]:
           name: actual                 # image: actualbudget/actual-server, which reads ACTUAL_PORT
     """
     for container in model.containers:
-        refused = known(container.image).refuses_url if container.env_is_known else ()
+        image = known(container.image)
+        refused = image.refuses_url if container.env_is_known and _starts_itself(container, image) else ()
         links = dict(service_links(model, container)) if refused else {}
+        words = " ".join((*container.command, *container.args))
         for variable in refused:
-            if variable in links and variable not in container.env:
+            # a script that names the variable unsets it, or sets its own
+            if variable in links and variable not in container.env and variable not in words:
                 yield at(
                     container.field("image"),
                     message=f"the Service {links[variable][1].name} sets {variable}=tcp://… in this "
                     f"container, which {shown(container.image)} takes for its own setting",
                     fix="say enableServiceLinks: false in the pod, or rename the Service",
                 )
+
+
+def _starts_itself(container: Container, image: KnownImage) -> bool:
+    """Whether the image's own start script or program runs: by itself, or by a command that calls it."""
+    called = re.split(r"[\s;&|]+", " ".join((*container.command, *container.args)))
+    programs = {word.rpartition("/")[2] for word in called}
+    own = {name.rpartition("/")[2] for name in image.names} | {"run"}
+    return not container.command or bool(programs & own) or any("entrypoint" in each for each in programs)
 
 
 def is_as_it_comes(container: Container, image: KnownImage) -> bool:
@@ -150,7 +163,8 @@ def image_setting_missing(model: Model) -> Iterator[Violation]:
 
     postgres ends with `Database is uninitialized and superuser password is not specified`, and so do MySQL,
     MariaDB, SQL Server and others; Elasticsearch wants to be told how it finds its cluster. Where the data
-    folder is a volume made elsewhere, a database may be in it: a warning.
+    folder is on a volume that may have a database already (no claim of the same tree, or one for a certain
+    volume), it is a warning.
 
         image: postgres:17.2           # and no POSTGRES_PASSWORD
     """
@@ -179,7 +193,8 @@ def _may_be_filled(model: Model, container: Container, image: KnownImage) -> boo
         claim = mount.volume.get("persistentVolumeClaim")
         name = claim.get("claimName") if isinstance(claim, dict) else None
         made = "emptyDir" in mount.volume or "ephemeral" in mount.volume or not mount.volume
-        made = made or (name is not None and bool(model.find("PersistentVolumeClaim", space, str(name))))
+        claimed = model.find("PersistentVolumeClaim", space, str(name)) if name is not None else None
+        made = made or (claimed is not None and _gets_a_new_volume(model, claimed))
         prepared = any(
             other.item.get("name") == mount.item.get("name")
             for init in container.workload.containers
@@ -193,3 +208,12 @@ def _may_be_filled(model: Model, container: Container, image: KnownImage) -> boo
         ):
             return True
     return False
+
+
+def _gets_a_new_volume(model: Model, claim: Obj) -> bool:
+    """Whether a claim asks for no volume that is there before it."""
+    spec = claim.mapping("spec")
+    classes = [volume.get("spec", "storageClassName") for volume in model.objects_of("PersistentVolume")]
+    return spec.get("storageClassName") not in classes and not any(
+        spec.get(field) for field in ("volumeName", "selector", "dataSource", "dataSourceRef")
+    )

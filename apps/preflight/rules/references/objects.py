@@ -67,6 +67,8 @@ def duplicate_object(model: Model) -> Iterator[Violation]:
                 earlier.field("metadata", "name"),
                 message=f"{obj.ref} stands again, with other content, at {obj.origin}",
                 fix="keep one of the two, or rename one",
+                # samples of two versions of a kind, which nobody applies at once
+                severity="error" if earlier.api_version == obj.api_version else "warning",
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -28,6 +29,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The names that they have, or the numbers where a number is asked for."""
     outcome: Outcome | None = None
     severity: Severity | None = None
+    workloads: tuple[Workload, ...] = ()
+    """Whose containers they are: others may be added to their pods as these are made."""
 
 
 @rule("missing-port", family="references", severity="error", outcome="ready but unreachable")
@@ -48,6 +51,8 @@ def missing_port(model: Model) -> Iterator[Violation]:
     for asked in (*_of_services(model), *_of_probes(model), *_of_policies(model), *_of_monitors(model)):
         if asked.field.doc in asked.known or is_placeholder(str(asked.field.doc)):
             continue
+        if _is_announced(str(asked.field.doc), asked.workloads):
+            continue
         known = list(dict.fromkeys(asked.known))
         only = known[0] if len(known) == 1 else None
         meant = near(str(asked.field.doc), map(str, known)) or only
@@ -56,9 +61,21 @@ def missing_port(model: Model) -> Iterator[Violation]:
             message=f"{asked.of} has no port {asked.field.doc}: "
             + (f"it has {listed(map(str, known))}" if known else "it names none"),
             fix=f"write {meant}" if meant else "name a port that is there, or give the port this name",
-            severity=asked.severity,
+            severity="warning" if _are_injected(asked.workloads) else asked.severity,
             outcome=asked.outcome,
         )
+
+
+def _is_announced(port: str, workloads: Iterable[Workload]) -> bool:
+    """Whether an annotation tells somebody of a port of this name: its container is added later."""
+    word = re.compile(rf"(?<![\w-]){re.escape(port)}(?![\w-])")
+    return any(word.search(text) for each in workloads for text in each.annotations.values())
+
+
+def _are_injected(workloads: Iterable[Workload]) -> bool:
+    """Whether a webhook is asked for a sidecar, whose ports no manifest shows."""
+    marks = (key for each in workloads for key in (*each.labels, *each.annotations))
+    return any("inject" in key or "sidecar" in key for key in marks)
 
 
 def _of_services(model: Model) -> Iterator[Asked]:
@@ -67,7 +84,7 @@ def _of_services(model: Model) -> Iterator[Asked]:
         for target in service.fields("spec.ports.*.targetPort") if containers else ():
             if _is_name(target.doc):
                 of = f"container {listed(each.name for each in containers)}"
-                yield Asked(field=target, of=of, known=_names(containers))
+                yield Asked(field=target, of=of, known=_names(containers), workloads=tuple(service.workloads))
                 yield from _of_another_protocol(target, of, containers)
     for backend in backends(model):
         found = model.find("Service", backend.namespace, backend.name)

@@ -16,6 +16,7 @@ from preflight.facts.selectors import (
     equals,
     has_custom_pods,
     is_hopeless,
+    is_the_clusters,
     nearly,
     of_manifests,
     pods_of,
@@ -98,7 +99,7 @@ def _selecting_nothing(model: Model) -> Iterator[Selecting]:
                 wanted=wanted,
                 labels=pods,
                 among=f"pod of namespace {service.namespace}",
-                near_only=has_custom_pods(model, service.namespace),
+                near_only=is_the_clusters(service.namespace) or has_custom_pods(model, service.namespace),
                 sure=True,
                 outcome="ready but unreachable",
             )
