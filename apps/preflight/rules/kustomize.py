@@ -11,6 +11,7 @@ from preflight.cluster import image_reference
 from preflight.cluster.objects import Field, Obj
 from preflight.documents.node import Node
 from preflight.documents.paths import dig, strings, walk
+from preflight.facts.selectors import is_the_clusters
 from preflight.facts.settings import container_settings
 from preflight.findings import Place
 from preflight.model import Model
@@ -102,7 +103,8 @@ def labels_reach_policy_peers(model: Model) -> Iterator[Violation]:
     """Labels that kustomize adds to selectors, and so to a NetworkPolicy's peers in another namespace.
 
     `commonLabels`, and `labels` with `includeSelectors`, write them into every podSelector, those of peers
-    included. The pods of another namespace do not have them: the policy lets nobody in (or out) any more.
+    included. The pods of another namespace do not have them: the policy lets nobody in (or out) any more. A
+    warning where nothing of that namespace is seen, and it is none of the cluster's own.
 
         labels:
         - pairs: {team: shop}
@@ -116,12 +118,14 @@ def labels_reach_policy_peers(model: Model) -> Iterator[Violation]:
                 space = dig(peer, "namespaceSelector", "matchLabels", NAMESPACE_NAME)
                 if place is None or _has_labels(model, space, wanted):
                     continue
+                seen = any(each.namespace == space for each in model.workloads)
                 yield at(
                     policy.field(*field.path, "podSelector"),
                     place=place,
                     message=f"includeSelectors adds {key}: {value} to peers of NetworkPolicy {policy.name} "
                     f"in namespace {space}, whose pods do not have it",
                     fix="set includeSelectors: false (includeTemplates: true keeps it on pods)",
+                    severity=None if seen or is_the_clusters(space) else "warning",
                 )
 
 
