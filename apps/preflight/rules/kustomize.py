@@ -11,7 +11,6 @@ from preflight.cluster import image_reference
 from preflight.cluster.objects import Field, Obj
 from preflight.documents.node import Node
 from preflight.documents.paths import dig, strings, walk
-from preflight.facts.selectors import is_the_clusters
 from preflight.facts.settings import container_settings
 from preflight.findings import Place
 from preflight.model import Model
@@ -104,7 +103,7 @@ def labels_reach_policy_peers(model: Model) -> Iterator[Violation]:
 
     `commonLabels`, and `labels` with `includeSelectors`, write them into every podSelector, those of peers
     included. The pods of another namespace do not have them: the policy lets nobody in (or out) any more. A
-    warning where nothing of that namespace is seen, and it is none of the cluster's own.
+    warning where another part of the repository has something in that namespace.
 
         labels:
         - pairs: {team: shop}
@@ -118,14 +117,13 @@ def labels_reach_policy_peers(model: Model) -> Iterator[Violation]:
                 space = dig(peer, "namespaceSelector", "matchLabels", NAMESPACE_NAME)
                 if place is None or _has_labels(model, space, wanted):
                     continue
-                seen = any(each.namespace == space for each in model.workloads)
                 yield at(
                     policy.field(*field.path, "podSelector"),
                     place=place,
                     message=f"includeSelectors adds {key}: {value} to peers of NetworkPolicy {policy.name} "
                     f"in namespace {space}, whose pods do not have it",
                     fix="set includeSelectors: false (includeTemplates: true keeps it on pods)",
-                    severity=None if seen or is_the_clusters(space) else "warning",
+                    severity="warning" if _is_used_elsewhere(model, space) else None,
                 )
 
 
@@ -145,6 +143,15 @@ def _has_labels(model: Model, namespace: str, labels: dict[str, str]) -> bool:
     return any(
         each.namespace == namespace and labels.items() <= each.labels.items() for each in model.workloads
     )
+
+
+def _is_used_elsewhere(model: Model, namespace: str) -> bool:
+    """Whether pods of a namespace may come of what is not rendered here."""
+    checkout = model.checkout
+    own = (each.text("namespace") for each in checkout.kustomizations.values())
+    objects = (each for path in checkout.files for each in checkout.objects(path))
+    here = any(each.namespace == namespace for each in model.workloads)
+    return not here and namespace in {*own, *(each.text("metadata", "namespace") for each in objects)}
 
 
 def _label_entry(model: Model, writer: Node | None) -> Place | None:

@@ -82,7 +82,8 @@ def variable_left_literal(model: Model) -> Iterator[Violation]:
     commands of probes only a plain `value:` is taken (of `valueFrom` comes nothing at all), in those of hooks
     none. `$NAME` is a shell's: without one it reaches the program as it is, and so it does from ENTRYPOINT
     and CMD as arrays, where not even `$(NAME)` is replaced. An error where the variable is defined, or where
-    a slip explains it; a warning in probes and hooks, whose programs may do with an empty word.
+    a slip explains it; in probes and hooks only for clients of databases, since other programs may well do
+    with an empty word.
 
         env:
         - {name: ADDRESS, value: "$(POD_IP):9092"}      # POD_IP comes further down
@@ -191,6 +192,8 @@ ACTIONS: dict[tuple[Step, ...], Outcome] = {
 """Commands of probes and hooks, and what comes of one that always fails."""
 ASKS_ANYBODY = ("mariadb-admin", "mysqladmin", "pg_isready")
 """Programs that find a server ready whoever the user is that they are given."""
+CLIENTS = ("mariadb", "mongo", "mongosh", "mysql", "psql")
+"""Programs that end with an error where a user, password or database is empty or unknown."""
 
 
 def _in_actions(container: Container) -> Iterator[Violation]:
@@ -198,7 +201,8 @@ def _in_actions(container: Container) -> Iterator[Violation]:
     for path, outcome in ACTIONS.items():
         hook = path[0] == "lifecycle"
         words = list(container.field(*path).fields("exec.command.*"))
-        if words and posixpath.basename(str(words[0].doc)) in ASKS_ANYBODY:
+        program = posixpath.basename(str(words[0].doc)) if words else ""
+        if program in ASKS_ANYBODY:
             continue
         for word in words:
             names = (name for name in expand(str(word.doc), {})[1] if name in container.env)
@@ -212,6 +216,7 @@ def _in_actions(container: Container) -> Iterator[Violation]:
                     message=f"$({name}) in {path[-1]} {becomes}: "
                     f"{'no variable is' if hook else 'only a plain value: is'} replaced here",
                     fix=f'let a shell do it: [sh, -c, "… ${name} …"]',
+                    severity="error" if program in CLIENTS else "warning",
                     outcome=outcome,
                 )
                 break
