@@ -113,10 +113,19 @@ def config(**values: object) -> Obj:
         ("shop", "no Service in namespace shop", "no Service in namespace shop"),
         ("5432", "port 5432", "port 5432"),
         ("hunter22", "", ""),
+        ("true", "say optional: true", "say optional: true"),
+        ("true", "DEBUG is 'true', got DEBUG=true", "DEBUG is '***', got DEBUG=***"),
+        ("label", "select by a label that only one has", "select by a label that only one has"),
+        ("admin", "log in as admin", "log in as ***"),
+        ("shop-db.data", "no Service shop-db.data", "no Service ***"),
+        ("web-cache", "Service web-cache has no port 80", "Service web-cache has no port 80"),
+        ("overlays", "patch of overlays/production", "patch of overlays/production"),
     ],
 )
 def test_what_is_masked(value: str, text: str, hidden: str) -> None:
-    assert Mask([secret(key=value), config(name="shop", port="5432")]).hide(text) == hidden
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web-cache"}}
+    manifest = Obj(service, None, Place("overlays/production/service.yaml", 1))
+    assert Mask([secret(key=value), config(name="shop", port="5432"), manifest]).hide(text) == hidden
 
 
 def test_a_secret_that_stands_in_the_open_too_is_masked_all_the_same() -> None:
