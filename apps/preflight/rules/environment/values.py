@@ -19,9 +19,9 @@ from preflight.spelling import COLLECTION, hint, listed, near
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 PLATFORM = re.compile(r"KUBERNETES_\w+|\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_\w+)?)")
 """Variables that Kubernetes adds for Services."""
-OF_A_SHELL = re.compile(r"(?:--?[\w-]+=)?\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
-EXPANDS_NOTHING = re.compile(r"(python[\d.]*|uvicorn|gunicorn|hypercorn|node|java|sleep|echo|cat)$")
-"""Programs that take `$NAME` in their arguments as it is written."""
+OF_A_SHELL = re.compile(r"(?:^|^--?[\w-]+=)\$([A-Za-z_]\w*)$|(?<!\$)\$\{([A-Za-z_]\w*)\}")
+EXPANDS_NOTHING = re.compile(r"(python[\d.]*|uvicorn|gunicorn|hypercorn|node|sleep|cat)$")
+"""Programs that take `$NAME` in their arguments as it is written; some, as Spring's, fill in `${NAME}`."""
 
 
 @rule("variable-overridden", family="environment", severity="warning", outcome="applies nothing")
@@ -93,7 +93,7 @@ def variable_left_literal(model: Model) -> Iterator[Violation]:
         if container.env_is_known:
             yield from _in_values(container)
             yield from _in_command(container)
-        yield from _without_shell(container)
+        yield from _without_shell(container, container_images(model).get(container))
         yield from _in_actions(container)
     for image in container_images(model).values():
         yield from _in_array(image)
@@ -146,21 +146,23 @@ def _define(name: str, meant: str | None) -> str:
     return f"define {name} above it, or write $$({name}) if it is meant literally"
 
 
-def _without_shell(container: Container) -> Iterator[Violation]:
-    if not container.command or start_of(container).program in SHELLS:
+def _without_shell(container: Container, image: ContainerImage | None) -> Iterator[Violation]:
+    program = start_of(container, image.stage if image is not None else None).program
+    if program in SHELLS:
         return
-    program = posixpath.basename(container.command[0])
+    known = bool(container.command) or image is not None
     for field in command_fields(container):
         word = str(field.doc)
-        match = OF_A_SHELL.fullmatch(word)
+        match = OF_A_SHELL.search(word)
         name = (match[1] or match[2]) if match else ""
         if name in container.env:
-            better = re.sub(r"\$\{?\w+\}?", f"$({name})", word)
+            better = re.sub(rf"\$(?:{name}\b|\{{{name}\}})", f"$({name})", word)
             yield at(
                 field,
-                message=f"{word} in {field.path[-2]} is not replaced: no shell reads it",
+                message=f"{word} in {field.path[-2]} is not replaced: no shell reads it"
+                + ("" if known else ", unless the image's own start script has one do it"),
                 fix=f"write {better}",
-                severity="error" if EXPANDS_NOTHING.match(program) else "warning",
+                severity="error" if known and EXPANDS_NOTHING.match(program) else "warning",
                 outcome="CrashLoopBackOff",
             )
 
