@@ -120,7 +120,15 @@ class Model:
 
     def services_of(self, workload: Workload) -> list[Service]:
         """The Services that select a workload's pods."""
-        return [service for service in self.services if workload in service.workloads]
+        return self._services_of.get(id(workload), [])
+
+    @cached_property
+    def _services_of(self) -> dict[int, list[Service]]:
+        found: dict[int, list[Service]] = defaultdict(list)
+        for service in self.services:
+            for workload in service.workloads:
+                found[id(workload)].append(service)
+        return found
 
     def service_at(self, host: str, namespace: str) -> Service | None:
         """The Service a host name means from a pod of `namespace`.
@@ -136,9 +144,11 @@ class Model:
         if len(labels) > 2:
             return None
         wanted = (labels[1] if len(labels) == 2 else namespace, labels[0])
-        return next(
-            (service for service in self.services if (service.namespace, service.name) == wanted), None
-        )
+        return self._services_by_name.get(wanted)
+
+    @cached_property
+    def _services_by_name(self) -> dict[tuple[str, str], Service]:
+        return {(each.namespace, each.name): each for each in reversed(self.services)}
 
     def app(self, container: Container) -> AppKnowledge | None:
         """What is known of a container's application."""

@@ -181,6 +181,8 @@ class ObjectIndex:
     def __init__(self, objects: Sequence[Obj]) -> None:
         self._objects = objects
         self._of_kinds: dict[tuple[str, ...], list[Obj]] = {}
+        for obj in objects:
+            self._of_kinds.setdefault((obj.kind,), []).append(obj)
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str, str], Obj]:
@@ -189,7 +191,8 @@ class ObjectIndex:
     def objects_of(self, *kinds: str) -> list[Obj]:
         """The objects of these kinds, in the render's order."""
         if kinds not in self._of_kinds:
-            self._of_kinds[kinds] = [obj for obj in self._objects if obj.kind in kinds]
+            known = any((kind,) in self._of_kinds for kind in kinds)
+            self._of_kinds[kinds] = [obj for obj in self._objects if obj.kind in kinds] if known else []
         return self._of_kinds[kinds]
 
     def find(self, kind: str, namespace: str, name: str) -> Obj | None:

@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from preflight.documents.node import Node
-from preflight.documents.scalars import Scalar, as_key, tagged
+from preflight.documents.scalars import Scalar, as_key, resolve, tagged
 from preflight.findings import CheckError, Place
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -92,7 +92,7 @@ class _Composer:
         collecting = gc.isenabled()
         gc.disable()  # nothing here is garbage: each collection would walk all nodes made so far for nothing
         try:
-            for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            for event in iter(yaml.CSafeLoader(text).get_event, None):
                 self._event(event)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -204,7 +204,9 @@ def _key_text(event: Any) -> str:
 
 
 def _meaning(event: Any) -> Scalar:
-    return tagged(event.value, event.tag, event.style == "")
+    if event.tag is not None:
+        return tagged(event.value, event.tag, event.style == "")
+    return event.value if event.style else resolve(event.value)
 
 
 def _problem(error: yaml.MarkedYAMLError, text: str, mark: Any) -> str:

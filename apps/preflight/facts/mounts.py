@@ -34,12 +34,15 @@ class Mount(msgspec.Struct, frozen=True):
 
 def mounts(container: Container) -> Iterator[Mount]:
     """Each mount of a container with an absolute path."""
+    items = container.items("volumeMounts")
+    if not items:
+        return
     volumes = {str(volume.get("name")): volume for volume in container.workload.volumes}
     templates = (
         container.obj.items("spec", "volumeClaimTemplates") if container.obj.kind == "StatefulSet" else []
     )
     names = {dig(template, "metadata", "name") for template in templates}
-    for index, item in enumerate(container.items("volumeMounts")):
+    for index, item in enumerate(items):
         path = item.get("mountPath") if isinstance(item, dict) else None
         if isinstance(path, str) and path.startswith("/"):
             volume = volumes.get(str(item.get("name"))) or {}

@@ -42,7 +42,7 @@ def filled(obj: Obj, flux: FluxKustomization | None) -> Obj:
         unfilled, uncertain = expansion.unfilled, expansion.uncertain
     uncertain |= {
         path
-        for path, value in walk(doc)
+        for path, value in (walk(doc) if obj.kind != "CustomResourceDefinition" else ())
         if isinstance(value, str)
         and ((encrypted and value.startswith(ENCRYPTED)) or _is_placeholder(path, value, scripts=fills))
     }

@@ -9,6 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from preflight.cluster.objects import Field, Located
+from preflight.documents.paths import Step
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import is_placeholder
@@ -82,7 +83,8 @@ SELECTORS = {
 class Name(msgspec.Struct, frozen=True):
     """A text that must be a name, and where it stands."""
 
-    field: Field
+    part: Located
+    path: tuple[Step, ...]
     text: object
     what: str
     grammar: Grammar
@@ -112,7 +114,8 @@ def invalid_name(model: Model) -> Iterator[Violation]:
         better = grammar.nearest(text)
         later = name.what == "StatefulSet" and SUBDOMAIN.takes(text)
         yield at(
-            name.field,
+            name.part,
+            *name.path,
             message=f"{name.what} {text!r} is not allowed: {grammar.words}{too_long}",
             fix=f"write {better}" if better else f"use {grammar.words}",
             outcome="no pods" if later else None,
@@ -123,10 +126,10 @@ def _names(model: Model) -> Iterator[Name]:
     for obj in model.objects:
         if (grammar := OBJECTS.get(obj.kind)) is not None:
             generated = obj.get("metadata", "generateName")
-            field = obj.field("metadata", "generateName" if generated else "name")
+            path = ("metadata", "generateName" if generated else "name")
             # what the server appends is a word of its own
-            text = generated.rstrip("-") + "x" if isinstance(generated, str) and generated else field.doc
-            yield Name(field, text, obj.kind, grammar)
+            text = generated.rstrip("-") + "x" if isinstance(generated, str) and generated else obj.get(*path)
+            yield Name(obj, path, text, obj.kind, grammar)
         yield from _texts(obj, "metadata.namespace", "namespace", DNS_LABEL)
         yield from _labels(obj.field("metadata"))
         if pattern := SELECTORS.get(obj.kind):
@@ -134,7 +137,7 @@ def _names(model: Model) -> Iterator[Name]:
     for config in model.objects_of("ConfigMap", "Secret"):
         for part in ("data", "binaryData", "stringData"):
             for key in config.mapping(part):
-                yield Name(config.field(part, key), key, "key", KEY)
+                yield Name(config, (part, key), key, "key", KEY)
     for workload in model.workloads:
         yield from _texts(workload, "volumes.*.name", "volume", DNS_LABEL)
         yield from _pairs(workload.field("nodeSelector"))
@@ -147,21 +150,20 @@ def _names(model: Model) -> Iterator[Name]:
 
 def _texts(part: Located, pattern: str, what: str, grammar: Grammar) -> Iterator[Name]:
     for field in part.fields(pattern):
-        yield Name(field, field.doc, what, grammar)
+        yield Name(field, (), field.doc, what, grammar)
 
 
 def _labels(metadata: Field) -> Iterator[Name]:
     yield from _pairs(metadata.field("labels"))
     for key in metadata.mapping("annotations"):
         # their DNS names may have capital letters
-        yield Name(metadata.field("annotations", key), key.lower(), "annotation", QUALIFIED)
+        yield Name(metadata, ("annotations", key), key.lower(), "annotation", QUALIFIED)
 
 
 def _pairs(labels: Field) -> Iterator[Name]:
     for key, value in labels.mapping().items():
-        field = labels.field(key)
-        yield Name(field, key, "label", QUALIFIED)
-        yield Name(field, value, f"the value of label {key}", VALUE)
+        yield Name(labels, (key,), key, "label", QUALIFIED)
+        yield Name(labels, (key,), value, f"the value of label {key}", VALUE)
 
 
 @rule("name-twice", family="admission", severity="error", outcome="rejected by the API server")
