@@ -18,7 +18,7 @@ from preflight.documents.paths import dotted
 from preflight.facts.existence import are_alternatives, has_uncertain_names, is_template
 from preflight.facts.schema_faults import asked
 from preflight.facts.settings import ask_ahead
-from preflight.findings import CheckError, Finding
+from preflight.findings import CheckError, Finding, Place, Severity
 from preflight.model import Model
 from preflight.render.checkout import Checkout
 from preflight.render.load import load
@@ -31,7 +31,7 @@ from preflight.reporting.mask import Mask
 from preflight.reporting.report import Report
 from preflight.repository.app import Apps
 from preflight.repository.config import Config, find_root, load_config
-from preflight.rules.registry import Rule
+from preflight.rules.registry import Rule, Violation, at
 from preflight.rules.registry import rules as all_rules
 from preflight.rules.retired import RETIRED, current, farewell
 from preflight.spelling import closest, listed
@@ -337,23 +337,8 @@ def _apply(rule: Rule, model: Model) -> Iterable[Observed]:
         for each in rule.function(model) if rule.function is not None else ():
             if each.uncertain:
                 continue
-            severity = each.severity or rule.severity
-            if is_template(model) or (rule.family in JOINING and has_uncertain_names(model)):
-                severity = "warning"
-            yield Observed(
-                rule=rule.id,
-                severity=model.config.severity.get(rule.id) or severity,
-                object=printable(each.object),
-                container=printable(each.container) or UNSET,
-                field=printable(each.field),
-                file=each.place.file,
-                line=each.place.line,
-                message=printable(each.message),
-                outcome=each.outcome or rule.outcome,
-                fix=printable(each.fix),
-                targets=(model.target,),
-                readers=tuple(map(printable, each.readers)),
-            )
+            unsure = is_template(model) or (rule.family in JOINING and has_uncertain_names(model))
+            yield _observed(rule, model, each, "warning" if unsure else None)
     except CheckError:
         raise
     # a fault of the rule must not look like a clean manifest, nor keep the other rules from being applied
@@ -361,28 +346,35 @@ def _apply(rule: Rule, model: Model) -> Iterable[Observed]:
         yield _crashed(rule, model, error)
 
 
+def _observed(rule: Rule, model: Model, found: Violation, severity: Severity | None = None) -> Observed:
+    severity = severity or found.severity or rule.severity
+    return Observed(
+        rule=rule.id,
+        severity=model.config.severity.get(rule.id) or severity,
+        object=printable(found.object),
+        container=printable(found.container) or UNSET,
+        field=printable(found.field),
+        file=found.place.file,
+        line=found.place.line,
+        message=printable(found.message),
+        outcome=found.outcome or rule.outcome,
+        fix=printable(found.fix),
+        targets=(model.target,),
+        readers=tuple(map(printable, found.readers)),
+    )
+
+
 def _refused(rule: Rule, model: Model, context: str, observed: list[Observed]) -> list[Observed]:
     """What the server refuses and no rule has said of that field or of what is in it."""
     said = [(each.object, each.field) for each in observed if each.severity == "error"]
     found = []
     for refusal in refusals(model.objects, context):
-        field, place = dotted(refusal.path), refusal.obj.where(*refusal.path)
+        field = dotted(refusal.path)
         known = (other.startswith(field) for ref, other in said if ref == refusal.obj.ref and field)
         if not any(known):
-            found.append(
-                Observed(
-                    rule=rule.id,
-                    severity=model.config.severity.get(rule.id) or rule.severity,
-                    object=printable(refusal.obj.ref),
-                    field=printable(field),
-                    file=place.file,
-                    line=place.line,
-                    message=printable(f"{refusal.obj.ref}: {refusal.text}"),
-                    outcome=rule.outcome,
-                    fix="write what the server asks for",
-                    targets=(model.target,),
-                )
-            )
+            message = f"{refusal.obj.ref}: {refusal.text}"
+            refused = at(refusal.obj, *refusal.path, message=message, fix="write what the server asks for")
+            found.append(_observed(rule, model, refused))
     return found
 
 
@@ -392,14 +384,14 @@ def _crashed(rule: Rule, model: Model, error: Exception) -> Observed:
         trace = trace.tb_next
     # where it happened, and not the error's text, which may hold a Secret's value
     where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else ""
-    first = model.objects[0].origin if model.objects else None
+    first = model.objects[0].origin if model.objects else Place(model.target, 1)
     return Observed(
         rule="rule-crashed",
         severity="error",
-        object=first.file if first is not None else model.target,
+        object=first.file,
         field="",
-        file=first.file if first is not None else model.target,
-        line=first.line if first is not None else 1,
+        file=first.file,
+        line=first.line,
         message=f"the rule {rule.id} failed on {model.target}: {type(error).__name__} in {where}",
         outcome="not checked",
         fix=f"leave it out until it is mended: --skip {rule.id}",
