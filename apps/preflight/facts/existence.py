@@ -20,6 +20,7 @@ from preflight.documents.paths import walk
 from preflight.findings import Severity
 from preflight.model import Model, fact
 from preflight.render.files import KUSTOMIZATION_NAMES
+from preflight.render.flux import variables_of
 from preflight.render.placeholders import PLACEHOLDER
 from preflight.spelling import base_of, is_slip, near, suffixed
 
@@ -209,11 +210,18 @@ def is_whole(model: Model) -> bool:
 
 
 def is_part(model: Model) -> bool:
-    """Whether another kustomization of the repository builds on this one, and may add what it lacks."""
+    """Whether another kustomization of the repository builds on this one, or Flux adds components to it, and
+    may add what it lacks."""
     checkout = model.checkout
     return model.kustomization is not None and (
-        checkout.is_included(model.path) or checkout.is_component(model.path)
+        checkout.is_included(model.path) or checkout.is_component(model.path) or has_components_of_flux(model)
     )
+
+
+def has_components_of_flux(model: Model) -> bool:
+    """Whether Flux adds components to the kustomization, whose objects its edits may be for."""
+    flux = variables_of(model.checkout, model.path)
+    return flux is not None and flux.components
 
 
 def are_applied_together(model: Model, one: Obj, other: Obj) -> bool:

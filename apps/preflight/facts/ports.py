@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from preflight.cluster.objects import Field
-from preflight.cluster.workloads import Container
+from preflight.cluster.workloads import Container, Workload
 from preflight.model import Model
 
 
@@ -33,6 +33,14 @@ def asked_ports(model: Model, container: Container) -> dict[str, int]:
     for service in model.services_of(container.workload) if not others else ():
         for each in service.ports:
             number = container.port(target(each))
-            if number is not None and each.get("protocol", "TCP") == "TCP":
+            means = [other for other in service.workloads if _declares(other, target(each))]
+            by_tcp = each.get("protocol", "TCP") == "TCP"
+            if number is not None and by_tcp and (not means or container.workload in means):
                 found[f"Service {service.name}"] = number
     return found
+
+
+def _declares(workload: Workload, port: object) -> bool:
+    """Whether a container of the pods declares the port, by number or name."""
+    declared = (each for container in workload.containers for each in container.ports)
+    return any(port in (each.get("containerPort"), each.get("name")) for each in declared)

@@ -31,6 +31,8 @@ class FluxKustomization(msgspec.Struct, kw_only=True, frozen=True):
     """`substituteStrategy: Always`: expressions are expanded even where no variable is given."""
     variables: dict[str, str | None]
     """By name; None for a value that is not known here: a Secret's, one that is filled in itself."""
+    components: bool
+    """Whether it adds components to the kustomization."""
     complete: bool
     """Whether all sources of variables, its own and the other Kustomizations', are in this repository."""
 
@@ -172,6 +174,7 @@ def _read(checkout: Checkout, resource: Resource) -> FluxKustomization | None:
         substitutes=after is not None,
         always=after is not None and after.text("substituteStrategy") == "Always",
         variables=variables,
+        components=bool(resource.node.items("spec", "components")),
         complete=complete,
     )
 
@@ -231,5 +234,6 @@ def variables_of(checkout: Checkout, folder: Path) -> FluxKustomization | None:
         substitutes=any(each.substitutes for each in exact),
         always=any(each.always for each in exact),
         variables=shared,
+        components=any(each.components for each in exact),
         complete=all(each.complete for each in exact),
     )

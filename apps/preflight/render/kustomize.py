@@ -35,7 +35,9 @@ def find_program() -> tuple[str, str]:
     raise CheckError("neither kustomize nor kubectl is on PATH: install one of them to render kustomizations")
 
 
-def render(folder: Path, *, component: bool, allow_remote: bool, lift: bool = False) -> tuple[bytes, Path]:
+def render(
+    folder: Path, *, component: bool, allow_remote: bool, lift: bool = False, origins: bool = True
+) -> tuple[bytes, Path]:
     """What kustomize makes of a folder, with origin annotations, and the folder those are relative to.
 
     The folder is wrapped by a kustomization in a temporary folder. Without `allow_remote` kustomize runs
@@ -50,7 +52,7 @@ def render(folder: Path, *, component: bool, allow_remote: bool, lift: bool = Fa
         relative = Path(os.path.relpath(folder.resolve(), wrapper)).as_posix()
         field = "components" if component else "resources"
         (wrapper / "kustomization.yaml").write_text(
-            f"{field}: [{_quoted(relative)}]\nbuildMetadata: [originAnnotations]\n"
+            f"{field}: [{_quoted(relative)}]\n" + ("buildMetadata: [originAnnotations]\n" if origins else "")
         )
         out = wrapper / "out"
         environment = dict(os.environ) if allow_remote else _cut_off(wrapper)
@@ -70,6 +72,9 @@ def render(folder: Path, *, component: bool, allow_remote: bool, lift: bool = Fa
                 raise CheckError(
                     f"{folder}: kustomize did not end within {TIMEOUT_SECONDS:.0f} seconds"
                 ) from None
+        if origins and done.returncode != 0 and b"resource.Origin" in done.stderr:
+            # the manifests have an annotation of that name with something else in it
+            return render(folder, component=component, allow_remote=allow_remote, lift=lift, origins=False)
         if done.returncode != 0:
             raise CheckError(f"{folder}: {_reason(done.stderr, done.returncode, folder)}")
         return out.read_bytes(), wrapper

@@ -11,6 +11,7 @@ from preflight.cluster import image_reference
 from preflight.cluster.objects import Field, Obj
 from preflight.documents.node import Node
 from preflight.documents.paths import dig, strings, walk
+from preflight.facts.existence import has_components_of_flux
 from preflight.facts.settings import container_settings
 from preflight.findings import Place
 from preflight.model import Model
@@ -28,13 +29,14 @@ def edit_matches_nothing(model: Model) -> Iterator[Violation]:
 
     kustomize says nothing and exits 0: the pods keep what the base says. The name of an image must be the
     whole name in the base, registry included; where no container has nearly that name it is a warning, and so
-    is a target that names no object (all of a kind).
+    is a target that names no object (all of a kind), and all where Flux adds components to the kustomization.
 
         patches:
         - path: memory.yaml
           target: {kind: Deployment, name: resonanse}
     """
-    yield from _images(model)
+    whole = not has_components_of_flux(model)
+    yield from _images(model, whole)
     names = [obj.ref for obj in model.objects]
     patches, replacements = _without_effect(model, "patch"), _edits(model, "replacement")
     for edit in (*patches, *(each for each in replacements if not _matches_elsewhere(model, each))):
@@ -48,11 +50,11 @@ def edit_matches_nothing(model: Model) -> Iterator[Violation]:
                 message=f"{what} target {wanted} matches no object{hint(meant)}",
                 fix=f"name {meant}" if meant else f"name an object that exists, or remove the {what}",
                 # what a patch is to delete is not there: so it was meant
-                certain="/" in wanted and bool(LITERAL.fullmatch(wanted)) and not edit.deletes,
+                certain=whole and "/" in wanted and bool(LITERAL.fullmatch(wanted)) and not edit.deletes,
             )
 
 
-def _images(model: Model) -> Iterator[Violation]:
+def _images(model: Model, whole: bool) -> Iterator[Violation]:
     names = {image_reference.parse(container.image).name for container in model.containers}
     for edit in _without_effect(model, "image"):
         wanted = edit.wants.removeprefix("image ")
@@ -64,7 +66,7 @@ def _images(model: Model) -> Iterator[Violation]:
         else:
             message = f"images entry {wanted}: no container has this image{hint(meant)}"
             fix = f"write name: {meant}" if meant else "name the image as the base writes it, or remove it"
-        yield _hit(edit, edit.place, message=message, fix=fix, certain=meant is not None)
+        yield _hit(edit, edit.place, message=message, fix=fix, certain=whole and meant is not None)
 
 
 @rule("replacement-of-hashed-name", family="kustomize", severity="warning", outcome="applies nothing")

@@ -221,6 +221,14 @@ def test_objects_of_a_plugin_have_the_origin_kustomize_names(tmp_path: Path) -> 
     assert origins == {"Pod": "overlay/p.yaml:1", "ConfigMap": "overlay/g.yaml:1"}
 
 
+def test_an_annotation_with_kustomizes_own_name_is_no_fault(tmp_path: Path) -> None:
+    files = (
+        "=== overlay/kustomization.yaml\nresources: [p.yaml]\n"
+        f"commonAnnotations: {{config.kubernetes.io/origin: by-hand}}\n=== overlay/p.yaml\n{POD}"
+    )
+    assert [str(each.origin) for each in tree(tmp_path, files).objects] == ["overlay/p.yaml:1"]
+
+
 def test_a_key_written_twice_is_named_where_kustomize_only_refuses_it(tmp_path: Path) -> None:
     files = (
         "=== overlay/kustomization.yaml\nresources: [c.yaml]\n"
