@@ -12,6 +12,7 @@ from preflight.cluster.objects import Field, Obj
 from preflight.documents.node import Node
 from preflight.documents.paths import dig, strings, walk
 from preflight.facts.existence import has_components_of_flux
+from preflight.facts.selectors import is_the_clusters
 from preflight.facts.settings import container_settings
 from preflight.findings import Place
 from preflight.model import Model
@@ -125,7 +126,9 @@ def labels_reach_policy_peers(model: Model) -> Iterator[Violation]:
                     message=f"includeSelectors adds {key}: {value} to peers of NetworkPolicy {policy.name} "
                     f"in namespace {space}, whose pods do not have it",
                     fix="set includeSelectors: false (includeTemplates: true keeps it on pods)",
-                    severity="warning" if _is_used_elsewhere(model, space) else None,
+                    severity="warning"
+                    if _is_used_elsewhere(model, space) and not is_the_clusters(space)
+                    else None,
                 )
 
 

@@ -71,10 +71,11 @@ def variable_unread(model: Model) -> Iterator[Violation]:
                 and not any(settings.variable(key) for settings in known.values())
                 and not _is_mentioned(model, key)
             ):
-                who = listed(sorted(by_key[(config.namespace, config.name)]))
+                names = sorted(by_key[(config.namespace, config.name)])
+                take = "take" if len(names) > 1 else "takes"
                 yield at(
                     config.field("data", key),
-                    message=f"{key} is taken by nothing: {who} takes this ConfigMap key by key",
+                    message=f"{key} is taken by nothing: {listed(names)} {take} this ConfigMap key by key",
                     fix="remove it, or take it by a configMapKeyRef",
                 )
     for settings in known.values():

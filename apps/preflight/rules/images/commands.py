@@ -87,8 +87,14 @@ def command_in_one_word(model: Model) -> Iterator[Violation]:
                     outcome="RunContainerError" if own else line.outcome,
                 )
         image = images.get(container)
-        if start_of(container, image.stage if image is not None else None).program not in SHELLS:
+        program = start_of(container, image.stage if image is not None else None).program
+        repository = known(container.image).names[0].rpartition("/")[2]
+        if program not in SHELLS and not {program, repository} & {*SPLIT_THEMSELVES}:
             yield from _arguments(container)
+
+
+SPLIT_THEMSELVES = ("envoy", "redis", "redis-server", "valkey", "valkey-server")
+"""Programs, and images that start them, that take `--save 60 1` in one word as several."""
 
 
 def _arguments(container: Container) -> Iterator[Violation]:
