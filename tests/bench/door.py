@@ -18,7 +18,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from vhm import AsyncMemory
-from vhm.client.memory import anchor_of
+from vhm.client.fields import anchor_of
 from vhm.local import System
 
 MEMORIES = 1_000

@@ -12,8 +12,8 @@ from confluent_kafka import Message, Producer
 from vhm import Unavailable
 from vhm.client import kafka
 from vhm.client.exchange import Exchange
+from vhm.client.fields import anchor_of
 from vhm.client.kafka import ANSWERS, KafkaTransport
-from vhm.client.memory import anchor_of
 from vhm.contract.env_loader import load
 from vhm.contract.settings import Settings
 from vhm.contract.topics import ANCHORS_INDEXED

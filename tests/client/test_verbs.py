@@ -17,7 +17,7 @@ import vhm
 from gateway.serving import KEY, Served
 from vhm import AsyncMemory, Memory, Receipt, Refused, Unavailable
 from vhm.client import kafka
-from vhm.client.memory import anchor_of
+from vhm.client.fields import anchor_of
 from vhm.local import System
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from vhm import Anchor
-from vhm.client.memory import anchor_of
+from vhm.client.fields import anchor_of
 
 SAID: list[tuple[float, str, str, str]] = [
     (0.02, "Sam", "kitchen", "I am vegetarian now, so no more sausages for me, but eggs are fine."),

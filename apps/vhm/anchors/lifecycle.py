@@ -6,16 +6,25 @@ arrives after its tombstone or its mark is treated as if it had come before.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+import structlog
 
+from vhm.anchors.errors import StoreUnavailableError
 from vhm.anchors.payload import SUPERSEDED_AT_KEY, SUPERSEDED_BY_KEY, Content, Row, from_anchor, same
 from vhm.anchors.types import Vectors, WriteOutcome
 from vhm.contract.messages import Anchor, AnchorsForget
+
+log = structlog.get_logger("vhm.anchors")
+
+REMOVE_EXPIRED_EVERY_SECONDS = 600.0
+"""What has expired is to be gone within the hour."""
 
 SUPERSEDED_AFTER = timedelta(seconds=5)
 """How long after the newer anchor was said the older one is still recalled: until the newer one is."""
@@ -160,3 +169,12 @@ def payload_of(mark: Mark) -> dict[str, Any]:
 def expired(content: Content, now: float) -> bool:
     """Whether an anchor expires at `now`, in seconds since 1970, or did before."""
     return content.expires_at is not None and content.expires_at.timestamp() <= now
+
+
+async def keep_removing_expired(remove_expired: Callable[[], Awaitable[int]]) -> None:
+    """Remove what has expired, again and again; `remove_expired` is that of an `AnchorStore`."""
+    while True:
+        with contextlib.suppress(StoreUnavailableError):
+            if count := await remove_expired():
+                log.info("expired anchors removed", count=count)
+        await asyncio.sleep(REMOVE_EXPIRED_EVERY_SECONDS)

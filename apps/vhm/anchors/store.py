@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
-from vhm.anchors.errors import StoreUnavailableError
 from vhm.anchors.lifecycle import Delivery, Tombstone
 from vhm.anchors.listing import AnchorReader
 from vhm.anchors.payload import Row
@@ -22,11 +18,6 @@ from vhm.contract.settings import EmbeddingSettings, StoreSettings
 if TYPE_CHECKING:
     from vhm.anchors.local.store import LocalStore
     from vhm.anchors.qdrant.store import QdrantStore
-
-log = structlog.get_logger("vhm.anchors")
-
-REMOVE_EXPIRED_EVERY_SECONDS = 600.0
-"""What has expired is to be gone within the hour."""
 
 
 class AnchorStore(Protocol):
@@ -114,12 +105,3 @@ def open_reader(settings: StoreSettings) -> AnchorReader:
     from vhm.anchors.qdrant.reader import QdrantReader
 
     return QdrantReader(settings)
-
-
-async def keep_removing_expired(store: AnchorStore) -> None:
-    """Remove what has expired, again and again."""
-    while True:
-        with contextlib.suppress(StoreUnavailableError):
-            if count := await store.remove_expired():
-                log.info("expired anchors removed", count=count)
-        await asyncio.sleep(REMOVE_EXPIRED_EVERY_SECONDS)

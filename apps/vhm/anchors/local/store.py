@@ -13,12 +13,11 @@ import msgspec
 import structlog
 
 from vhm.anchors.compatibility import CollectionInfo, check_model, missing_error, moved_error
-from vhm.anchors.lifecycle import Delivery, Entries, Tombstone, Write, marks, writes
+from vhm.anchors.lifecycle import Delivery, Entries, Tombstone, Write, keep_removing_expired, marks, writes
 from vhm.anchors.listing import Listing
 from vhm.anchors.local.folder import Folder, LoadedCollection
 from vhm.anchors.payload import MODEL_KEY, Row
 from vhm.anchors.scope import Scope
-from vhm.anchors.store import keep_removing_expired
 from vhm.anchors.types import Model, Query, Ranking, Vectors, WriteOutcome
 from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings
@@ -43,7 +42,9 @@ class LocalStore:
         """See `open_store`."""
         await self._folder.run(self._load)
         if maintain:
-            self._task = asyncio.create_task(keep_removing_expired(self), name="remove what has expired")
+            self._task = asyncio.create_task(
+                keep_removing_expired(self.remove_expired), name="remove what has expired"
+            )
         log.info("store ready", collection=self._name, model=self._model.name)
 
     async def close(self) -> None:

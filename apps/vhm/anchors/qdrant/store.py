@@ -11,7 +11,7 @@ import structlog
 from qdrant_client import models
 
 from vhm.anchors.errors import AnchorRejectedError, CollectionMissingError, StoreUnavailableError
-from vhm.anchors.lifecycle import Delivery, Tombstone, Write, marks, writes
+from vhm.anchors.lifecycle import Delivery, Tombstone, Write, keep_removing_expired, marks, writes
 from vhm.anchors.payload import SHAPE, SHAPE_KEY, Row, to_payload
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.client import Client, Point, RefusedError
@@ -22,7 +22,6 @@ from vhm.anchors.qdrant.recall import Recall
 from vhm.anchors.qdrant.session_vectors import Held, SessionVectors
 from vhm.anchors.scope import Scope
 from vhm.anchors.sessions import Sessions
-from vhm.anchors.store import keep_removing_expired
 from vhm.anchors.types import Model, Query, Ranking, Vectors, WriteOutcome
 from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings
@@ -60,7 +59,11 @@ class QdrantStore:
         async with self._usable():
             await self._lifecycle.carry_out_all()
         if maintain:
-            self._tasks = [asyncio.create_task(keep_removing_expired(self), name="remove what has expired")]
+            self._tasks = [
+                asyncio.create_task(
+                    keep_removing_expired(self.remove_expired), name="remove what has expired"
+                )
+            ]
         if maintain and self._hybrid:
             self._tasks += [
                 asyncio.create_task(self._bring_up_to_date(), name="bring sparse vectors up to date"),

@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.params import FromQuery
 
-from vhm.client.memory import checked
+from vhm.client.fields import checked
 from vhm.client.transport import ANSWER_SECONDS
 from vhm.contract.messages import RecallRequest
 from vhm.contract.rest import BEATS

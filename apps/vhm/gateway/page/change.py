@@ -12,7 +12,7 @@ from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from vhm.client.errors import Refused, Unavailable
-from vhm.client.memory import anchor_of, checked
+from vhm.client.fields import anchor_of, checked
 from vhm.client.results import Receipt
 from vhm.client.transport import ANSWER_SECONDS, Listing
 from vhm.contract.messages import AnchorsForget

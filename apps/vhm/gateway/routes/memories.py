@@ -15,8 +15,8 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from vhm.client.errors import Refused, Unavailable
+from vhm.client.fields import anchor_of, checked
 from vhm.client.kafka import record_of
-from vhm.client.memory import anchor_of, checked
 from vhm.client.transport import ANSWER_SECONDS, PAGE_SIZE, Listing, Pending, Transport
 from vhm.contract.messages import Anchor, AnchorsForget, Where
 from vhm.contract.rest import Forgotten, Memories, MemoryReceipt, NewMemory, Receipts, StoredAnchor
