@@ -38,7 +38,7 @@ def find_program() -> tuple[str, str]:
 def render(
     folder: Path, *, component: bool, allow_remote: bool, lift: bool = False, origins: bool = True
 ) -> tuple[bytes, Path]:
-    """What kustomize makes of a folder, with origin annotations, and the folder those are relative to.
+    """What kustomize makes of a folder, with `origins` annotated, and the folder those are relative to.
 
     The folder is wrapped by a kustomization in a temporary folder. Without `allow_remote` kustomize runs
     with a proxy that refuses and without git, so that nothing is fetched even where the reading of the tree

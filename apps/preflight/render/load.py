@@ -138,9 +138,7 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
     # every path has been looked at, unless a plugin reads some of its own
     outside = built.outside if built.tree.complete or built.remote else []
     try:
-        output, wrapper = kustomize.render(
-            folder, component=built.is_component, allow_remote=allow_remote, lift=bool(outside)
-        )
+        objects = _rendered(built, folder, root, allow_remote, lift=bool(outside))
     except CheckError as error:
         # kustomize refuses a key written twice, and does not say in which file
         for each in built.tree.duplicates:
@@ -152,15 +150,6 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
                 f"{error} (a Component is nothing by itself: check a kustomization that takes it)"
             ) from None
         raise
-    rendered = parse(output, "(render)")
-    matcher = _Matcher(built, root, wrapper)
-    objects = [
-        matcher.match(each)
-        for document in rendered.documents
-        for each in split_list(document)
-        if _is_object(each)
-    ]
-    matcher.settle()
     return Loaded(
         objects=objects,
         duplicates=built.tree.duplicates,
@@ -171,6 +160,27 @@ def _kustomization(folder: Path, root: Path, allow_remote: bool) -> Loaded:
             for each in outside
         ],
     )
+
+
+def _rendered(built: Built, folder: Path, root: Path, allow_remote: bool, *, lift: bool) -> list[Obj]:
+    """The objects as kustomize renders them. It is asked where they come from only if the reading of the tree
+    does not say so of each: that can take it ten times as long."""
+    objects: list[Obj] = []
+    for origins in (False, True) if built.tree.complete else (True,):
+        output, wrapper = kustomize.render(
+            folder, component=built.is_component, allow_remote=allow_remote, lift=lift, origins=origins
+        )
+        matcher = _Matcher(built, root, wrapper)
+        objects = [
+            matcher.match(each, origins)
+            for document in parse(output, "(render)").documents
+            for each in split_list(document)
+            if _is_object(each)
+        ]
+        if len(matcher.matched) == len(objects):
+            break
+    matcher.settle()
+    return objects
 
 
 class _Matcher:
@@ -186,8 +196,8 @@ class _Matcher:
         self.matched: list[tuple[Obj, Resource]] = []
         self.lines: dict[Path, list[Node]] = {}
 
-    def match(self, node: Node) -> Obj:
-        origin = _take_origin(node)
+    def match(self, node: Node, origins: bool) -> Obj:
+        origin = _take_origin(node) if origins else ""
         doc = cast("dict[str, Any]", node.plain())
         obj = Obj(doc, None, Place("", 1))
         resource = self._resource(obj)
