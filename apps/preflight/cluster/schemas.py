@@ -23,7 +23,7 @@ import msgspec
 from preflight.cluster.objects import Obj
 from preflight.findings import CheckError
 
-SECONDS = 60.0
+SECONDS = 180.0
 GARBAGE = "400"
 """Go's GOGC: a check is over before its garbage matters; a fifth less computing than with 100."""
 _FOLDER = re.compile(r"v1\.(\d+)\.0-local-strict")
