@@ -104,7 +104,7 @@ def _constants(code: CodeType, doc: str | None) -> Iterator[str]:
 
 
 def _as_value(value: str) -> str:
-    return rf"(?<=['\"=@/]){re.escape(value)}(?![A-Za-z0-9])"
+    return rf"(?<=['\"=@/:]){re.escape(value)}(?![A-Za-z0-9])"
 
 
 def _expression(value: str) -> str:

@@ -115,6 +115,7 @@ def config(**values: object) -> Obj:
         ("hunter22", "", ""),
         ("true", "say optional: true", "say optional: true"),
         ("true", "DEBUG is 'true', got DEBUG=true", "DEBUG is '***', got DEBUG=***"),
+        ("secret", "of url://u:secret@h", "of url://u:***@h"),
         ("label", "select by a label that only one has", "select by a label that only one has"),
         ("admin", "log in as admin", "log in as ***"),
         ("shop-db.data", "no Service shop-db.data", "no Service ***"),
