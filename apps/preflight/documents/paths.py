@@ -25,7 +25,7 @@ def dotted(path: Iterable[Step]) -> str:
 def dig(value: Any, *path: Step, default: Any = None) -> Any:
     """The value at `path` in plain data, or `default`."""
     for step in path:
-        if value.__class__ is dict:
+        if isinstance(value, dict):
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):
             value = value[step]

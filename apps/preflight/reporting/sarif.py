@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from urllib.parse import quote
 
@@ -85,6 +86,4 @@ def fingerprint(finding: Finding) -> str:
     """The same for a finding whose line moved."""
     container = finding.container or ""
     parts = (finding.rule, finding.file, finding.object, container, finding.field, finding.message)
-    import hashlib  # slow to import
-
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
