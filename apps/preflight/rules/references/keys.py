@@ -13,7 +13,7 @@ from preflight.documents.paths import dig
 from preflight.facts.custom_resources import made_secrets
 from preflight.facts.images import command_fields
 from preflight.facts.mounts import below, mounts, volume_files
-from preflight.findings import Outcome
+from preflight.findings import Outcome, Severity
 from preflight.model import Model
 from preflight.rules.registry import Violation, at, rule
 from preflight.spelling import hint, is_slip, listed, near
@@ -54,8 +54,9 @@ def missing_key(model: Model) -> Iterator[Violation]:
     kubelet makes an empty folder: the container cannot be started, or finds a folder instead of its file.
     Neither the API server nor a schema says so. Of what is `optional: true` only a slip is reported: nothing
     is passed on then. An Ingress' certificate has tls.crt and tls.key, and a pull secret .dockerconfigjson
-    and the type that says so. A file that the command names below such a volume has to be one of its keys:
-    nothing else of the image is seen there. A Secret without any data is filled in later and only warned
+    and the type that says so; for an account that no pod here runs under it is a warning. A file that the
+    command names below such a volume has to be one of its keys: nothing else of the image is seen there. A
+    Secret without any data is filled in later and only warned
     about. Of an ExternalSecret or SealedSecret the keys it names are the Secret's.
 
         valueFrom:
@@ -75,8 +76,21 @@ def missing_key(model: Model) -> Iterator[Violation]:
             yield from _files_named(model, container)
     for holder, pattern, implied, outcome in IMPLIED:
         found = model.workloads if holder == "pod" else model.objects_of(holder)
-        for field in (field for each in found for field in each.fields(pattern)):
-            yield from _lacking(model, field, implied, outcome)
+        for each in found:
+            # of an account that no pod here has, a controller may read the Secrets itself
+            unused = isinstance(each, Obj) and each.kind == "ServiceAccount" and not _has_pods(model, each)
+            for field in each.fields(pattern):
+                yield from _lacking(model, field, implied, outcome, "warning" if unused else None)
+
+
+def _has_pods(model: Model, account: Obj) -> bool:
+    """Whether pods of the render run under a ServiceAccount."""
+    names = ("serviceAccountName", "serviceAccount")
+    return any(
+        workload.namespace == account.namespace
+        and next((workload.get(name) for name in names if workload.get(name)), "default") == account.name
+        for workload in model.workloads
+    )
 
 
 def _absent(model: Model, kind: str, name: str, key: Field, optional: bool) -> Iterator[Violation]:
@@ -106,7 +120,9 @@ def _absent(model: Model, kind: str, name: str, key: Field, optional: bool) -> I
         )
 
 
-def _lacking(model: Model, field: Field, implied: tuple[str, ...], outcome: Outcome) -> Iterator[Violation]:
+def _lacking(
+    model: Model, field: Field, implied: tuple[str, ...], outcome: Outcome, severity: Severity | None
+) -> Iterator[Violation]:
     """A Secret that is taken for what its keys or its type do not make it."""
     name = str(field.doc)
     source = model.find("Secret", field.obj.namespace, name)
@@ -122,6 +138,7 @@ def _lacking(model: Model, field: Field, implied: tuple[str, ...], outcome: Outc
             if lacks
             else f"Secret {name} is of type {kind}, which the kubelet takes for no pull secret",
             fix=f"make it by kubectl create secret {'docker-registry' if implied == PULL else 'tls'} {name}",
+            severity=severity,
             outcome=outcome,
         )
 
