@@ -6,7 +6,9 @@
 Without a URL the embedded store in a temporary folder is measured. A server's collections are deleted again
 unless they are to be kept: the next run finds them filled. Anchors carry the vectors of `deterministic`
 whatever the model (a store does not care); questions are embedded by the model. In the same run: the bare
-query, the nearest ten with their payload and nothing else, one at a time.
+query, the nearest ten with their payload and nothing else, asked one after the other, and at each rate; the
+ratio is to the bare query at the same rate, since a machine that idles between two questions answers both
+later.
 """
 
 from __future__ import annotations
@@ -127,18 +129,14 @@ async def fill(place: Place, count: int) -> float:
     return count / seconds
 
 
-async def bare(place: Place, times: int = 300) -> float:
-    """Milliseconds (p50) of the nearest ten; of the embedded store, of comparing every vector."""
-    rng = np.random.default_rng(3)
-    vectors = rng.random((times, 384)).astype(np.float32)
-    took = []
+async def bare(place: Place, rate: int | None = None, times: int = 300) -> float:
+    """Milliseconds (p50) of the nearest ten, at so many a second or one after the other; of the embedded
+    store, of comparing every vector."""
     if place.url.startswith("local:"):
         columns = np.stack([point.vector for point in Database(Path(place.url[6:])).load(place.collection)])
-        for vector in vectors:
-            began = time.perf_counter()
-            cosines = np.vecdot(columns, vector)
-            np.argpartition(cosines, -10)
-            took.append(time.perf_counter() - began)
+
+        async def ask(vector: np.ndarray) -> None:
+            np.argpartition(np.vecdot(columns, vector), -10)
     else:
         client = AsyncQdrantClient(
             url=place.url,
@@ -146,11 +144,19 @@ async def bare(place: Place, times: int = 300) -> float:
             limits=httpx.Limits(keepalive_expiry=4),
             headers={"Accept-Encoding": "identity"},  # as the worker: compressed answers come 40 ms later
         )
-        for vector in vectors:
-            began = time.perf_counter()
+
+        async def ask(vector: np.ndarray) -> None:
             await client.query_points(place.collection, query=vector.tolist(), limit=10)
-            took.append(time.perf_counter() - began)
-        await client.close()
+
+    took = []
+    due = time.perf_counter()
+    for vector in np.random.default_rng(3).random((times, 384)).astype(np.float32):
+        if rate is not None:
+            due += 1 / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        began = time.perf_counter()
+        await ask(vector)
+        took.append(time.perf_counter() - began)
     return float(np.median(took) * 1000)
 
 
@@ -219,7 +225,8 @@ class Ends(msgspec.Struct):
 def measured(place: Place, bootstrap: str, rates: list[int], seconds: float) -> Iterator[str]:
     """A row for each rate."""
     topics(bootstrap, GROUP, 3)
-    bare_ms = asyncio.run(bare(place))
+    alone = asyncio.run(bare(place))
+    paced = {rate: asyncio.run(bare(place, rate, min(300, rate * 10))) for rate in rates}
     with worker(place, bootstrap) as pid:
         producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
         consumer = Consumer(
@@ -243,7 +250,8 @@ def measured(place: Place, bootstrap: str, rates: list[int], seconds: float) -> 
             resident, peak = memory(pid, "VmRSS"), memory(pid, "VmHWM")
             lost = int(rate * seconds) - len(found)
             yield (
-                f"| {rate}/s | {p50:.1f} | {p95:.1f} | {p99:.1f} | {bare_ms:.1f} | {p50 / bare_ms:.1f} "
+                f"| {rate}/s | {p50:.1f} | {p95:.1f} | {p99:.1f} | {alone:.1f} | {paced[rate]:.1f} "
+                f"| {p50 / paced[rate]:.1f} "
                 f"| {resident:.0f} ({peak:.0f}) | {lost} |"
             )
         consumer.close()
@@ -265,9 +273,10 @@ def main() -> None:
     own = None if given.bootstrap or given.fill else Kafka().start()
     bootstrap = given.bootstrap or (own.address if own else "")
     print(
-        "| store | model | anchors | stored/s | rate | p50 ms | p95 | p99 | bare | ratio | MiB (peak) |lost|"
+        "| store | model | anchors | stored/s | rate | p50 ms | p95 | p99 | bare alone | bare at that rate "
+        "| ratio | MiB (peak) |lost|"
     )
-    print("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|", flush=True)
+    print("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|", flush=True)
     try:
         for model in given.models:
             for count in given.count:
