@@ -15,12 +15,21 @@ from qdrant_client import QdrantClient, models
 
 from anchors.standin import StandIn
 from vhm.anchors import AnchorStore, Query, Recalled, Scope, open_store
+from vhm.anchors.qdrant.sparse import WORDS, Numbered
 from vhm.contract.env_loader import Secret
 from vhm.contract.messages import Anchor
 from vhm.contract.settings import EmbeddingSettings
 from vhm.embedding import Calibration
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def weights_of(record: models.Record) -> Numbered:
+    """The sparse vector that a point came back with; none where it has none."""
+    words = record.vector.get(WORDS) if isinstance(record.vector, dict) else None
+    if not isinstance(words, models.SparseVector):
+        return {}
+    return dict(zip(words.indices, words.values, strict=True))
 
 
 made: list[str] = []

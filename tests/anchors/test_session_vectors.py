@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from qdrant_client import QdrantClient
 
 from anchors import reference
-from anchors.places import NOW, Place, anchor, fresh_name, query, strongest, unit
+from anchors.places import NOW, Place, anchor, fresh_name, query, strongest, unit, weights_of
 from vhm.anchors import AnchorStore
 from vhm.anchors.qdrant import session_vectors
 from vhm.anchors.qdrant.client import Client, PointVectors
 from vhm.anchors.qdrant.sparse import WORDS as WORDS_VECTOR
-from vhm.anchors.qdrant.sparse import Numbered, SparseVector, from_vector, numbered
+from vhm.anchors.qdrant.sparse import Numbered, SparseVector, numbered
 from vhm.contract.messages import Anchor
 
 SIZE = 8
@@ -45,7 +45,7 @@ def stored(place: Place) -> dict[str, Numbered]:
     client = QdrantClient(url=place.url, check_compatibility=False, timeout=60)
     records, _ = client.scroll(place.collection, limit=1_000, with_vectors=True)
     client.close()
-    return {str(record.id): from_vector(record.model_dump()["vector"]) for record in records}
+    return {str(record.id): weights_of(record) for record in records}
 
 
 def expected(turns: Sequence[Anchor]) -> dict[str, Any]:

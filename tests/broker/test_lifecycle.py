@@ -22,14 +22,14 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 from qdrant_client import QdrantClient
 
-from anchors.places import NOW, Place, anchor, fresh_name, own_server, query, unit
+from anchors.places import NOW, Place, anchor, fresh_name, own_server, query, unit, weights_of
 from broker.crashing_indexer import STEPS
 from broker.harness import Client, until
 from broker.kafka import Kafka, free_ports
 from broker.process_guard import ProcessGuard
 from vhm import embedding
 from vhm.anchors import Scope, open_store
-from vhm.anchors.qdrant.sparse import Numbered, from_vector
+from vhm.anchors.qdrant.sparse import Numbered
 from vhm.contract.messages import Anchor, AnchorsForget, encode
 from vhm.contract.topics import ANCHORS_FORGET, ANCHORS_FORGOTTEN, ANCHORS_INDEXED, ANCHORS_WRITE
 
@@ -199,7 +199,7 @@ def held(place: Place) -> dict[str, dict[str, Numbered]]:
         if name == place.collection or name.startswith(f"{place.collection}@"):
             records, _ = client.scroll(name, limit=1_000, with_vectors=True)
             found[name] = {
-                record.payload["text"]: from_vector(record.model_dump()["vector"])
+                record.payload["text"]: weights_of(record)
                 for record in records
                 if record.payload and "text" in record.payload
             }

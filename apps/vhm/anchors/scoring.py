@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import timedelta
 
 import msgspec
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vhm.anchors.payload import Content, Row
-from vhm.anchors.types import Calibration, Explained, Query, Ranking, Recalled
+from vhm.anchors.types import Calibration, Explained, Query, Ranking, Recalled, Vector
 from vhm.contract.explain import NOTHING_RELEVANT, SAME_SESSION, WEAKER
 from vhm.contract.messages import Where
 from vhm.memory import activation, diversity
@@ -170,26 +170,33 @@ class Scorer:
         return max(PAGE, 2 * self.query.limit, self.query.explain)
 
     def rank(
-        self, rows: Sequence[Row], sparse: Floats, *, memories: int, more: bool, floor: bool = True
+        self,
+        rows: Sequence[Row],
+        cosines: Floats,
+        sparse: Floats,
+        vector_of: Callable[[int], Vector],
+        *,
+        memories: int,
+        more: bool,
+        floor: bool = True,
     ) -> Ranking:
         """The candidates ranked, and the beats chosen among those that are eligible.
 
-        `sparse` are their sparse scores; `memories` is how many the owner has; `more`: there are further
-        candidates, weaker than these. Without `floor` the best found is relevant, whatever its match.
+        `cosines` and `sparse` are their scores to the query, and `vector_of` gives the embedding of each;
+        `memories` is how many the owner has; `more`: there are further candidates, weaker than these. Without
+        `floor` the best found is relevant, whatever its match.
         """
         if not rows:
             return Ranking(beats=[], explained=[], candidates=0, memories=memories, exhausted=True)
-        vectors = np.stack([row.vector for row in rows if row.vector is not None])
         places = {row.anchor_id: place for place, row in enumerate(rows)}
         columns = Columns(rows, np.array([numbers_of(row.content) for row in rows]).T, places)
-        cosines = np.vecdot(vectors, self.query.vector).astype(np.float64)
         scores = self.scores(cosines, sparse, columns)
         reasons = self._reasons(columns, scores, cosines, memories, floor=floor)
         strength = self.order(scores)
         ranked = sorted(
             range(len(rows)), key=lambda row: (-strength[row], -cosines[row], rows[row].anchor_id.int)
         )
-        chosen = self._choose(rows, vectors, ranked, reasons)
+        chosen = self._choose(rows, vector_of, ranked, reasons)
         explained = ranked[: self.query.explain]
         recalled = {row: self._recalled(rows[row], scores, row) for row in {*chosen, *explained}}
         return Ranking(
@@ -226,7 +233,7 @@ class Scorer:
     def _choose(
         self,
         anchors: Sequence[Row],
-        vectors: NDArray[np.float32],
+        vector_of: Callable[[int], Vector],
         ranked: Sequence[int],
         reasons: dict[int, str],
     ) -> list[int]:
@@ -234,7 +241,9 @@ class Scorer:
         after enough others."""
         rows, query = [row for row in ranked if row not in reasons], self.query
         texts = [anchors[row].content.text for row in rows]
-        choice = diversity.select_diverse(vectors[rows], texts, query.limit, query.diversity_threshold)
+        choice = diversity.select_diverse(
+            lambda place: vector_of(rows[place]), texts, query.limit, query.diversity_threshold
+        )
         for index, left_out in choice.left_out.items():
             if left_out.why == "weaker" or left_out.of is None:
                 reasons[rows[index]] = WEAKER

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+Vector = npt.NDArray[np.floating]
 
 _ROUNDING = 1e-6
 """float32 unit vectors that are equal may multiply to a hair below 1."""
@@ -33,17 +35,18 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def select_diverse(
-    vectors: npt.NDArray[np.floating], texts: Sequence[str], limit: int, threshold: float
+    vector_of: Callable[[int], Vector], texts: Sequence[str], limit: int, threshold: float
 ) -> Choice:
     """At most `limit` candidates that differ from one another, strongest first.
 
-    `vectors` is (n, d) of unit length and `texts` n strings, strongest first. When fewer than `limit`
-    differ enough, the strongest of those left out for their embedding fill the list; a repeated text
-    never comes back.
+    `texts` are n strings, strongest first, and `vector_of` gives the embedding of each, of unit length; it is
+    asked only for those that may be chosen. When fewer than `limit` differ enough, the strongest of those
+    left out for their embedding fill the list; a repeated text never comes back.
     """
     chosen: list[int] = []
     left_out: dict[int, LeftOut] = {}
     by_text: dict[str, int] = {}
+    vectors: list[Vector] = []
     keys = [text.strip().lower() for text in texts]
     for index, key in enumerate(keys):
         if len(chosen) >= limit:
@@ -51,11 +54,13 @@ def select_diverse(
         elif key in by_text:
             left_out[index] = LeftOut("repeats", by_text[key])
         else:
-            near = _nearest(vectors, index, chosen)
-            if near is not None and near[1] >= threshold - _ROUNDING:
-                left_out[index] = LeftOut("resembles", *near)
+            vector = vector_of(index)
+            near, cosine = _nearest(vectors, vector)
+            if chosen and cosine >= threshold - _ROUNDING:
+                left_out[index] = LeftOut("resembles", chosen[near], cosine)
             else:
                 chosen.append(index)
+                vectors.append(vector)
                 by_text[key] = index
     for index, reason in list(left_out.items()):
         if len(chosen) >= limit:
@@ -71,9 +76,10 @@ def select_diverse(
     return Choice(sorted(chosen), left_out)
 
 
-def _nearest(vectors: npt.NDArray[np.floating], index: int, chosen: list[int]) -> tuple[int, float] | None:
-    if not chosen:
-        return None
-    cosines = vectors[chosen] @ vectors[index]
+def _nearest(vectors: Sequence[Vector], vector: Vector) -> tuple[int, float]:
+    """Which of the vectors is nearest, and its cosine; -1 where there is none."""
+    if not vectors:
+        return 0, -1.0
+    cosines = np.stack(vectors) @ vector
     best = int(np.argmax(cosines))
-    return chosen[best], float(cosines[best])
+    return best, float(cosines[best])

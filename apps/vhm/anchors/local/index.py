@@ -119,8 +119,14 @@ class Index:
             best = [row for column in (scores.matches, cosines) for row in _greatest(column, may)]
             excluded = _strongest(np.where(may, -np.inf, strength), cosines, query.explain)
             rows = list(dict.fromkeys([*rows, *best, *excluded]))
-            candidates = [self._row(row) for row in rows]
-            ranking = scorer.rank(candidates, sparse[rows], memories=len(self), more=more)
+            ranking = scorer.rank(
+                [self._anchors[row] for row in rows],
+                cosines[rows],
+                sparse[rows],
+                self._vectors[rows].__getitem__,
+                memories=len(self),
+                more=more,
+            )
             if ranking.exhausted:
                 return ranking
             page *= scoring.WIDER

@@ -17,13 +17,16 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import httpx
 import msgspec
+import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from vhm.anchors.errors import CollectionExistsError, CollectionMissingError, StoreUnavailableError
+from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.queries import QueryRequestBatch, ScopedQuery
-from vhm.anchors.qdrant.sparse import SparseVector
+from vhm.anchors.qdrant.sparse import Numbered, SparseVector
+from vhm.anchors.types import Vector
 from vhm.contract.env_loader import Secret
 
 TIMEOUT_SECONDS = 5
@@ -68,13 +71,33 @@ class PointVectors(msgspec.Struct, frozen=True):
     vector: dict[str, SparseVector]
 
 
+class Vectors(msgspec.Struct, frozen=True):
+    """The vectors that a point came back with. The dense one is not read until it is asked for: that takes
+    longer than all else of an answer, and few are."""
+
+    unnamed: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"[]"), name=queries.DENSE)
+    words: SparseVector | None = msgspec.field(default=None, name=sparse.WORDS)
+
+
 class ScoredPoint(msgspec.Struct, frozen=True):
-    """A point that a query found; `vector` as JSON has it."""
+    """A point that a query found."""
 
     id: int | str
     score: float = 0.0
     payload: dict[str, Any] | None = None
-    vector: Any = None
+    vector: Vectors | list[float] | None = None
+
+    def dense(self) -> Vector:
+        """Its dense vector, or no numbers."""
+        vector = self.vector
+        if isinstance(vector, Vectors):
+            vector = msgspec.json.decode(vector.unnamed, type=list[float])
+        return np.array(vector or (), dtype=np.float32)
+
+    def weights(self) -> Numbered:
+        """Its sparse vector."""
+        words = self.vector.words if isinstance(self.vector, Vectors) else None
+        return {} if words is None else dict(zip(words.indices, words.values, strict=True))
 
 
 class _Part(msgspec.Struct, frozen=True):

@@ -69,10 +69,17 @@ Formula = Any
 """A formula as Qdrant reads it in JSON: a number, a key, a condition, or an operation on formulas."""
 
 
-class QueryRequest(models.QueryRequest):
-    """A query that may be by a `Formula`: with the client's own types every kind of expression is tried at
-    every level, which takes as long as the rest of a recall's request."""
+class Prefetch(models.Prefetch):
+    """What a query chooses among. It may be by a `Formula`: with the client's own types every kind of
+    expression is tried at every level, which takes as long as the rest of a recall's request."""
 
+    query: Any = None
+
+
+class QueryRequest(models.QueryRequest):
+    """A query that may be by a `Formula`."""
+
+    prefetch: Any = None
     query: Any = None
 
 
@@ -228,7 +235,8 @@ def candidates(
     excluded: bool = False,
 ) -> ScopedQuery:
     """The `page` strongest of the nearest, of those that share most words, and for a question only about a
-    time of the nearest said then; with their vectors. `excluded`: among those that may not answer."""
+    time of the nearest said then; with their vectors, and their cosines for scores. `excluded`: among those
+    that may not answer."""
     count = max(page, round(PREFETCH * max(1.0, 5 * query.base_level_weight)))
     nearest: dict[str, Any] = {
         "query": rounded(query.vector),
@@ -249,9 +257,15 @@ def candidates(
         query.scope,
         must=[models.Filter(should=rules)] if excluded else (),
         must_not=() if excluded else rules,
-        prefetch=prefetch,
-        query=_activation(query, question, calibration, words, self_score),
-        limit=page,
+        # the strongest by the formula, which come back with their cosines: these need no reading of vectors
+        prefetch=[
+            Prefetch.model_construct(
+                prefetch=prefetch,
+                query=_activation(query, question, calibration, words, self_score),
+                limit=page,
+            )
+        ],
+        **nearest | {"limit": page, "params": models.SearchParams(exact=True)},
         with_payload=PAYLOAD,
         with_vector=True,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vhm.anchors import scoring
 from vhm.anchors.payload import Row, to_row
@@ -69,10 +70,12 @@ class Recall:
         if self._scorer.question is not None:
             self._scorer.self_score = self._scorer.question.self_score(self._idf.__getitem__)
         more = len(page) == self._page < PAGE_MOST
-        found = self._rows([*page, *self._excluded])
+        found = self._anchors([*page, *self._excluded])
         self.ranking = self._scorer.rank(
             [row for row, _ in found],
-            np.array([score for _, score in found]),
+            np.array([point.score for _, point in found]),
+            self._sparse_scores([point for _, point in found]),
+            lambda place: found[place][1].dense(),
             memories=self._memories() or 0,
             more=more,
             floor=self._floor,
@@ -107,15 +110,15 @@ class Recall:
             excluded=excluded,
         )
 
-    def _rows(self, points: Sequence[ScoredPoint]) -> list[tuple[Row, float]]:
-        """The anchors among the points, with their sparse scores; what other programs put there is none."""
-        found: dict[object, tuple[Row, float]] = {}
+    def _anchors(self, points: Sequence[ScoredPoint]) -> list[tuple[Row, ScoredPoint]]:
+        """The anchors among the points; what other programs put there is none."""
+        rows = ((to_row(point.id, point.payload), point) for point in points)
+        return list({row.anchor_id: (row, point) for row, point in rows if row is not None}.values())
+
+    def _sparse_scores(self, points: Sequence[ScoredPoint]) -> NDArray[np.float64]:
         rarities = {sparse.number(term): rarity for term, rarity in self._idf.items()}
-        for point in points:
-            row = to_row(point.id, point.payload, point.vector)
-            if row is None or row.vector is None:
-                continue
-            weights = sparse.from_vector(point.vector)
-            score = sum(weights[term] * rarity for term, rarity in rarities.items() if term in weights)
-            found[row.anchor_id] = row, score
-        return list(found.values())
+        found = [
+            sum(weights[term] * rarity for term, rarity in rarities.items() if term in weights)
+            for weights in (point.weights() for point in points)
+        ]
+        return np.array(found, dtype=np.float64)

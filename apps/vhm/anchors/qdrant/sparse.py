@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from qdrant_client import models
@@ -52,14 +52,6 @@ def numbered(weights: Weights) -> Numbered:
 def to_vector(weights: Numbered) -> SparseVector:
     """The sparse vector of these weights."""
     return SparseVector(list(weights), list(weights.values()))
-
-
-def from_vector(vector: object) -> Numbered:
-    """The weights that a point came back with; none where it has no sparse vector."""
-    sparse = vector.get(WORDS) if isinstance(vector, Mapping) else None
-    if not isinstance(sparse, Mapping):
-        return {}
-    return dict(zip(sparse["indices"], sparse["values"], strict=True))
 
 
 def alike(one: Numbered, other: Numbered) -> bool:
