@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 from qdrant_client import QdrantClient, models
 
 Answer = tuple[int, bytes]
+Request = TypeVar("Request", models.QueryRequest, models.Prefetch)
 
 
 class StandIn:
@@ -172,11 +173,11 @@ class StandIn:
         return Handler
 
 
-def _unlimited(request: models.QueryRequest) -> models.QueryRequest:
+def _unlimited(request: Request) -> Request:
     """Local mode warns of `exact`, which it always is."""
     prefetch = request.prefetch
     if isinstance(prefetch, list):
-        prefetch = [one.model_copy(update={"params": None}) for one in prefetch]
+        prefetch = [_unlimited(one) for one in prefetch]
     return request.model_copy(update={"params": None, "prefetch": prefetch})
 
 

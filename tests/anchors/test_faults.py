@@ -61,6 +61,42 @@ def test_every_answer_that_is_none_is_one_line(standin: StandIn, status: int, bo
     assert told in line
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (200, b"<html>a proxy's greeting</html>", "the answer is not Qdrant's ("),
+        (200, b'{"result":[{"points":7}]}', "the answer is not Qdrant's ("),
+        (500, b'{"status":{"error":"disk full"}}', "answers 500: disk full"),
+        (401, b"Must provide an API key", "answers 401: Must provide an API key; check QDRANT_API_KEY"),
+        (413, b"too large", "answers 413: too large"),
+    ],
+)
+def test_so_is_every_answer_to_a_recall(standin: StandIn, status: int, body: bytes, told: str) -> None:
+    async def lived() -> str:
+        async with Place(standin.url).opened() as store:
+            standin.fault = lambda method, path: (status, body) if path.endswith("/batch") else None
+            with pytest.raises(StoreUnavailableError) as refused:
+                await strongest(store, [query(np.ones(8))])
+            return str(refused.value)
+
+    line = asyncio.run(lived())
+    assert line.startswith(f"Qdrant at {standin.url}")
+    assert told in line
+    assert "\n" not in line
+
+
+def test_every_request_carries_the_key(standin: StandIn) -> None:
+    async def lived() -> None:
+        settings = Place(standin.url).settings("hunter2")
+        store = await open_store(settings, FixedModel())
+        await store.add([anchor()], ONE)
+        await strongest(store, [query(np.ones(8))])
+        await store.close()
+
+    asyncio.run(lived())
+    assert standin.keys == {"hunter2"}
+
+
 def test_the_key_is_sent_and_never_shown(standin: StandIn) -> None:
     standin.fault = lambda method, path: (403, b'{"status":{"error":"forbidden"}}')
     line = asyncio.run(refusal(Place(standin.url), api_key="hunter2"))
@@ -81,6 +117,29 @@ def test_a_server_that_hangs(standin: StandIn, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(qdrant_client, "TIMEOUT_SECONDS", 1)
     standin.fault = hang(1.5)
     assert asyncio.run(refusal(Place(standin.url))).endswith("no answer within 1 s")
+
+
+def test_a_server_that_hangs_or_hangs_up_in_a_recall(
+    standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qdrant_client, "TIMEOUT_SECONDS", 1)
+
+    def leave(method: str, path: str) -> None:
+        standin.hang_up()
+
+    async def lived() -> None:
+        async with Place(standin.url).opened() as store:
+            await store.add([anchor()], ONE)
+            standin.fault = hang(1.5)
+            with pytest.raises(StoreUnavailableError, match=r"no answer within 1 s$"):
+                await store.recall([query(np.ones(8))])
+            standin.fault = leave
+            with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+                await store.recall([query(np.ones(8))])
+            standin.fault = None
+            assert len(await strongest(store, [query(np.ones(8))])) == 1
+
+    asyncio.run(lived())
 
 
 def test_a_failure_in_the_middle_is_unready_and_over_when_the_server_is_back(standin: StandIn) -> None:
