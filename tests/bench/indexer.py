@@ -5,9 +5,9 @@
 Into the embedded store in a temporary folder, and into the Qdrant server of --url or QDRANT_URL if there is
 one (its collections are deleted again). All in one run, on one broker, in batches as large as the worker's:
 the bare store takes finished points (the client's upsert, or a transaction of the folder's database); our
-store also sees to it that nothing that is there changes; the model embeds the same texts; both in turn is
-what a loop without a broker does. Then a run of the worker under a sampler says where the time goes: every
-5 ms, what each thread is doing that is not waiting. Prints Markdown.
+store also stores words and sees to it that nothing that is there changes; the model embeds the same texts;
+both in turn is what a loop without a broker does. Then a run of the worker under a sampler says where the
+time goes: every 5 ms, what each thread is doing that is not waiting. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from vhm import embedding  # noqa: E402
 from vhm.anchors import open_store  # noqa: E402
 from vhm.anchors.local.database import Database, Point  # noqa: E402
 from vhm.anchors.payload import from_anchor, to_payload  # noqa: E402
+from vhm.client.kafka import key_of  # noqa: E402
 from vhm.contract.messages import Anchor, encode  # noqa: E402
 from vhm.contract.settings import EmbeddingSettings  # noqa: E402
 from vhm.embedding.protocol import Vectors  # noqa: E402
@@ -153,11 +154,12 @@ async def forget(settings: EmbeddingSettings) -> None:
     await client.close()
 
 
-def write(bootstrap: str, anchors: list[Anchor]) -> None:
-    """Fill anchors-write."""
+def write(bootstrap: str, anchors: list[Anchor], *, scattered: bool) -> None:
+    """Fill anchors-write, keyed as our own clients do or by the ids of the anchors."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "log_level": 0})
     for anchor in anchors:
-        producer.produce("anchors-write", encode(anchor), str(anchor.anchor_id).encode())
+        key = str(anchor.anchor_id).encode() if scattered else key_of(anchor)
+        producer.produce("anchors-write", encode(anchor), key)
         producer.poll(0)
     producer.flush()
 
@@ -179,12 +181,17 @@ def start(settings: EmbeddingSettings, bootstrap: str, samples: Path | None) -> 
 
 
 def whole(
-    settings: EmbeddingSettings, bootstrap: str, anchors: list[Anchor], samples: Path | None = None
+    settings: EmbeddingSettings,
+    bootstrap: str,
+    anchors: list[Anchor],
+    *,
+    scattered: bool,
+    samples: Path | None = None,
 ) -> tuple[float, float, float]:
     """Anchors a second through the worker, its CPU microseconds for one, and its resident megabytes. From
     the first answer on: what is before that is starting."""
     topics(bootstrap, GROUP, 3)
-    write(bootstrap, anchors)
+    write(bootstrap, anchors, scattered=scattered)
     process = start(settings, bootstrap, samples)
     try:
         consumer = reader(bootstrap, "anchors-indexed")
@@ -208,14 +215,18 @@ def whole(
 
 
 class Kind(NamedTuple):
-    """What is written: by which model, whether words are stored, anchors with sessions or without."""
+    """What is written: by which model, whether words are stored, anchors with sessions or without.
+    `scattered`: keyed by their ids, as other programs may, so the turns of a session come in any order."""
 
     model: str
     hybrid: bool
     sessions: bool
+    scattered: bool = False
 
     def __str__(self) -> str:
-        words = "sessions" if self.sessions else "no sessions" if self.hybrid else "HYBRID_RECALL=false"
+        words = "no sessions" if self.hybrid else "HYBRID_RECALL=false"
+        if self.sessions:
+            words = "sessions, scattered" if self.scattered else "sessions"
         return f"{self.model}, {words}"
 
     def of(self, anchors: list[Anchor]) -> list[Anchor]:
@@ -247,7 +258,9 @@ def measured(bootstrap: str, url: str, kind: Kind, anchors: list[Anchor]) -> Rat
     """All rates of one kind into one store."""
     first, second = place(bootstrap, url, kind), place(bootstrap, url, kind)
     try:
-        return Rates(*asyncio.run(alone(first, anchors)), *whole(second, bootstrap, anchors))
+        return Rates(
+            *asyncio.run(alone(first, anchors)), *whole(second, bootstrap, anchors, scattered=kind.scattered)
+        )
     finally:
         for settings in (first, second):
             asyncio.run(forget(settings))
@@ -305,7 +318,7 @@ def profile(bootstrap: str, url: str, kind: Kind, anchors: list[Anchor]) -> Iter
     """Where the time of the worker goes."""
     settings = place(bootstrap, url, kind)
     with tempfile.NamedTemporaryFile() as file:
-        whole(settings, bootstrap, anchors, Path(file.name))
+        whole(settings, bootstrap, anchors, scattered=kind.scattered, samples=Path(file.name))
         found = json.loads(Path(file.name).read_text())
     asyncio.run(forget(settings))
     counts: dict[str, int] = found["counts"]
@@ -361,6 +374,7 @@ def main() -> None:
                 Kind("deterministic", hybrid=False, sessions=False): given.count,
                 Kind("deterministic", hybrid=True, sessions=False): given.count,
                 Kind("deterministic", hybrid=True, sessions=True): given.count,
+                Kind("deterministic", hybrid=True, sessions=True, scattered=True): given.count,
                 Kind("minilm", hybrid=True, sessions=True): given.minilm_count,
             }
             report(kafka.address, places, counts, lambda line: print(line, flush=True))
