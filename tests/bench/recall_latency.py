@@ -236,14 +236,14 @@ def measured(place: Place, bootstrap: str, rates: list[int], seconds: float) -> 
         consumer.assign([TopicPartition(OUT, p, OFFSET_BEGINNING) for p in partitions])
         path = Ends(producer, consumer, texts(np.random.default_rng(99), 256, 4, 12))
         answered = 0
-        while answered < 50:  # until it answers at once, its caches as warm as after a minute of work
+        while answered < 50:  # until it answers at once; then its caches and the broker warm up
             for _ in range(10):
                 path.ask()
             producer.flush(5)
             answered += len(consumer.consume(10, 1.0))
         time.sleep(1)
         consumer.consume(1_000, 0.5)
-        path.measure(50, 4)
+        path.measure(50, 15)
         for rate in rates:
             found = path.measure(rate, seconds)
             p50, p95, p99 = np.percentile(found, [50, 95, 99])

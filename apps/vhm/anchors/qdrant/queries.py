@@ -35,8 +35,8 @@ from vhm.memory.session_context import DEPTH, LONGEST_PAUSE
 
 PREFETCH = 200
 """Points that each part of a recall prefetches where age and salience count a fifth; the more they count, the
-more. Of the exact top three among 10 000 made-up anchors up to ten years old .993 are then found, with 100
-.953, with 400 all."""
+more. Of the exact top three among 10 000 made-up anchors up to ten years old .99 are then found, with 100
+.96; of the exact ten among the turns of a conversation .99, with 100 of the nearest .97."""
 
 PAYLOAD = [
     "text",
@@ -301,7 +301,8 @@ def _activation(
     words: str | None,
     self_score: float,
 ) -> Formula:
-    """`scoring.Scorer.order` as a formula.
+    """`scoring.Scorer.order` as a formula, which only chooses the candidates: that a share of words ends at 1
+    and how a match reads as a similarity change nothing of which these are, and take the server time.
 
     exp(-λ·w·days) is exp_decay with midpoint 0.5 and scale 86 400·ln 2/(λ·w) seconds; without ageing there is
     no such scale and no term. Saliences are bounded, since one that other programs wrote as -1 would fail the
@@ -311,15 +312,11 @@ def _activation(
     cosine = "$score[0]"
     match = _bent(cosine, 0.0, *calibration.hinges)
     if words is not None:
-        share = _bent(words, 1 / self_score, (self_score, -1 / self_score))
-        match = _sum(_times(matching.MEANING_WEIGHT, match), _times(1 - matching.MEANING_WEIGHT, share))
-    if question is not None:
-        if question.period is not None:
-            bonus = _times(matching.PERIOD_WEIGHT, _in_period(question.period))
-            match = _sum(bonus, _times(match, _sum(1.0, _times(-1.0, bonus))))
-        slope = matching.GOOD_SIMILARITY / matching.GOOD_MATCH
-        beyond = (1 - matching.GOOD_SIMILARITY) / (1 - matching.GOOD_MATCH)
-        match = _bent(match, slope, (matching.GOOD_MATCH, beyond - slope))
+        by_words = _times((1 - matching.MEANING_WEIGHT) / self_score, words)
+        match = _sum(_times(matching.MEANING_WEIGHT, match), by_words)
+    if question is not None and question.period is not None:
+        bonus = _times(matching.PERIOD_WEIGHT, _in_period(question.period))
+        match = _sum(bonus, _times(match, _sum(1.0, _times(-1.0, bonus))))
     factors = [match]
     if weight > 0:
         above = _bent("salience", 0.0, (LEAST_SALIENCE, 1.0), (activation.MOST_SALIENCE, -1.0))

@@ -20,6 +20,10 @@ from vhm.anchors.types import Calibration, Query, Ranking
 PAGE_MOST = 512
 """Candidates in one page at most: with their vectors that is some 4 MB."""
 
+UNCOUNTED_WIDER = 2
+"""Where nobody counted yet how rare a word of the question is, the server's scores are guesses, and so many
+times more candidates keep .99 of the exact top three among them."""
+
 EXACT_BELOW = 20_000
 """Points from which on a search walks the server's graph. Comparing every vector takes 25 ms at 100 000
 points and finds what the graph misses, which is little (see tests/bench/recall_overlap.py); up to some
@@ -39,10 +43,10 @@ class Recall:
         self._points = collection.points
         self._shared = collection.shared
         self._floor = collection.up_to_date or not collection.hybrid
-        self._page = self._scorer.page()
         terms = self._scorer.question.weights if self._scorer.question else ()
         self._idf = idf.known(query.scope, terms)
         self._uncounted = [term for term in terms if term not in self._idf]
+        self._page = self._scorer.page() * (UNCOUNTED_WIDER if self._uncounted else 1)
         self._members_asked = self._memories() is None
         self._excluded: list[ScoredPoint] = []
 
