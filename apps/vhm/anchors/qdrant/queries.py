@@ -33,10 +33,11 @@ from vhm.memory.periods import Period
 from vhm.memory.question import Question
 from vhm.memory.session_context import DEPTH, LONGEST_PAUSE
 
-PREFETCH = 200
-"""Points that each part of a recall prefetches where age and salience count a fifth; the more they count, the
-more. Of the exact top three among 10 000 made-up anchors up to ten years old .99 are then found, with 100
-.96; of the exact ten among the turns of a conversation .99, with 100 of the nearest .97."""
+PREFETCH, PREFETCH_UP_TO, MOST_PREFETCH = 200, 10_000, 1_000
+"""Points that each part of a recall prefetches among so many where age and salience count a fifth; the more
+they count, the more, and with the root of how many there are, up to the last. Of the exact top three among
+made-up anchors up to ten years old .99 are then found in 10 000 (with 100 prefetched .96) and in 100 000
+(with 200 .92, with 400 .96)."""
 
 PAYLOAD = [
     "text",
@@ -231,13 +232,15 @@ def candidates(
     *,
     self_score: float,
     page: int,
+    points: int,
     exact: bool,
     excluded: bool = False,
 ) -> ScopedQuery:
     """The `page` strongest of the nearest, of those that share most words, and for a question only about a
-    time of the nearest said then; with their vectors, and their cosines for scores. `excluded`: among those
-    that may not answer."""
-    count = max(page, round(PREFETCH * max(1.0, 5 * query.base_level_weight)))
+    time of the nearest said then; with their vectors, and their cosines for scores. `points`: among about so
+    many. `excluded`: among those that may not answer."""
+    grown = min(MOST_PREFETCH, PREFETCH * max(1.0, math.sqrt(points / PREFETCH_UP_TO)))
+    count = max(page, round(grown * max(1.0, 5 * query.base_level_weight)))
     nearest: dict[str, Any] = {
         "query": rounded(query.vector),
         "limit": count,

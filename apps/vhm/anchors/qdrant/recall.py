@@ -110,6 +110,7 @@ class Recall:
             self._calibration,
             self_score=most,
             page=page,
+            points=self._memories() or self._points,
             exact=self._exact,
             excluded=excluded,
         )
