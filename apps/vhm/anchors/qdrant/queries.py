@@ -33,11 +33,12 @@ from vhm.memory.periods import Period
 from vhm.memory.question import Question
 from vhm.memory.session_context import DEPTH, LONGEST_PAUSE
 
-PREFETCH, PREFETCH_UP_TO, MOST_PREFETCH = 200, 10_000, 1_000
-"""Points that each part of a recall prefetches among so many where age and salience count a fifth; the more
-they count, the more, and with the root of how many there are, up to the last. Of the exact top three among
-made-up anchors up to ten years old .99 are then found in 10 000 (with 100 prefetched .96) and in 100 000
-(with 200 .92, with 400 .96)."""
+PREFETCH = 200
+MOST_BY_WORDS, SHARE_BY_WORDS = 1_000, 50
+"""Points that each part of a recall prefetches where age and salience count a fifth; the more they count, the
+more. Of those that share most words it is one in so many of all, between the two numbers. Of the exact top
+three among made-up anchors up to ten years old .99 are then found, of 10 000 (with 100 of each prefetched .96)
+and of 100 000 (with 200 .91, with 632 by words .98)."""
 
 PAYLOAD = [
     "text",
@@ -239,18 +240,18 @@ def candidates(
     """The `page` strongest of the nearest, of those that share most words, and for a question only about a
     time of the nearest said then; with their vectors, and their cosines for scores. `points`: among about so
     many. `excluded`: among those that may not answer."""
-    grown = min(MOST_PREFETCH, PREFETCH * max(1.0, math.sqrt(points / PREFETCH_UP_TO)))
-    count = max(page, round(grown * max(1.0, 5 * query.base_level_weight)))
+    spread = max(1.0, 5 * query.base_level_weight)
+    most_by_words = min(MOST_BY_WORDS, max(PREFETCH, points // SHARE_BY_WORDS))
     nearest: dict[str, Any] = {
         "query": rounded(query.vector),
-        "limit": count,
+        "limit": max(page, round(PREFETCH * spread)),
         "params": models.SearchParams(exact=exact),
     }
     prefetch = [models.Prefetch.model_construct(**nearest)]
     words: str | None = None
     if question is not None and self_score > 0:
         words = f"$score[{len(prefetch)}]"
-        asked = sparse.question(question.weights)
+        asked, count = sparse.question(question.weights), max(page, round(most_by_words * spread))
         prefetch.append(models.Prefetch(query=asked, using=sparse.WORDS, limit=count))
     if question is not None and question.period is not None and question.only_time:
         within = models.Filter(must=[_in_period(question.period)])
