@@ -37,8 +37,8 @@ PREFETCH = 200
 MOST_BY_WORDS, SHARE_BY_WORDS = 1_000, 50
 """Points that each part of a recall prefetches where age and salience count a fifth; the more they count, the
 more. Of those that share most words it is one in so many of all, between the two numbers. Of the exact top
-three among made-up anchors up to ten years old .99 are then found, of 10 000 (with 100 of each prefetched .96)
-and of 100 000 (with 200 .91, with 632 by words .98)."""
+three among made-up anchors up to ten years old .99 are then found, of 10 000 (with 100 of each .96) and of
+100 000 (with 200 of each .91, with 632 by words .98)."""
 
 PAYLOAD = [
     "text",
