@@ -71,7 +71,7 @@ class PointVectors(msgspec.Struct, frozen=True):
     vector: dict[str, SparseVector]
 
 
-class Vectors(msgspec.Struct, frozen=True):
+class NamedVectors(msgspec.Struct, frozen=True):
     """The vectors that a point came back with. The dense one is not read until it is asked for: that takes
     longer than all else of an answer, and few are."""
 
@@ -85,18 +85,18 @@ class ScoredPoint(msgspec.Struct, frozen=True):
     id: int | str
     score: float = 0.0
     payload: dict[str, Any] | None = None
-    vector: Vectors | list[float] | None = None
+    vector: NamedVectors | list[float] | None = None
 
     def dense(self) -> Vector:
         """Its dense vector, or no numbers."""
         vector = self.vector
-        if isinstance(vector, Vectors):
+        if isinstance(vector, NamedVectors):
             vector = msgspec.json.decode(vector.unnamed, type=list[float])
         return np.array(vector or (), dtype=np.float32)
 
     def weights(self) -> Numbered:
         """Its sparse vector."""
-        words = self.vector.words if isinstance(self.vector, Vectors) else None
+        words = self.vector.words if isinstance(self.vector, NamedVectors) else None
         return {} if words is None else dict(zip(words.indices, words.values, strict=True))
 
 
