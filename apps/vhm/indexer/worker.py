@@ -62,7 +62,7 @@ class Indexer(EmbeddingHandler[Write | Forget]):
 
     name = "indexer"
     batch_size = 256
-    max_batches = 2
+    max_batches = 4
 
     def _read(self, record: Record) -> tuple[Write | Forget, UnknownNames]:
         if record.logical_topic == ANCHORS_FORGET:
