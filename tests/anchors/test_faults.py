@@ -39,47 +39,38 @@ def test_no_such_host() -> None:
     assert line.startswith("Qdrant at http://qdrant.invalid:6333: cannot be reached (")
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "told"),
-    [
-        (500, b'{"status":{"error":"disk full"}}', "answers 500: disk full"),
-        (503, b"", "answers 503: nothing more"),
-        (401, b"Must provide an API key", "answers 401: Must provide an API key; check QDRANT_API_KEY"),
-        (403, b'{"status":{"error":"forbidden"}}', "answers 403: forbidden; check QDRANT_API_KEY"),
-        (429, b'{"status":{"error":"slow down"}}', "answers 429: slow down"),
-        (404, b"<html>\nnot here\n</html>", "answers 404: <html> not here </html>"),
-        (200, b"<html>a proxy's greeting</html>", "the answer is not Qdrant's ("),
-        (200, b'{"some":"json"}', "the answer is not Qdrant's ("),
-        (200, b"", "the answer is not Qdrant's ("),
-        (200, b"\xff\xfe\x00", "the answer is not Qdrant's ("),
-    ],
-)
-def test_every_answer_that_is_none_is_one_line(standin: StandIn, status: int, body: bytes, told: str) -> None:
-    standin.fault = lambda method, path: (status, body)
-    line = asyncio.run(refusal(Place(standin.url)))
-    assert line.startswith(f"Qdrant at {standin.url}")
-    assert told in line
+NO_ANSWERS = [
+    (500, b'{"status":{"error":"disk full"}}', "answers 500: disk full"),
+    (503, b"", "answers 503: nothing more"),
+    (401, b"Must provide an API key", "answers 401: Must provide an API key; check QDRANT_API_KEY"),
+    (403, b'{"status":{"error":"forbidden"}}', "answers 403: forbidden; check QDRANT_API_KEY"),
+    (413, b"too large", "answers 413: too large"),
+    (429, b'{"status":{"error":"slow down"}}', "answers 429: slow down"),
+    (404, b"<html>\nnot here\n</html>", "answers 404: <html> not here </html>"),
+    (200, b"<html>a proxy's greeting</html>", "the answer is not Qdrant's ("),
+    (200, b'{"some":"json"}', "the answer is not Qdrant's ("),
+    (200, b"", "the answer is not Qdrant's ("),
+    (200, b"\xff\xfe\x00", "the answer is not Qdrant's ("),
+]
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "told"),
-    [
-        (200, b"<html>a proxy's greeting</html>", "the answer is not Qdrant's ("),
-        (200, b'{"result":[{"points":7}]}', "the answer is not Qdrant's ("),
-        (500, b'{"status":{"error":"disk full"}}', "answers 500: disk full"),
-        (401, b"Must provide an API key", "answers 401: Must provide an API key; check QDRANT_API_KEY"),
-        (413, b"too large", "answers 413: too large"),
-    ],
-)
-def test_so_is_every_answer_to_a_recall(standin: StandIn, status: int, body: bytes, told: str) -> None:
-    async def lived() -> str:
+@pytest.mark.parametrize("asked", ["to open it", "in a recall"])
+@pytest.mark.parametrize(("status", "body", "told"), NO_ANSWERS)
+def test_every_answer_that_is_none_is_one_line(
+    standin: StandIn, status: int, body: bytes, told: str, asked: str
+) -> None:
+    async def recalled() -> str:
         async with Place(standin.url).opened() as store:
             standin.fault = lambda method, path: (status, body) if path.endswith("/batch") else None
             with pytest.raises(StoreUnavailableError) as refused:
                 await strongest(store, [query(np.ones(8))])
             return str(refused.value)
 
-    line = asyncio.run(lived())
+    if asked == "in a recall":
+        line = asyncio.run(recalled())
+    else:
+        standin.fault = lambda method, path: (status, body)
+        line = asyncio.run(refusal(Place(standin.url)))
     assert line.startswith(f"Qdrant at {standin.url}")
     assert told in line
     assert "\n" not in line

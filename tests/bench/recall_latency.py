@@ -132,6 +132,7 @@ async def fill(place: Place, count: int) -> float:
 async def bare(place: Place, rate: int | None = None, times: int = 300) -> float:
     """Milliseconds (p50) of the nearest ten, at so many a second or one after the other; of the embedded
     store, of comparing every vector."""
+    client: AsyncQdrantClient | None = None
     if place.url.startswith("local:"):
         columns = np.stack([point.vector for point in Database(Path(place.url[6:])).load(place.collection)])
 
@@ -146,6 +147,7 @@ async def bare(place: Place, rate: int | None = None, times: int = 300) -> float
         )
 
         async def ask(vector: np.ndarray) -> None:
+            assert client is not None
             await client.query_points(place.collection, query=vector.tolist(), limit=10)
 
     took = []
@@ -157,6 +159,8 @@ async def bare(place: Place, rate: int | None = None, times: int = 300) -> float
         began = time.perf_counter()
         await ask(vector)
         took.append(time.perf_counter() - began)
+    if client is not None:
+        await client.close()
     return float(np.median(took) * 1000)
 
 

@@ -56,8 +56,8 @@ def missing_key(model: Model) -> Iterator[Violation]:
     is passed on then. An Ingress' certificate has tls.crt and tls.key, and a pull secret .dockerconfigjson
     and the type that says so; for an account that no pod here runs under it is a warning. A file that the
     command names below such a volume has to be one of its keys: nothing else of the image is seen there. A
-    Secret without any data is filled in later and only warned
-    about. Of an ExternalSecret or SealedSecret the keys it names are the Secret's.
+    Secret without any data is filled in later and only warned about. Of an ExternalSecret or SealedSecret the
+    keys it names are the Secret's.
 
         valueFrom:
           configMapKeyRef:
