@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -130,8 +131,9 @@ def forward(port: int, to: int) -> None:
     listener = socket.create_server(("127.0.0.1", port))
 
     def pump(source: socket.socket, sink: socket.socket) -> None:
-        while data := source.recv(65_536):
-            sink.sendall(data)
+        with contextlib.suppress(OSError):  # the other direction closed it
+            while data := source.recv(65_536):
+                sink.sendall(data)
         sink.close()
 
     def serve() -> None:
