@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 from qdrant_client import QdrantClient, models
@@ -158,7 +159,7 @@ class StandIn:
             def _serve(self) -> None:
                 standin.keys.add(self.headers.get("api-key"))
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                status, content = standin.answer(self.command, self.path.partition("?")[0], body)
+                status, content = standin.answer(self.command, urlsplit(self.path).path, body)
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(content)))

@@ -88,6 +88,24 @@ def test_every_request_carries_the_key(standin: StandIn) -> None:
     assert standin.keys == {"hunter2"}
 
 
+@pytest.mark.parametrize("hosts", ["", "qdrant.invalid"])
+def test_the_proxy_that_the_environment_names(
+    standin: StandIn, monkeypatch: pytest.MonkeyPatch, hosts: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", standin.url)
+    monkeypatch.setenv("NO_PROXY", hosts)
+
+    async def found() -> list[str]:
+        async with Place("http://qdrant.invalid:6333").opened() as store:
+            await store.add([anchor(text="rye")], ONE)
+            return await strongest(store, [query(np.ones(8))])
+
+    if hosts:
+        assert "cannot be reached" in asyncio.run(refusal(Place("http://qdrant.invalid:6333")))
+    else:
+        assert len(asyncio.run(found())) == 1
+
+
 def test_the_key_is_sent_and_never_shown(standin: StandIn) -> None:
     standin.fault = lambda method, path: (403, b'{"status":{"error":"forbidden"}}')
     line = asyncio.run(refusal(Place(standin.url), api_key="hunter2"))

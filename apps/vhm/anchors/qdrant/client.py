@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import urllib.request
 import warnings
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -26,7 +27,7 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 from vhm.anchors.errors import CollectionExistsError, CollectionMissingError, StoreUnavailableError
 from vhm.anchors.qdrant import queries, sparse
 from vhm.anchors.qdrant.queries import QueryRequestBatch, ScopedQuery
-from vhm.anchors.qdrant.sparse import Numbered, SparseVector
+from vhm.anchors.qdrant.sparse import SparseVector
 from vhm.anchors.types import Vector
 from vhm.contract.env_loader import Secret
 
@@ -95,10 +96,10 @@ class ScoredPoint(msgspec.Struct, frozen=True):
             vector = msgspec.json.decode(vector.unnamed, type=list[float])
         return np.array(vector or (), dtype=np.float32)
 
-    def weights(self) -> Numbered:
+    def words(self) -> SparseVector:
         """Its sparse vector."""
         words = self.vector.words if isinstance(self.vector, NamedVectors) else None
-        return {} if words is None else dict(zip(words.indices, words.values, strict=True))
+        return words or SparseVector((), ())
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -217,7 +218,8 @@ class Client:
             connector=aiohttp.TCPConnector(keepalive_timeout=IDLE_SECONDS, ssl=certificates),
             headers=headers | {"Content-Type": "application/json"} | ({"api-key": key} if key else {}),
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
-            trust_env=True,
+            # left to find it itself it asks two threads at every request
+            proxy=_proxy(self._url),
         )
         return _Connections(client, session)
 
@@ -242,6 +244,15 @@ def _address(url: str) -> str:
     """Scheme, host and port only: what stands before an @ may be a secret."""
     parts = urlsplit(url)
     return f"Qdrant at {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for this address."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    return proxies.get(parts.scheme, proxies.get("all"))
 
 
 def _reason(content: bytes) -> str:

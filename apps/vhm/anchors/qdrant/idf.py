@@ -55,7 +55,7 @@ class IdfCache:
         Nothing is found for a term that no anchor holds."""
         found = {}
         for term, points in answers.items():
-            weight = points[0].weights().get(sparse.number(term), 0.0) if points else 0.0
+            weight = sparse.score(points[0].words(), {sparse.number(term): 1.0}) if points else 0.0
             found[term] = points[0].score / weight if weight else bm25.idf(self._points, 0)
         self._known |= {(scope, term): rarity for term, rarity in found.items()}
         return found

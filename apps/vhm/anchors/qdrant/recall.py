@@ -122,8 +122,4 @@ class Recall:
 
     def _sparse_scores(self, points: Sequence[ScoredPoint]) -> NDArray[np.float64]:
         rarities = {sparse.number(term): rarity for term, rarity in self._idf.items()}
-        found = [
-            sum(weights[term] * rarity for term, rarity in rarities.items() if term in weights)
-            for weights in (point.weights() for point in points)
-        ]
-        return np.array(found, dtype=np.float64)
+        return np.array([sparse.score(point.words(), rarities) for point in points], dtype=np.float64)

@@ -277,7 +277,7 @@ def _turns(points: Iterable[ScoredPoint]) -> list[Turn]:
     """The anchors among points; what other programs put there is none."""
     rows = ((to_row(point.id, point.payload), point) for point in points)
     return [
-        Turn(str(point.id), row, point.weights(), (point.payload or {}).get(SHAPE_KEY))
+        Turn(str(point.id), row, sparse.weights(point.words()), (point.payload or {}).get(SHAPE_KEY))
         for row, point in rows
         if row is not None
     ]

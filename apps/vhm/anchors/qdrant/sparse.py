@@ -54,11 +54,23 @@ def to_vector(weights: Numbered) -> SparseVector:
     return SparseVector(list(weights), list(weights.values()))
 
 
+def weights(vector: SparseVector) -> Numbered:
+    """The weights that it holds."""
+    return dict(zip(vector.indices, vector.values, strict=True))
+
+
 def alike(one: Numbered, other: Numbered) -> bool:
     """Whether both are the same but for rounding."""
     return one.keys() == other.keys() and all(
         abs(weight - other[term]) <= _ROUNDING for term, weight in one.items()
     )
+
+
+def score(vector: SparseVector, rarities: Numbered) -> float:
+    """The sum of rarity times weight over the terms that both have."""
+    # few of a vector's terms are asked for: a dictionary of all of them would take three times as long
+    indices, values = vector.indices, vector.values
+    return sum(rarities[term] * values[indices.index(term)] for term in rarities.keys() & indices)
 
 
 def question(terms: Iterable[str]) -> models.SparseVector:
