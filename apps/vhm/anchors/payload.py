@@ -8,6 +8,7 @@ what it supersedes, by what and since when it is superseded, and when it expires
 
 from __future__ import annotations
 
+import functools
 import math
 import uuid
 from collections.abc import Mapping
@@ -83,14 +84,14 @@ class Content(msgspec.Struct, frozen=True):
         return turn_terms(self.text, self.stored_at, named if isinstance(named, str) else None)
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, dict=True):
     """An anchor as a collection holds it, with its embedding where that is a single dense one."""
 
     anchor_id: uuid.UUID
     content: Content
     vector: NDArray[np.float32] | None = None
 
-    @property
+    @functools.cached_property
     def point_id(self) -> str:
         """The id of its point, which no other anchor of any owner has."""
         return str(self.content.scope.point_id(self.anchor_id))

@@ -20,6 +20,7 @@ import aiohttp
 import httpx
 import msgspec
 import numpy as np
+import orjson
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
@@ -50,6 +51,14 @@ _FAILURES = (
 )
 """What the two clients raise when there is no usable answer."""
 
+
+def _numbers(vector: Vector) -> msgspec.Raw:
+    """A dense vector in JSON, with as many digits as float32 has: orjson writes it three times as fast."""
+    return msgspec.Raw(orjson.dumps(np.ascontiguousarray(vector), option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+_json = msgspec.json.Encoder(enc_hook=_numbers).encode
+
 T = TypeVar("T")
 Call = Callable[[AsyncQdrantClient], Coroutine[Any, Any, T]]
 
@@ -62,7 +71,7 @@ class Point(msgspec.Struct, frozen=True):
     """A point to insert: its dense vector alone, or its vectors by name."""
 
     id: str
-    vector: Sequence[float] | dict[str, Sequence[float] | SparseVector]
+    vector: Vector | dict[str, Vector | SparseVector]
     payload: dict[str, Any]
 
 
@@ -161,11 +170,11 @@ class Client:
 
     async def insert(self, collection: str, points: Sequence[Point]) -> None:
         """Add the points whose ids are free. Raises as `call`."""
-        await self._send("PUT", collection, "points", msgspec.json.encode(_Insert(points)), _WRITE_PARAMS)
+        await self._send("PUT", collection, "points", _json(_Insert(points)), _WRITE_PARAMS)
 
     async def update_vectors(self, collection: str, points: Sequence[PointVectors]) -> None:
         """Replace vectors of points; all are refused if one of them is not there. Raises as `call`."""
-        body = msgspec.json.encode(_UpdateVectors(points))
+        body = _json(_UpdateVectors(points))
         await self._send("PUT", collection, "points/vectors", body, _WRITE_PARAMS)
 
     async def close(self) -> None:

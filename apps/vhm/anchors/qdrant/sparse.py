@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import zlib
 from collections.abc import Iterable, Sequence
 
@@ -39,7 +40,7 @@ def number(term: str) -> int:
 
 def numbered(weights: Weights) -> Numbered:
     """The same weights by number; the weights of terms that share one are added."""
-    found = {number(term): weight for term, weight in weights.items()}
+    found = dict(zip(map(number, weights), weights.values(), strict=True))
     if len(found) == len(weights):
         return found
     found = {}
@@ -61,9 +62,8 @@ def weights(vector: SparseVector) -> Numbered:
 
 def alike(one: Numbered, other: Numbered) -> bool:
     """Whether both are the same but for rounding."""
-    return one.keys() == other.keys() and all(
-        abs(weight - other[term]) <= _ROUNDING for term, weight in one.items()
-    )
+    differences = map(operator.sub, one.values(), map(other.get, one))
+    return one.keys() == other.keys() and max(map(abs, differences), default=0.0) <= _ROUNDING
 
 
 def score(vector: SparseVector, rarities: Numbered) -> float:

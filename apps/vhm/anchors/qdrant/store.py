@@ -253,14 +253,14 @@ class QdrantStore:
             sessions.add(row)
         points = []
         for row in rows:
-            dense = queries.rounded(row.vector) if row.vector is not None else []
+            assert row.vector is not None  # noqa: S101 - an anchor to store has been embedded
             payload = to_payload(row, self._model.name, SHAPE if hybrid else None)
             if hybrid:
                 words = sparse.to_vector(sparse.numbered(sessions.vector(row)))
-                points.append(Point(row.point_id, {queries.DENSE: dense, sparse.WORDS: words}, payload))
+                points.append(Point(row.point_id, {queries.DENSE: row.vector, sparse.WORDS: words}, payload))
             else:
                 # a plain vector, as published tools take it for granted
-                points.append(Point(row.point_id, dense, payload))
+                points.append(Point(row.point_id, row.vector, payload))
         await self._client.insert(name, points)
         return name
 
