@@ -84,7 +84,7 @@ class Content(msgspec.Struct, frozen=True):
         return turn_terms(self.text, self.stored_at, named if isinstance(named, str) else None)
 
 
-class Row(msgspec.Struct, frozen=True, dict=True):
+class Row(msgspec.Struct, frozen=True, dict=True):  # a dict: for what is cached
     """An anchor as a collection holds it, with its embedding where that is a single dense one."""
 
     anchor_id: uuid.UUID

@@ -62,8 +62,10 @@ def weights(vector: SparseVector) -> Numbered:
 
 def alike(one: Numbered, other: Numbered) -> bool:
     """Whether both are the same but for rounding."""
-    differences = map(operator.sub, one.values(), map(other.get, one))
-    return one.keys() == other.keys() and max(map(abs, differences), default=0.0) <= _ROUNDING
+    if one.keys() != other.keys():
+        return False
+    differences = map(operator.sub, one.values(), map(other.__getitem__, one))
+    return max(map(abs, differences), default=0.0) <= _ROUNDING
 
 
 def score(vector: SparseVector, rarities: Numbered) -> float:
