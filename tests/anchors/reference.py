@@ -26,22 +26,7 @@ def recall(
     hybrid: bool = False,
 ) -> list[tuple[Anchor, float]]:
     """Beats and their activations, strongest first."""
-    cosines = vectors.astype(np.float64) @ query.vector.astype(np.float64)
-    meaning = [float(calibration.similarity(cosine)) for cosine in cosines]
-    similarities = with_words(anchors, query, meaning) if hybrid else meaning
-    only_time = hybrid and question(query.text, query.now).only_time
-    scored = []
-    for row, anchor in enumerate(anchors):
-        age = (query.now - anchor.stored_at).total_seconds()
-        if age < query.min_age_seconds or age < 0 or anchor.anchor_id in query.ignore:
-            continue
-        if query.session_id is not None and anchor.meta.get("session") == query.session_id:
-            continue
-        base = math.exp(-query.decay_lambda * age / SECONDS_PER_DAY) * anchor.salience
-        activation = similarities[row] * base**query.base_level_weight
-        scored.append((only_time and in_period(anchor, query), activation, float(cosines[row]), row))
-    scored.sort(reverse=True)
-
+    scored = ranked(anchors, vectors, query, calibration, hybrid)
     chosen: list[int] = []
     resembling: list[int] = []
     for *_, row in scored:
@@ -59,6 +44,33 @@ def recall(
     strength = {row: activation for _, activation, _, row in scored}
     order = [row for *_, row in scored if row in chosen]
     return [(anchors[row], strength[row]) for row in order]
+
+
+def ranked(
+    anchors: Sequence[Anchor],
+    vectors: np.ndarray,
+    query: Query,
+    calibration: Calibration,
+    hybrid: bool = False,
+) -> list[tuple[bool, float, float, int]]:
+    """Whether it is of the period asked for, activation, cosine and row of all that are eligible, strongest
+    first."""
+    cosines = vectors.astype(np.float64) @ query.vector.astype(np.float64)
+    meaning = [float(calibration.similarity(cosine)) for cosine in cosines]
+    similarities = with_words(anchors, query, meaning) if hybrid else meaning
+    only_time = hybrid and question(query.text, query.now).only_time
+    scored = []
+    for row, anchor in enumerate(anchors):
+        age = (query.now - anchor.stored_at).total_seconds()
+        if age < query.min_age_seconds or age < 0 or anchor.anchor_id in query.ignore:
+            continue
+        if query.session_id is not None and anchor.meta.get("session") == query.session_id:
+            continue
+        base = math.exp(-query.decay_lambda * age / SECONDS_PER_DAY) * anchor.salience
+        activation = similarities[row] * base**query.base_level_weight
+        scored.append((only_time and in_period(anchor, query), activation, float(cosines[row]), row))
+    scored.sort(reverse=True)
+    return scored
 
 
 def with_words(anchors: Sequence[Anchor], query: Query, meaning: Sequence[float]) -> list[float]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,6 +56,12 @@ def random_query(rng: np.random.Generator, anchors: list[Anchor]) -> Query:
     )
 
 
+def nearly_tied(ranked: Sequence[tuple[bool, float, float, int]]) -> bool:
+    """Whether two activations differ by less than cosines of float32 tell: either order is right then."""
+    strengths = [activation for _, activation, _, _ in ranked]
+    return any(0 < strong - weak < 1e-7 * strong for strong, weak in pairwise(strengths))
+
+
 def like_brute_force(place: Place, seed: int, count: int, calibration: Calibration) -> None:
     rng = np.random.default_rng(seed)
     anchors, vectors = random_store(rng, count)
@@ -64,6 +72,8 @@ def like_brute_force(place: Place, seed: int, count: int, calibration: Calibrati
             await store.add(anchors, vectors)
             answers = await strongest(store, queries)
         for asked, beats in zip(queries, answers, strict=True):
+            if nearly_tied(reference.ranked(anchors, vectors, asked, calibration)):
+                continue
             wanted = reference.recall(anchors, vectors, asked, calibration)
             assert [beat.anchor_id for beat in beats] == [anchor.anchor_id for anchor, _ in wanted]
             assert [beat.activation for beat in beats] == pytest.approx(
@@ -100,6 +110,7 @@ def test_server_like_brute_force(server_url: str, seed: int, count: int, calibra
 
 @pytest.mark.slow
 @settings(max_examples=1_000, deadline=None)
+@example(seed=67361307, count=37, calibration=CALIBRATIONS[0])  # two activations differ by 2e-10
 @given(**STORES)
 def test_embedded_like_brute_force_a_thousand_times(seed: int, count: int, calibration: Calibration) -> None:
     like_brute_force(Place("local::memory:brute"), seed, count, calibration)
