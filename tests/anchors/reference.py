@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 
@@ -71,6 +72,18 @@ def ranked(
         scored.append((only_time and in_period(anchor, query), activation, float(cosines[row]), row))
     scored.sort(reverse=True)
     return scored
+
+
+def tied(
+    anchors: Sequence[Anchor],
+    vectors: np.ndarray,
+    query: Query,
+    calibration: Calibration,
+    hybrid: bool = False,
+) -> bool:
+    """Whether two activations differ by less than cosines of float32 tell: then either order is right."""
+    activations = [activation for _, activation, _, _ in ranked(anchors, vectors, query, calibration, hybrid)]
+    return any(0 < strong - weak < 1e-7 * strong for strong, weak in pairwise(activations))
 
 
 def with_words(anchors: Sequence[Anchor], query: Query, meaning: Sequence[float]) -> list[float]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 from datetime import timedelta
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,12 +54,6 @@ def random_query(rng: np.random.Generator, anchors: list[Anchor]) -> Query:
     )
 
 
-def nearly_tied(ranked: Sequence[tuple[bool, float, float, int]]) -> bool:
-    """Whether two activations differ by less than cosines of float32 tell: either order is right then."""
-    strengths = [activation for _, activation, _, _ in ranked]
-    return any(0 < strong - weak < 1e-7 * strong for strong, weak in pairwise(strengths))
-
-
 def like_brute_force(place: Place, seed: int, count: int, calibration: Calibration) -> None:
     rng = np.random.default_rng(seed)
     anchors, vectors = random_store(rng, count)
@@ -72,7 +64,7 @@ def like_brute_force(place: Place, seed: int, count: int, calibration: Calibrati
             await store.add(anchors, vectors)
             answers = await strongest(store, queries)
         for asked, beats in zip(queries, answers, strict=True):
-            if nearly_tied(reference.ranked(anchors, vectors, asked, calibration)):
+            if reference.tied(anchors, vectors, asked, calibration):
                 continue
             wanted = reference.recall(anchors, vectors, asked, calibration)
             assert [beat.anchor_id for beat in beats] == [anchor.anchor_id for anchor, _ in wanted]

@@ -88,6 +88,8 @@ def like_brute_force(place: Place, seed: int, count: int) -> None:
             async with place.opened(model, hybrid=True) as resonance:
                 answers = await strongest(resonance, queries)
         for asked, beats in zip(queries, answers, strict=True):
+            if reference.tied(anchors, vectors, asked, calibration, hybrid=True):
+                continue
             wanted = reference.recall(anchors, vectors, asked, calibration, hybrid=True)
             assert [beat.activation for beat in beats] == pytest.approx(
                 [activation for _, activation in wanted], abs=1e-5

@@ -16,9 +16,9 @@ WORDS = "vhm_words"
 """Name of the sparse vector. It exists only where hybrid recall is on."""
 
 FULL_SCAN_BELOW = 2_000
-"""Points of a segment that pass a filter: of fewer the server compares the words of each, else it walks the
-inverted index. By Qdrant's own 5 000 a recall among 10 000, which are two segments of 5 000, takes a quarter
-more of the server's time; an owner's 1 250 in a segment are sooner compared."""
+"""Where fewer points of a segment pass a filter, the server compares the words of each, else it walks
+the inverted index. With Qdrant's own 5 000 a recall among 10 000 (two segments of 5 000) takes a quarter more
+of the server's time; for an owner's 1 250 in a segment comparing is faster."""
 
 PARAMS = models.SparseVectorParams(
     modifier=models.Modifier.IDF, index=models.SparseIndexParams(full_scan_threshold=FULL_SCAN_BELOW)
